@@ -1,0 +1,2 @@
+//! Vernier
+fn main() { println!("{:?}", vernier_engine::hello()); }
