@@ -1,2 +1,23 @@
-//! engine
-pub fn hello() -> Vec<i64> { tch::Tensor::randn([2,3], (tch::Kind::Float, tch::Device::Cpu)).size() }
+//! Vernier's diffusion engine: everything that touches a tensor.
+//!
+//! The modules form one way through, from the window's wish to the numbers, with no arrow back up:
+//! [`service`] → [`render`], [`train`] → [`checkpoint`] → [`prompt`] → [`models`] → [`layers`] →
+//! [`weights`], [`sampling`] → [`conditioning`], [`device`].
+//! [`recipe`] is plain data that names no tensor; everybody may read it.
+
+pub mod checkpoint;
+pub mod conditioning;
+pub mod device;
+pub mod error;
+pub mod layers;
+pub mod models;
+pub mod picture;
+pub mod prompt;
+pub mod recipe;
+pub mod render;
+pub mod sampling;
+pub mod service;
+pub mod train;
+pub mod weights;
+
+pub use error::{EngineError, Result};

@@ -1,0 +1,1 @@
+//! Device, dtype and thread choice.

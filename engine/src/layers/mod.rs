@@ -1,0 +1,17 @@
+//! Building blocks: linear and convolution layers that carry low-rank branches, norms, attention.
+
+mod activation;
+mod attention;
+mod conv;
+mod linear;
+mod low_rank;
+mod norm;
+mod timestep;
+
+pub use activation::Activation;
+pub use attention::{AttentionHook, AttentionSite, attend};
+pub use conv::{Conv2d, ConvShape};
+pub use linear::Linear;
+pub use low_rank::{LowRankBranch, Multiplier};
+pub use norm::{GroupNorm, LayerNorm};
+pub use timestep::{TimestepEmbedding, sinusoidal_embedding};

@@ -1,0 +1,6 @@
+//! The networks: CLIP's two towers, the conditional U-Net, the autoencoder.
+//! Each is configured from its folder's config.json and follows the key names of Python diffusers.
+
+pub mod clip;
+pub mod unet;
+pub mod vae;

@@ -1,0 +1,1 @@
+//! PNG files that carry their recipe.

@@ -1,0 +1,1 @@
+//! Optimisers, averages and loops for training.

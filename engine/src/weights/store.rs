@@ -1,0 +1,299 @@
+//! Parameter stores and paths into them.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use tch::{Device, Kind, Tensor};
+
+use super::SafetensorsFile;
+use crate::{EngineError, Result};
+
+/// How a parameter starts when it is trained from scratch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// All zero.
+    Zeros,
+    /// All one.
+    Ones,
+    /// Normal with this standard deviation.
+    Normal(f64),
+    /// PyTorch's default for linear and convolution layers: uniform in ±1/√`fan_in`.
+    FanIn(i64),
+}
+
+/// What a load found out about the fit between files and model.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct LoadReport {
+    /// Names that the model asked for and no file has.
+    pub missing: Vec<String>,
+    /// Names that no module asked for.
+    pub unexpected: Vec<String>,
+    /// Names whose shape differs, as `name is [..], expected [..]`.
+    pub shapes: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Files(Vec<SafetensorsFile>),
+    Fresh,
+}
+
+#[derive(Debug)]
+struct Inner {
+    source: Source,
+    kind: Kind,
+    device: Device,
+    asked: BTreeSet<String>,
+    report: LoadReport,
+    made: Vec<(String, Tensor)>,
+    ignored: fn(&str) -> bool,
+}
+
+/// A source of named parameters.
+#[derive(Debug, Clone)]
+pub struct ParamStore(Rc<RefCell<Inner>>);
+
+/// A path into a [`ParamStore`], such as `down_blocks.0.resnets.1`.
+#[derive(Debug, Clone)]
+pub struct Params {
+    store: ParamStore,
+    prefix: String,
+}
+
+impl ParamStore {
+    fn new(source: Source, kind: Kind, device: Device) -> Self {
+        Self(Rc::new(RefCell::new(Inner {
+            source,
+            kind,
+            device,
+            asked: BTreeSet::new(),
+            report: LoadReport::default(),
+            made: Vec::new(),
+            ignored: |_| false,
+        })))
+    }
+
+    /// A store that reads from safetensors files (several where the weights are sharded).
+    ///
+    /// # Errors
+    /// A file is missing or is not a complete safetensors file.
+    pub fn open(paths: &[PathBuf], kind: Kind, device: Device) -> Result<Self> {
+        let files = paths
+            .iter()
+            .map(|p| SafetensorsFile::open(p))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self::new(Source::Files(files), kind, device))
+    }
+
+    /// A store that makes fresh parameters, drawn from libtorch's global generator.
+    pub fn fresh(kind: Kind, device: Device) -> Self {
+        Self::new(Source::Fresh, kind, device)
+    }
+
+    /// Names for which `ignored` answers true are not reported as unexpected.
+    #[must_use]
+    pub fn ignoring(self, ignored: fn(&str) -> bool) -> Self {
+        self.0.borrow_mut().ignored = ignored;
+        self
+    }
+
+    /// The path at the top.
+    pub fn root(&self) -> Params {
+        Params {
+            store: self.clone(),
+            prefix: String::new(),
+        }
+    }
+
+    /// All parameters handed out so far, by full name, in the order they were asked for.
+    pub fn named(&self) -> Vec<(String, Tensor)> {
+        let inner = self.0.borrow();
+        inner
+            .made
+            .iter()
+            .map(|(n, t)| (n.clone(), t.shallow_clone()))
+            .collect()
+    }
+
+    /// What is missing, unexpected or of another shape.
+    pub fn report(&self) -> LoadReport {
+        let inner = self.0.borrow();
+        let mut report = inner.report.clone();
+        if let Source::Files(files) = &inner.source {
+            report.unexpected = files
+                .iter()
+                .flat_map(|f| f.names())
+                .filter(|n| !inner.asked.contains(*n) && !(inner.ignored)(n))
+                .cloned()
+                .collect();
+            report.unexpected.sort();
+        }
+        report
+    }
+
+    /// Fails with every missing, unexpected and misshapen name, or gives `()` where all fit.
+    ///
+    /// # Errors
+    /// The weights do not fit the modules that were built on this store.
+    pub fn finish(&self) -> Result<()> {
+        let report = self.report();
+        if report == LoadReport::default() {
+            return Ok(());
+        }
+        Err(EngineError::Weights {
+            path: self.path(),
+            missing: report.missing,
+            unexpected: report.unexpected,
+            shapes: report.shapes,
+        })
+    }
+
+    /// The first file, or an empty path for fresh parameters.
+    pub fn path(&self) -> PathBuf {
+        match &self.0.borrow().source {
+            Source::Files(files) => files
+                .first()
+                .map_or_else(PathBuf::new, |f| f.path().to_owned()),
+            Source::Fresh => PathBuf::new(),
+        }
+    }
+
+    /// Fails, naming the tensor, where a loaded parameter holds a NaN or an infinity.
+    ///
+    /// # Errors
+    /// A parameter is not finite.
+    pub fn check_finite(&self) -> Result<()> {
+        for (name, tensor) in self.named() {
+            if !all_finite(&tensor)? {
+                return Err(EngineError::bad_file(
+                    self.path(),
+                    format!("tensor {name} holds NaN or infinite values; fetch or export it again"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether every element is finite; one reduction, no mask of the tensor's size.
+fn all_finite(tensor: &Tensor) -> Result<bool> {
+    if tensor.numel() == 0 {
+        return Ok(true);
+    }
+    // A sum is finite unless an element is not, or fp16 overflows: so sum in fp32.
+    let sum = tensor.f_sum(Kind::Float)?;
+    Ok(f64::try_from(sum)?.is_finite())
+}
+
+impl Params {
+    /// The path one level down.
+    #[must_use]
+    pub fn at(&self, name: impl Display) -> Self {
+        let prefix = if self.prefix.is_empty() {
+            name.to_string()
+        } else {
+            format!("{}.{name}", self.prefix)
+        };
+        Self {
+            store: self.store.clone(),
+            prefix,
+        }
+    }
+
+    /// The full name of `name` under this path.
+    pub fn full_name(&self, name: &str) -> String {
+        if self.prefix.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.prefix)
+        }
+    }
+
+    /// Whether the files have `name` under this path; false for fresh parameters.
+    pub fn has(&self, name: &str) -> bool {
+        let full = self.full_name(name);
+        match &self.store.0.borrow().source {
+            Source::Files(files) => files.iter().any(|f| f.names().contains(&full)),
+            Source::Fresh => false,
+        }
+    }
+
+    /// dtype of the parameters.
+    pub fn kind(&self) -> Kind {
+        self.store.0.borrow().kind
+    }
+
+    /// Device of the parameters.
+    pub fn device(&self) -> Device {
+        self.store.0.borrow().device
+    }
+
+    /// The parameter `name` of shape `shape`.
+    ///
+    /// A missing or misshapen one is noted for [`ParamStore::finish`] and replaced by zeros, so
+    /// that one load reports all of them.
+    ///
+    /// # Errors
+    /// libtorch runs out of memory, or the file stores a dtype that it cannot hold.
+    pub fn get(&self, name: &str, shape: &[i64], init: Init) -> Result<Tensor> {
+        let full = self.full_name(name);
+        let mut inner = self.store.0.borrow_mut();
+        let (kind, device) = (inner.kind, inner.device);
+        let mut note = None;
+        let found = match &inner.source {
+            Source::Fresh => Some(make(shape, init, kind, device)?),
+            Source::Files(files) => {
+                let file = files.iter().find(|f| f.names().contains(&full));
+                match file {
+                    None => None,
+                    Some(file) => {
+                        let stored = file.shape(&full).unwrap_or_default();
+                        if stored == shape {
+                            file.tensor(&full, kind, device)?
+                        } else {
+                            note = Some(format!("{full} is {stored:?}, expected {shape:?}"));
+                            Some(Tensor::f_zeros(shape, (kind, device))?)
+                        }
+                    }
+                }
+            }
+        };
+        inner.report.shapes.extend(note);
+        inner.asked.insert(full.clone());
+        let tensor = if let Some(tensor) = found {
+            tensor
+        } else {
+            inner.report.missing.push(full.clone());
+            Tensor::f_zeros(shape, (kind, device))?
+        };
+        inner.made.push((full, tensor.shallow_clone()));
+        Ok(tensor)
+    }
+}
+
+fn make(shape: &[i64], init: Init, kind: Kind, device: Device) -> Result<Tensor> {
+    let options = (Kind::Float, device);
+    let tensor = match init {
+        Init::Zeros => Tensor::f_zeros(shape, options)?,
+        Init::Ones => Tensor::f_ones(shape, options)?,
+        Init::Normal(std) => Tensor::f_randn(shape, options)?.f_mul_scalar(std)?,
+        Init::FanIn(fan_in) => {
+            let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
+            Tensor::f_rand(shape, options)?
+                .f_mul_scalar(2.0 * bound)?
+                .f_sub_scalar(bound)?
+        }
+    };
+    Ok(tensor.f_to_kind(kind)?)
+}
+
+/// Writes tensors to a safetensors file atomically, in fp16, bf16 or fp32 as they come.
+///
+/// # Errors
+/// The folder cannot be written, or a tensor has a dtype that safetensors lacks.
+pub fn save(path: &Path, tensors: &[(String, Tensor)], metadata: &[(&str, String)]) -> Result<()> {
+    super::file::save(path, tensors, metadata)
+}
