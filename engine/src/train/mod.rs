@@ -1,1 +1,11 @@
-//! Optimisers, averages and loops for training.
+//! Training: flat parameters, AdamW, averages, learning-rate schedules, data-parallel workers.
+
+mod flat;
+mod learning_rate;
+mod optimizer;
+mod workers;
+
+pub use flat::FlatParams;
+pub use learning_rate::LearningRate;
+pub use optimizer::{AdamW, AdamWState};
+pub use workers::{Replica, StepReport, TrainLoop, TrainOptions};

@@ -1,0 +1,118 @@
+//! All parameters of a model as views of one buffer, so that an optimiser step is a few large
+//! operations instead of several for each of hundreds of tensors.
+
+use tch::{Kind, Tensor};
+
+use crate::{EngineError, Result};
+
+/// The trainable parameters of one model, stored end to end in one buffer.
+#[derive(Debug)]
+pub struct FlatParams {
+    buffer: Tensor,
+    views: Vec<(String, Tensor)>,
+}
+
+impl FlatParams {
+    /// Moves `params` into one buffer and makes them leaves that want gradients.
+    ///
+    /// Modules built on these tensors keep working: each handle now looks into the buffer.
+    ///
+    /// # Errors
+    /// libtorch runs out of memory, or there is nothing to train.
+    pub fn gather(params: Vec<(String, Tensor)>) -> Result<Self> {
+        let Some((_, first)) = params.first() else {
+            return Err(EngineError::request("trainable parameters", "there are none"));
+        };
+        let _guard = tch::no_grad_guard();
+        let total: i64 = params.iter().map(|(_, t)| t.numel() as i64).sum();
+        let buffer = Tensor::f_empty([total], (first.kind(), first.device()))?;
+        Self::attach(params, buffer, true)
+    }
+
+    /// Makes `params` (of another replica of the same model) look into the same buffer.
+    ///
+    /// # Errors
+    /// The replica's parameters differ in number or shape.
+    pub fn share(&self, params: Vec<(String, Tensor)>) -> Result<Self> {
+        let same = params.len() == self.views.len()
+            && params.iter().zip(&self.views).all(|(a, b)| a.0 == b.0 && a.1.size() == b.1.size());
+        if !same {
+            return Err(EngineError::request("replica", "is not the same model"));
+        }
+        let _guard = tch::no_grad_guard();
+        Self::attach(params, self.buffer.shallow_clone(), false)
+    }
+
+    fn attach(params: Vec<(String, Tensor)>, buffer: Tensor, keep_values: bool) -> Result<Self> {
+        let mut views = Vec::with_capacity(params.len());
+        let mut at = 0;
+        for (name, mut tensor) in params {
+            let len = tensor.numel() as i64;
+            let mut view = buffer.f_narrow(0, at, len)?.f_view(tensor.size().as_slice())?.f_detach()?;
+            if keep_values {
+                view.f_copy_(&tensor)?;
+            }
+            tensor.f_set_data(&view)?;
+            let tensor = tensor.f_set_requires_grad(true)?;
+            views.push((name, tensor));
+            at += len;
+        }
+        Ok(Self { buffer, views })
+    }
+
+    /// The buffer, `[elements]`, in the model's dtype.
+    pub fn buffer(&self) -> &Tensor {
+        &self.buffer
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> i64 {
+        self.buffer.numel() as i64
+    }
+
+    /// Whether there are no parameters.
+    pub fn is_empty(&self) -> bool {
+        self.views.is_empty()
+    }
+
+    /// Copies all gradients, in fp32, into `out` `[elements]` and clears them.
+    ///
+    /// A parameter that the loss did not reach counts as zero gradient.
+    ///
+    /// # Errors
+    /// libtorch runs out of memory.
+    pub fn take_gradients(&mut self, out: &mut Tensor) -> Result<()> {
+        let _guard = tch::no_grad_guard();
+        let mut at = 0;
+        for (_, tensor) in &mut self.views {
+            let len = tensor.numel() as i64;
+            let mut slot = out.f_narrow(0, at, len)?;
+            let mut grad = tensor.f_grad()?;
+            if grad.defined() {
+                slot.f_copy_(&grad.f_reshape([-1])?)?;
+                let _ = grad.f_zero_()?;
+            } else {
+                let _ = slot.f_zero_()?;
+            }
+            at += len;
+        }
+        Ok(())
+    }
+
+    /// Splits a flat buffer of the same length (an average, say) into named tensors of `kind`.
+    ///
+    /// # Errors
+    /// `flat` has another length.
+    pub fn split(&self, flat: &Tensor, kind: Kind) -> Result<Vec<(String, Tensor)>> {
+        let _guard = tch::no_grad_guard();
+        let mut named = Vec::with_capacity(self.views.len());
+        let mut at = 0;
+        for (name, tensor) in &self.views {
+            let len = tensor.numel() as i64;
+            let part = flat.f_narrow(0, at, len)?.f_view(tensor.size().as_slice())?;
+            named.push((name.clone(), part.f_to_kind(kind)?));
+            at += len;
+        }
+        Ok(named)
+    }
+}
