@@ -18,6 +18,8 @@ pub enum Init {
     Zeros,
     /// All one.
     Ones,
+    /// All this value.
+    Constant(f64),
     /// Normal with this standard deviation.
     Normal(f64),
     /// PyTorch's default for linear and convolution layers: uniform in ±1/√`fan_in`.
@@ -125,7 +127,7 @@ impl ParamStore {
         if let Source::Files(files) = &inner.source {
             report.unexpected = files
                 .iter()
-                .flat_map(|f| f.names())
+                .flat_map(SafetensorsFile::names)
                 .filter(|n| !inner.asked.contains(*n) && !(inner.ignored)(n))
                 .cloned()
                 .collect();
@@ -221,6 +223,11 @@ impl Params {
         }
     }
 
+    /// The store's first file, or an empty path for fresh parameters.
+    pub fn path(&self) -> PathBuf {
+        self.store.path()
+    }
+
     /// dtype of the parameters.
     pub fn kind(&self) -> Kind {
         self.store.0.borrow().kind
@@ -279,6 +286,7 @@ fn make(shape: &[i64], init: Init, kind: Kind, device: Device) -> Result<Tensor>
     let tensor = match init {
         Init::Zeros => Tensor::f_zeros(shape, options)?,
         Init::Ones => Tensor::f_ones(shape, options)?,
+        Init::Constant(value) => Tensor::f_full(shape, value, options)?,
         Init::Normal(std) => Tensor::f_randn(shape, options)?.f_mul_scalar(std)?,
         Init::FanIn(fan_in) => {
             let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
