@@ -116,7 +116,7 @@ pub(super) fn draw(c: &mut Canvas, s: &Subject) {
         c.gloss(
             (-b.half * 0.3, -b.high * 0.42),
             (b.half * 0.55, b.high * 0.4),
-            0.4,
+            lerp(0.12, 0.42, skin.luma()),
         );
     });
     features(c, s, &b, skin, tint, female);
@@ -133,7 +133,7 @@ pub(super) fn draw(c: &mut Canvas, s: &Subject) {
             color::hat(s.hat),
             b.half + lerp(1.0, 4.0, s.hair_length),
             -b.high - 1.0,
-            -b.high * 0.5,
+            -b.high * 0.58,
         );
     }
 }
@@ -168,12 +168,9 @@ fn body(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb) {
             for k in 0..18 {
                 let (col, row) = ((k % 6) as f32, (k / 6) as f32);
                 let x = (col - 2.5) * 15.0 + if k / 6 == 1 { 7.5 } else { 0.0 };
-                let r = 4.6 * smooth(d, 0.05, 1.0);
-                c.fill(
-                    ellipse(x, top + 9.0 + row * 11.0, r, r).as_ref(),
-                    contrast,
-                    1.0,
-                );
+                let r = lerp(2.2, 4.8, d);
+                let y = top + 9.0 + row * 11.0;
+                c.fill(ellipse(x, y, r, r).as_ref(), contrast, smooth(d, 0.0, 0.6));
             }
         } else {
             for k in 0..4 {
@@ -181,8 +178,8 @@ fn body(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb) {
                 c.line(
                     curve((-60.0, y + 3.0), (0.0, y - 1.0), (60.0, y + 3.0)).as_ref(),
                     contrast,
-                    6.0 * smooth(d, 0.05, 1.0),
-                    1.0,
+                    lerp(2.5, 6.5, d),
+                    smooth(d, 0.0, 0.6),
                 );
             }
         }
@@ -215,7 +212,7 @@ fn body(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb) {
 
 fn features(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb, tint: Rgb, female: bool) {
     let (w, h) = (b.half, b.high);
-    let smile = s.smile * 2.0 - 1.0;
+    let smile = face::expression(s.smile);
     let child = s.kind.is_child();
     let blush = 0.3 + 0.3 * smile.max(0.0) + if child { 0.15 } else { 0.0 };
     for side in [-1.0f32, 1.0] {
@@ -223,7 +220,7 @@ fn features(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb, tint: Rgb, female
             (side * w * 0.6, b.eye_y + 15.0 - 2.0 * smile),
             (w * 0.3, 7.0),
             hex(0x00f0_4a4a),
-            blush * (1.0 - 0.6 * b.worn),
+            blush * (1.0 - 0.6 * b.worn) * lerp(0.35, 1.0, skin.luma()),
         );
     }
     wrinkles(c, b, skin);
@@ -262,7 +259,7 @@ fn features(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb, tint: Rgb, female
     };
     face::brows(
         c,
-        (dx, b.eye_y - b.eye - 3.5 + lift),
+        (dx, b.eye_y - b.eye - 2.8 + lift),
         w * 0.25,
         smile,
         brow,
@@ -287,7 +284,7 @@ fn features(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb, tint: Rgb, female
     );
     c.gloss((-1.0, ny - 4.0), (nose, 6.0), 0.35);
     let lips = match s.kind {
-        Kind::Woman => hex(0x00c8_1e3c),
+        Kind::Woman => hex(0x00c2_2440),
         Kind::Girl => hex(0x00d0_4a5a),
         _ => skin.dark(0.66),
     };
@@ -305,10 +302,10 @@ fn features(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb, tint: Rgb, female
         c,
         &Mouth {
             at: (0.0, mouth_y),
-            half: w * 0.42,
+            half: w * if female { 0.36 } else { 0.41 },
             smile: s.smile,
             lips,
-            width: if female { 3.2 } else { 2.6 },
+            width: if female { 3.0 } else { 2.6 },
             teeth: true,
             bend: if child { 0.82 } else { 1.0 },
         },
