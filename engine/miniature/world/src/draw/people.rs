@@ -4,22 +4,23 @@ use super::canvas::{Canvas, curve, ellipse, path, polygon};
 use super::color::{self, Rgb, WHITE, hex, lerp, ramp, smooth};
 use super::face::{self, Eye, Mouth};
 use super::hair::{self, Cut, Hair};
+use super::wrinkles;
 use crate::attributes::Kind;
 use crate::scene::Subject;
 
 /// Measures of a person, in pixels at scale 1.
-struct Build {
-    half: f32,
-    high: f32,
+pub(super) struct Build {
+    pub(super) half: f32,
+    pub(super) high: f32,
     /// How wide the jaw and the chin are, against the half width.
     jaw: f32,
     chin: f32,
-    eye_y: f32,
-    eye: f32,
+    pub(super) eye_y: f32,
+    pub(super) eye: f32,
     shoulder: f32,
     neck: f32,
     /// Wrinkles and greying, `0..=1`; none in children.
-    worn: f32,
+    pub(super) worn: f32,
 }
 
 fn build(s: &Subject) -> Build {
@@ -206,7 +207,7 @@ fn body(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb) {
     );
     c.solid_with(neck.as_ref(), skin.dark(0.14), 0.6);
     c.clipped(neck.as_ref(), |c| {
-        c.shade((2.0, b.high), (n * 1.6, 9.0), 0.5)
+        c.shade((2.0, b.high), (n * 1.6, 9.0), 0.5);
     });
 }
 
@@ -223,7 +224,7 @@ fn features(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb, tint: Rgb, female
             blush * (1.0 - 0.6 * b.worn) * lerp(0.35, 1.0, skin.luma()),
         );
     }
-    wrinkles(c, b, skin);
+    wrinkles::draw(c, b, skin);
     let mouth_y = h * if child { 0.6 } else { 0.56 } - smile.max(0.0) * 1.5;
     if s.beard == 1 && s.kind == Kind::Man {
         hair::beard(c, (w, h), mouth_y, tint);
@@ -310,78 +311,6 @@ fn features(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb, tint: Rgb, female
             bend: if child { 0.82 } else { 1.0 },
         },
     );
-}
-
-fn wrinkles(c: &mut Canvas, b: &Build, skin: Rgb) {
-    let a = b.worn;
-    if a < 0.02 {
-        return;
-    }
-    let (w, h) = (b.half, b.high);
-    let ink = skin.dark(0.6);
-    let width = lerp(0.8, 1.8, a);
-    let alpha = 0.9 * a;
-    for k in 0..3 {
-        let y = -h * 0.56 + k as f32 * 4.5;
-        let x = w * (0.5 - 0.08 * k as f32);
-        c.line(
-            curve((-x, y), (0.0, y - 2.5), (x, y)).as_ref(),
-            ink,
-            width,
-            alpha * smooth(a, 0.25 * k as f32, 0.3 + 0.3 * k as f32),
-        );
-    }
-    for side in [-1.0f32, 1.0] {
-        let x = side * w * 0.46;
-        let y = b.eye_y + b.eye * 0.9;
-        // Bags under the eyes.
-        c.line(
-            curve((x - 7.0, y + 1.5), (x, y + 6.5), (x + 7.0, y + 1.5)).as_ref(),
-            ink,
-            width,
-            alpha,
-        );
-        // From the nose to the corners of the mouth.
-        let n = side * w * 0.24;
-        c.line(
-            curve(
-                (n, h * 0.32),
-                (side * w * 0.52, h * 0.42),
-                (side * w * 0.6, h * 0.66),
-            )
-            .as_ref(),
-            ink,
-            width,
-            alpha,
-        );
-        // Crow's feet.
-        let e = side * (w * 0.46 + b.eye + 1.5);
-        for k in [-1.0f32, 0.0, 1.0] {
-            c.line(
-                curve(
-                    (e, b.eye_y + k * 1.5),
-                    (e + side * 2.0, b.eye_y + k * 3.0),
-                    (e + side * 4.5, b.eye_y + k * 5.0),
-                )
-                .as_ref(),
-                ink,
-                width * 0.8,
-                alpha * 0.8,
-            );
-        }
-        // Sagging cheeks.
-        c.line(
-            curve(
-                (side * w * 0.86, h * 0.3),
-                (side * w * 0.78, h * 0.55),
-                (side * w * 0.6, h * 0.8),
-            )
-            .as_ref(),
-            ink,
-            width,
-            alpha * 0.6,
-        );
-    }
 }
 
 fn bow(c: &mut Canvas, b: &Build) {

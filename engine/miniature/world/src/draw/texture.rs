@@ -77,7 +77,7 @@ fn wood(c: &mut Canvas, (l, t, r, b): (f32, f32, f32, f32), tone: Rgb) {
     let mut k = 0;
     while y < b {
         c.line(
-            curve((l, y), ((l + r) / 2.0, y + 0.5), (r, y)).as_ref(),
+            curve((l, y), (f32::midpoint(l, r), y + 0.5), (r, y)).as_ref(),
             ink,
             2.0,
             0.9,
