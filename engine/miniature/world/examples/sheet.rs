@@ -1,8 +1,8 @@
 //! Contact sheets of the world, to look at: random scenes, and sweeps of every continuous
 //! attribute in seven steps (rows are attributes) alone and in pairs.
 //!
-//! `sheet FOLDER [COUNT] [SEED]` writes `random.png`, `sweep.png`, `sweep-pair.png` and
-//! `classes.png` there and prints pictures per second.
+//! `sheet FOLDER [COUNT] [SEED]` writes `random.png`, `sweep-*.png`, `sweep-pair-*.png`
+//! and `classes.png` there and prints pictures per second.
 
 use std::path::Path;
 use std::time::Instant;
@@ -172,8 +172,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{rate:.0} pictures/s ({bytes} bytes)");
     let rows: Vec<Vec<Scene>> = scenes.chunks(8).map(<[_]>::to_vec).collect();
     sheet(&rows, &folder.join("random.png"))?;
-    sheet(&sweeps(false), &folder.join("sweep.png"))?;
-    sheet(&sweeps(true), &folder.join("sweep-pair.png"))?;
+    for (name, pair) in [("sweep", false), ("sweep-pair", true)] {
+        for (k, rows) in sweeps(pair).chunks(10).enumerate() {
+            sheet(rows, &folder.join(format!("{name}-{k}.png")))?;
+        }
+    }
     sheet(&classes(), &folder.join("classes.png"))?;
     Ok(())
 }

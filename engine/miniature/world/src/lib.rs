@@ -14,6 +14,9 @@ mod scene;
 mod vary;
 
 pub use attributes::{Attribute, Background, Continuous, Discrete, Kind, Value};
+pub use caption::{
+    Caption, CaptionOptions, Named, caption, caption_of, lexicon, neutral_caption, words,
+};
 pub use sample::SampleOptions;
 pub use scene::{Picture, PictureAttributes, SIZE, Scene, Subject};
 pub use vary::Variation;

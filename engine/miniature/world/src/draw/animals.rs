@@ -60,7 +60,7 @@ fn eyes(c: &mut Canvas, s: &Subject, (dx, y): (f32, f32), iris: Rgb, fur: Rgb) {
         c,
         (dx, y - 12.0 + lift),
         7.0,
-        s.smile * 2.0 - 1.0,
+        face::expression(s.smile),
         brow,
         2.6,
     );

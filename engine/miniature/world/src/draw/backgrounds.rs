@@ -38,7 +38,8 @@ fn band(c: &mut Canvas, top: f32, bottom: f32, a: Rgb, b: Rgb) {
 
 fn wall(c: &mut Canvas, color: Rgb) {
     band(c, 0.0, EDGE, color.light(0.2), color.dark(0.2));
-    let r = 6.6 * smooth(c.detail, 0.0, 1.0);
+    let r = lerp(2.5, 7.0, c.detail);
+    let alpha = 0.85 * smooth(c.detail, 0.0, 0.7);
     let ink = if color.luma() > 0.7 {
         color.dark(0.3)
     } else {
@@ -48,7 +49,7 @@ fn wall(c: &mut Canvas, color: Rgb) {
         for col in 0..5 {
             let x = 4.0 + col as f32 * 28.0 + if row % 2 == 1 { 14.0 } else { 0.0 };
             let y = 10.0 + row as f32 * 27.0;
-            c.fill(ellipse(x, y, r, r).as_ref(), ink, 0.85);
+            c.fill(ellipse(x, y, r, r).as_ref(), ink, alpha);
         }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn path(build: impl FnOnce(&mut PathBuilder)) -> Option<Path> {
 
 /// An ellipse.
 pub(crate) fn ellipse(x: f32, y: f32, rx: f32, ry: f32) -> Option<Path> {
-    PathBuilder::from_oval(Rect::from_ltrb(x - rx, y - ry, x + rx, y + ry)?).into()
+    PathBuilder::from_oval(Rect::from_ltrb(x - rx, y - ry, x + rx, y + ry)?)
 }
 
 /// A rectangle from its left, top, right and bottom.

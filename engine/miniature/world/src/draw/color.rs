@@ -30,10 +30,10 @@ impl Rgb {
         self.mix(WHITE, t)
     }
 
-    /// Towards a deep, slightly bluish version of itself, which keeps shade colourful.
+    /// Towards a deep version of itself; squaring keeps shade colourful where a grey veil would
+    /// dull it.
     pub(crate) fn dark(self, t: f32) -> Self {
-        let [r, g, b] = self.0;
-        self.mix(Self([r * 0.12, g * 0.1, b * 0.2]), t)
+        self.mix(Self(self.0.map(|v| v * v * 0.3)), t)
     }
 
     /// Perceived brightness, `0..=1`.

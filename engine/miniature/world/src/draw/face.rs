@@ -25,7 +25,7 @@ pub(super) fn eye(c: &mut Canvas, e: &Eye) {
     let (x, y) = e.at;
     let h = e.half;
     let low = lerp(0.62, 1.35, e.open) * h;
-    let high = lerp(low, -1.75 * h, ramp(e.open, 0.0, 1.0));
+    let high = lerp(low, -1.75 * h, ramp(e.open, 0.0, 1.0).powf(0.62));
     let almond = |p: &mut tiny_skia::PathBuilder| {
         p.move_to(x - h, y);
         p.cubic_to(x - h * 0.62, y + high, x + h * 0.62, y + high, x + h, y);
@@ -107,15 +107,22 @@ pub(super) struct Mouth {
     pub(super) bend: f32,
 }
 
+/// A smile's value as a bend from -1 (a deep frown) to 1 (a broad smile), steeper around neutral:
+/// the first step away from it must already show.
+pub(super) fn expression(smile: f32) -> f32 {
+    let s = (smile * 2.0 - 1.0).clamp(-1.0, 1.0);
+    s.signum() * s.abs().powf(0.72)
+}
+
 /// Draws a mouth. The corners and the middle move against each other, a smile opens from three
 /// quarters on.
 pub(super) fn mouth(c: &mut Canvas, m: &Mouth) {
-    let s = (m.smile * 2.0 - 1.0).clamp(-1.0, 1.0);
+    let s = expression(m.smile);
     let (x, y) = m.at;
     let half = m.half * (1.0 + 0.28 * s.abs());
     let corner = y - 5.2 * s * m.bend;
     let middle = y + 8.4 * s * m.bend;
-    let open = smooth(s, 0.25, 1.0) * 17.0 * m.bend;
+    let open = smooth(s, 0.42, 1.0) * 17.0 * m.bend;
     let upper = curve((x - half, corner), (x, middle), (x + half, corner));
     if open > 0.6 {
         let shape = path(|p| {

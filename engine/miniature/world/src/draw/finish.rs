@@ -18,15 +18,15 @@ pub(super) fn finish(canvas: &Canvas, brightness: f32, warmth: f32) -> Picture {
     let bright = (brightness - 0.5).max(0.0) * 2.0;
     let warm = (warmth - 0.5).max(0.0) * 2.0;
     let cold = (0.5 - warmth).max(0.0) * 2.0;
-    let gain = lerp(1.0, 0.34, dark) * lerp(1.0, 1.12, bright);
-    let lift = 0.48 * bright;
+    let gain = lerp(1.0, 0.4, dark) * lerp(1.0, 1.12, bright);
+    let lift = 0.42 * bright;
     let red = curve(gain * lerp(1.0, 0.62, cold), lift + 0.2 * warm);
     let green = curve(
-        gain * lerp(1.0, 0.86, cold) * lerp(1.0, 0.92, warm),
+        gain * lerp(1.0, 0.86, cold) * lerp(1.0, 0.83, warm),
         lift * lerp(1.0, 0.85, cold),
     );
     let blue = curve(
-        gain * lerp(1.0, 0.5, warm),
+        gain * lerp(1.0, 0.56, warm),
         lift * (1.0 - 0.4 * warm) + 0.2 * cold,
     );
     let mut rgb = Vec::with_capacity(SIZE * SIZE * 3);

@@ -35,7 +35,7 @@ pub(super) enum Cut {
 impl Hair {
     /// How high the hair stands above the skull.
     fn volume(&self) -> f32 {
-        lerp(0.4, 7.5, ramp(self.length, 0.0, 0.4))
+        lerp(0.4, 7.5, ramp(self.length, 0.12, 0.48))
     }
 
     /// Where the hair at the sides ends.
@@ -44,7 +44,7 @@ impl Hair {
     }
 
     fn half(&self) -> f32 {
-        self.head.0 + lerp(0.5, 9.5, smooth(self.length, 0.1, 0.75))
+        self.head.0 + lerp(0.5, 9.5, ramp(self.length, 0.15, 0.65))
     }
 
     /// Hair behind head and body.
@@ -119,7 +119,7 @@ impl Hair {
         let (hw, hh) = self.head;
         let v = self.volume();
         let w = hw + v * 0.5;
-        let side_y = lerp(-hh * 0.16, hh * 0.02, ramp(self.length, 0.1, 0.5));
+        let side_y = lerp(-hh * 0.2, hh * 0.1, ramp(self.length, 0.1, 0.5));
         let line = -hh * lerp(0.62, 0.44, ramp(self.length, 0.1, 0.6)) - self.receding * hh * 0.2;
         let shape = path(|p| {
             p.move_to(-w, side_y);
@@ -132,9 +132,9 @@ impl Hair {
                     p.cubic_to(hw * 0.86, line, hw * 0.6, temple, hw * 0.4, temple - 2.0);
                     p.cubic_to(
                         hw * 0.0,
-                        line + 7.0,
+                        line + 3.0,
                         -hw * 0.6,
-                        line + 7.0,
+                        line + 2.0,
                         -hw * 0.9,
                         side_y,
                     );
@@ -144,9 +144,9 @@ impl Hair {
                     p.cubic_to(-hw * 0.3, line - 2.0, -hw * 0.86, line, -hw * 0.9, side_y);
                 }
                 Cut::Fringe => {
-                    p.quad_to(hw * 0.86, line + 7.0, hw * 0.62, line + 6.5);
-                    p.quad_to(0.0, line + 10.0, -hw * 0.62, line + 6.5);
-                    p.quad_to(-hw * 0.86, line + 7.0, -hw * 0.9, side_y);
+                    p.quad_to(hw * 0.86, line + 4.0, hw * 0.62, line + 3.5);
+                    p.quad_to(0.0, line + 6.5, -hw * 0.62, line + 3.5);
+                    p.quad_to(-hw * 0.86, line + 4.0, -hw * 0.9, side_y);
                 }
                 Cut::Tuft => {
                     p.quad_to(hw * 0.86, line + 1.0, hw * 0.5, line);

@@ -12,6 +12,7 @@ mod objects;
 mod people;
 mod robot;
 mod texture;
+mod wrinkles;
 
 use crate::attributes::Kind;
 use crate::scene::{Picture, SIZE, Scene, Subject};
@@ -57,7 +58,9 @@ fn draw_subject(canvas: &mut Canvas, scene: &Scene, index: usize, shadow: bool) 
     // small ones keep their details.
     let dy = scene.jitter[index.min(1)][1];
     let size = if pair {
-        0.52 + 0.23 * subject.size
+        // The widest car must not drown behind its neighbour.
+        let room = if subject.kind == Kind::Car { 0.93 } else { 1.0 };
+        (0.5 + 0.22 * subject.size) * room
     } else {
         0.62 + 0.5 * subject.size
     };

@@ -4,22 +4,23 @@ use super::canvas::{Canvas, curve, ellipse, path, polygon};
 use super::color::{self, Rgb, WHITE, hex, lerp, ramp, smooth};
 use super::face::{self, Eye, Mouth};
 use super::hair::{self, Cut, Hair};
+use super::wrinkles;
 use crate::attributes::Kind;
 use crate::scene::Subject;
 
 /// Measures of a person, in pixels at scale 1.
-struct Build {
-    half: f32,
-    high: f32,
+pub(super) struct Build {
+    pub(super) half: f32,
+    pub(super) high: f32,
     /// How wide the jaw and the chin are, against the half width.
     jaw: f32,
     chin: f32,
-    eye_y: f32,
-    eye: f32,
+    pub(super) eye_y: f32,
+    pub(super) eye: f32,
     shoulder: f32,
     neck: f32,
     /// Wrinkles and greying, `0..=1`; none in children.
-    worn: f32,
+    pub(super) worn: f32,
 }
 
 fn build(s: &Subject) -> Build {
@@ -116,7 +117,7 @@ pub(super) fn draw(c: &mut Canvas, s: &Subject) {
         c.gloss(
             (-b.half * 0.3, -b.high * 0.42),
             (b.half * 0.55, b.high * 0.4),
-            0.4,
+            lerp(0.12, 0.42, skin.luma()),
         );
     });
     features(c, s, &b, skin, tint, female);
@@ -133,7 +134,7 @@ pub(super) fn draw(c: &mut Canvas, s: &Subject) {
             color::hat(s.hat),
             b.half + lerp(1.0, 4.0, s.hair_length),
             -b.high - 1.0,
-            -b.high * 0.5,
+            -b.high * 0.58,
         );
     }
 }
@@ -168,12 +169,9 @@ fn body(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb) {
             for k in 0..18 {
                 let (col, row) = ((k % 6) as f32, (k / 6) as f32);
                 let x = (col - 2.5) * 15.0 + if k / 6 == 1 { 7.5 } else { 0.0 };
-                let r = 4.6 * smooth(d, 0.05, 1.0);
-                c.fill(
-                    ellipse(x, top + 9.0 + row * 11.0, r, r).as_ref(),
-                    contrast,
-                    1.0,
-                );
+                let r = lerp(2.2, 4.8, d);
+                let y = top + 9.0 + row * 11.0;
+                c.fill(ellipse(x, y, r, r).as_ref(), contrast, smooth(d, 0.0, 0.6));
             }
         } else {
             for k in 0..4 {
@@ -181,8 +179,8 @@ fn body(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb) {
                 c.line(
                     curve((-60.0, y + 3.0), (0.0, y - 1.0), (60.0, y + 3.0)).as_ref(),
                     contrast,
-                    6.0 * smooth(d, 0.05, 1.0),
-                    1.0,
+                    lerp(2.5, 6.5, d),
+                    smooth(d, 0.0, 0.6),
                 );
             }
         }
@@ -209,13 +207,13 @@ fn body(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb) {
     );
     c.solid_with(neck.as_ref(), skin.dark(0.14), 0.6);
     c.clipped(neck.as_ref(), |c| {
-        c.shade((2.0, b.high), (n * 1.6, 9.0), 0.5)
+        c.shade((2.0, b.high), (n * 1.6, 9.0), 0.5);
     });
 }
 
 fn features(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb, tint: Rgb, female: bool) {
     let (w, h) = (b.half, b.high);
-    let smile = s.smile * 2.0 - 1.0;
+    let smile = face::expression(s.smile);
     let child = s.kind.is_child();
     let blush = 0.3 + 0.3 * smile.max(0.0) + if child { 0.15 } else { 0.0 };
     for side in [-1.0f32, 1.0] {
@@ -223,10 +221,10 @@ fn features(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb, tint: Rgb, female
             (side * w * 0.6, b.eye_y + 15.0 - 2.0 * smile),
             (w * 0.3, 7.0),
             hex(0x00f0_4a4a),
-            blush * (1.0 - 0.6 * b.worn),
+            blush * (1.0 - 0.6 * b.worn) * lerp(0.35, 1.0, skin.luma()),
         );
     }
-    wrinkles(c, b, skin);
+    wrinkles::draw(c, b, skin);
     let mouth_y = h * if child { 0.6 } else { 0.56 } - smile.max(0.0) * 1.5;
     if s.beard == 1 && s.kind == Kind::Man {
         hair::beard(c, (w, h), mouth_y, tint);
@@ -262,7 +260,7 @@ fn features(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb, tint: Rgb, female
     };
     face::brows(
         c,
-        (dx, b.eye_y - b.eye - 3.5 + lift),
+        (dx, b.eye_y - b.eye - 2.8 + lift),
         w * 0.25,
         smile,
         brow,
@@ -287,7 +285,7 @@ fn features(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb, tint: Rgb, female
     );
     c.gloss((-1.0, ny - 4.0), (nose, 6.0), 0.35);
     let lips = match s.kind {
-        Kind::Woman => hex(0x00c8_1e3c),
+        Kind::Woman => hex(0x00c2_2440),
         Kind::Girl => hex(0x00d0_4a5a),
         _ => skin.dark(0.66),
     };
@@ -305,86 +303,14 @@ fn features(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb, tint: Rgb, female
         c,
         &Mouth {
             at: (0.0, mouth_y),
-            half: w * 0.42,
+            half: w * if female { 0.36 } else { 0.41 },
             smile: s.smile,
             lips,
-            width: if female { 3.2 } else { 2.6 },
+            width: if female { 3.0 } else { 2.6 },
             teeth: true,
             bend: if child { 0.82 } else { 1.0 },
         },
     );
-}
-
-fn wrinkles(c: &mut Canvas, b: &Build, skin: Rgb) {
-    let a = b.worn;
-    if a < 0.02 {
-        return;
-    }
-    let (w, h) = (b.half, b.high);
-    let ink = skin.dark(0.6);
-    let width = lerp(0.8, 1.8, a);
-    let alpha = 0.9 * a;
-    for k in 0..3 {
-        let y = -h * 0.56 + k as f32 * 4.5;
-        let x = w * (0.5 - 0.08 * k as f32);
-        c.line(
-            curve((-x, y), (0.0, y - 2.5), (x, y)).as_ref(),
-            ink,
-            width,
-            alpha * smooth(a, 0.25 * k as f32, 0.3 + 0.3 * k as f32),
-        );
-    }
-    for side in [-1.0f32, 1.0] {
-        let x = side * w * 0.46;
-        let y = b.eye_y + b.eye * 0.9;
-        // Bags under the eyes.
-        c.line(
-            curve((x - 7.0, y + 1.5), (x, y + 6.5), (x + 7.0, y + 1.5)).as_ref(),
-            ink,
-            width,
-            alpha,
-        );
-        // From the nose to the corners of the mouth.
-        let n = side * w * 0.24;
-        c.line(
-            curve(
-                (n, h * 0.32),
-                (side * w * 0.52, h * 0.42),
-                (side * w * 0.6, h * 0.66),
-            )
-            .as_ref(),
-            ink,
-            width,
-            alpha,
-        );
-        // Crow's feet.
-        let e = side * (w * 0.46 + b.eye + 1.5);
-        for k in [-1.0f32, 0.0, 1.0] {
-            c.line(
-                curve(
-                    (e, b.eye_y + k * 1.5),
-                    (e + side * 2.0, b.eye_y + k * 3.0),
-                    (e + side * 4.5, b.eye_y + k * 5.0),
-                )
-                .as_ref(),
-                ink,
-                width * 0.8,
-                alpha * 0.8,
-            );
-        }
-        // Sagging cheeks.
-        c.line(
-            curve(
-                (side * w * 0.86, h * 0.3),
-                (side * w * 0.78, h * 0.55),
-                (side * w * 0.6, h * 0.8),
-            )
-            .as_ref(),
-            ink,
-            width,
-            alpha * 0.6,
-        );
-    }
 }
 
 fn bow(c: &mut Canvas, b: &Build) {

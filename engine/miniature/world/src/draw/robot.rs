@@ -9,7 +9,7 @@ use crate::scene::Subject;
 pub(super) fn draw(c: &mut Canvas, s: &Subject) {
     let paint = color::paint(s.paint_color);
     let steel = hex(0x008a_90a0);
-    let smile = s.smile * 2.0 - 1.0;
+    let smile = face::expression(s.smile);
     let d = c.detail;
     // Body.
     c.solid(rect(-9.0, 28.0, 9.0, 48.0).as_ref(), steel.dark(0.2));
@@ -112,7 +112,7 @@ pub(super) fn draw(c: &mut Canvas, s: &Subject) {
     let green = hex(0x006c_f08a);
     let corner = 18.5 - 5.6 * smile;
     let middle = 18.5 + 7.6 * smile;
-    let open = smooth(smile, 0.3, 1.0);
+    let open = smooth(smile, 0.45, 1.0);
     let half = 13.5 + 3.0 * smile.abs();
     let lip = curve((-half, corner), (0.0, middle), (half, corner));
     c.line(lip.as_ref(), green, 3.2, 1.0);

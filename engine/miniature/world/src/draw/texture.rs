@@ -19,7 +19,7 @@ pub(super) fn surface(c: &mut Canvas, shape: Option<&Path>, color: Rgb, material
     let (l, t, r, m) = (b.left(), b.top(), b.right(), b.bottom());
     match material {
         WOOD => {
-            let tone = color.mix(hex(0x00a8_6a34), 0.22);
+            let tone = color.mix(hex(0x00a8_6a34), 0.3);
             c.solid(shape, tone);
             c.clipped(shape, |c| wood(c, (l, t, r, m), tone));
         }
@@ -54,17 +54,15 @@ fn contrast(color: Rgb) -> Rgb {
 }
 
 fn dots(c: &mut Canvas, (l, t, r, b): (f32, f32, f32, f32), color: Rgb) {
-    let radius = 4.8 * smooth(c.detail, 0.05, 1.0);
-    if radius < 0.3 {
-        return;
-    }
+    let radius = lerp(2.6, 5.2, c.detail);
+    let alpha = smooth(c.detail, 0.0, 0.6);
     let ink = contrast(color);
     let mut row = 0;
     let mut y = t + 9.0;
     while y < b + 4.0 {
         let mut x = l + 8.0 + if row % 2 == 1 { 8.0 } else { 0.0 };
         while x < r + 4.0 {
-            c.fill(ellipse(x, y, radius, radius).as_ref(), ink, 1.0);
+            c.fill(ellipse(x, y, radius, radius).as_ref(), ink, alpha);
             x += 16.0;
         }
         y += 13.0;
@@ -79,7 +77,7 @@ fn wood(c: &mut Canvas, (l, t, r, b): (f32, f32, f32, f32), tone: Rgb) {
     let mut k = 0;
     while y < b {
         c.line(
-            curve((l, y), ((l + r) / 2.0, y + 0.5), (r, y)).as_ref(),
+            curve((l, y), (f32::midpoint(l, r), y + 0.5), (r, y)).as_ref(),
             ink,
             2.0,
             0.9,
