@@ -234,10 +234,12 @@ pub(crate) fn compose(scene: &Scene, plan: &Plan) -> Caption {
         b.name(item, words, *value);
     }
     if !front.is_empty() {
-        b.push(if place_first {
-            "picture,"
-        } else {
+        let subject_next =
+            !place_first && (scene.subjects.len() < 2 || plan.pattern.starts_with(['1', '2']));
+        b.push(if subject_next {
             "picture of"
+        } else {
+            "picture,"
         });
     }
     if place_first {

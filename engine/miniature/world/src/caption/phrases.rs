@@ -319,14 +319,13 @@ pub(crate) fn place(background: Background) -> (&'static str, &'static str) {
 }
 
 /// Sentences about one or two subjects: `1` and `2` stand for the left and the right subject.
-pub(crate) const PAIRS: [&str; 7] = [
+pub(crate) const PAIRS: [&str; 6] = [
     "1 next to 2",
     "1 and 2",
     "1 on the left and 2 on the right",
     "1 to the left of 2",
     "on the left 1 , on the right 2",
     "1 beside 2",
-    "left 1 , right 2",
 ];
 
 /// The same with the right subject named first.

@@ -40,14 +40,14 @@ fn build(s: &Subject) -> Build {
         };
     }
     let man = s.kind == Kind::Man;
-    let worn = ramp(a, 0.2, 1.0);
+    let worn = ramp(a, 0.06, 1.0);
     Build {
         half: lerp(25.5, 36.5, s.face_width),
-        high: if man { 37.5 } else { 36.0 },
+        high: if man { 36.5 } else { 35.0 } + 1.8 * a,
         jaw: if man { 0.92 } else { 0.78 } + 0.12 * worn,
         chin: if man { 0.7 } else { 0.42 } + 0.14 * worn,
         eye_y: -3.5,
-        eye: lerp(8.9, 7.6, a),
+        eye: lerp(9.8, 7.2, a),
         shoulder: if man { 51.0 } else { 43.0 },
         neck: if man { 16.0 } else { 11.0 },
         worn,
@@ -80,7 +80,7 @@ pub(super) fn draw(c: &mut Canvas, s: &Subject) {
     let b = build(s);
     let skin = color::skin(s.skin_tone);
     let female = matches!(s.kind, Kind::Woman | Kind::Girl);
-    let greying = smooth(b.worn, 0.3, 1.0);
+    let greying = smooth(b.worn, 0.2, 1.0);
     let tint = color::hair(s.hair_color).mix(hex(0x00c9_ccd2), 0.42 * greying);
     let man = s.kind == Kind::Man;
     let hair = Hair {
@@ -122,6 +122,7 @@ pub(super) fn draw(c: &mut Canvas, s: &Subject) {
     });
     features(c, s, &b, skin, tint, female);
     hair.cap(c);
+    brows(c, s, &b, skin, tint);
     if female && s.kind == Kind::Girl && s.hat == 0 {
         bow(c, &b);
     }
@@ -225,7 +226,7 @@ fn features(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb, tint: Rgb, female
         );
     }
     wrinkles::draw(c, b, skin);
-    let mouth_y = h * if child { 0.6 } else { 0.56 } - smile.max(0.0) * 1.5;
+    let mouth_y = h * if child { 0.64 } else { 0.56 } - smile.max(0.0) * 1.5;
     if s.beard == 1 && s.kind == Kind::Man {
         hair::beard(c, (w, h), mouth_y, tint);
     }
@@ -251,21 +252,6 @@ fn features(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb, tint: Rgb, female
             },
         );
     }
-    let lift = lerp(1.5, -3.0, s.eye_openness);
-    let brow = tint.mix(skin.dark(0.75), if tint.luma() > 0.7 { 0.35 } else { 0.15 });
-    let thick = match s.kind {
-        Kind::Man => 3.8,
-        Kind::Woman => 2.2,
-        _ => lerp(1.8, 2.8, s.age),
-    };
-    face::brows(
-        c,
-        (dx, b.eye_y - b.eye - 2.8 + lift),
-        w * 0.25,
-        smile,
-        brow,
-        thick,
-    );
     let nose = if child {
         lerp(2.2, 3.8, s.age)
     } else {
@@ -276,7 +262,7 @@ fn features(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb, tint: Rgb, female
     } else {
         nose
     };
-    let ny = b.eye_y + 15.0;
+    let ny = b.eye_y + (mouth_y - b.eye_y) * 0.58;
     c.line(
         curve((-nose, ny - 1.0), (0.0, ny + nose * 0.9), (nose, ny - 1.0)).as_ref(),
         skin.dark(0.5),
@@ -310,6 +296,27 @@ fn features(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb, tint: Rgb, female
             teeth: true,
             bend: if child { 0.82 } else { 1.0 },
         },
+    );
+}
+
+/// Brows lie over the fringe: they carry half of the expression, so nothing may hide them.
+fn brows(c: &mut Canvas, s: &Subject, b: &Build, skin: Rgb, tint: Rgb) {
+    let (dx, w) = (b.half * 0.46, b.half);
+    let smile = face::expression(s.smile);
+    let lift = lerp(1.5, -3.0, s.eye_openness);
+    let brow = tint.mix(skin.dark(0.75), if tint.luma() > 0.7 { 0.5 } else { 0.38 });
+    let thick = match s.kind {
+        Kind::Man => 3.8,
+        Kind::Woman => 2.2,
+        _ => lerp(1.8, 2.8, s.age),
+    };
+    face::brows(
+        c,
+        (dx, b.eye_y - b.eye - 2.8 + lift),
+        w * 0.25,
+        smile,
+        brow,
+        thick,
     );
 }
 

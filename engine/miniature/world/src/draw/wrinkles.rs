@@ -13,7 +13,7 @@ pub(super) fn draw(c: &mut Canvas, b: &Build, skin: Rgb) {
     let (w, h) = (b.half, b.high);
     let ink = skin.dark(0.6);
     let width = lerp(0.8, 1.8, a);
-    let alpha = 0.9 * a;
+    let alpha = 0.95 * a.powf(0.8);
     for k in 0..3 {
         let y = -h * 0.56 + k as f32 * 4.5;
         let x = w * (0.5 - 0.08 * k as f32);
