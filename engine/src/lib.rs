@@ -1,7 +1,7 @@
 //! Vernier's diffusion engine: everything that touches a tensor.
 //!
 //! The modules form one way through, from the window's wish to the numbers, with no arrow back up:
-//! [`service`] → [`render`], [`train`] → [`checkpoint`] → [`prompt`] → [`models`] → [`layers`] →
+//! [`service`] → [`render`], [`train`] → [`checkpoint`] → [`prompt`], [`measure`] → [`models`] → [`layers`] →
 //! [`weights`], [`sampling`] → [`conditioning`], [`device`].
 //! [`recipe`] is plain data that names no tensor; everybody may read it.
 
@@ -10,6 +10,7 @@ pub mod conditioning;
 pub mod device;
 pub mod error;
 pub mod layers;
+pub mod measure;
 pub mod models;
 pub mod picture;
 pub mod prompt;

@@ -14,13 +14,13 @@ use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
 use vernier_engine::layers::Linear;
 use vernier_engine::models::clip::{ClipConfig, ClipModel};
-use vernier_engine::train::Replica;
+use vernier_engine::train::{Replica, shallow};
 use vernier_engine::weights::ParamStore;
 use vernier_engine::{EngineError, Result};
-use vernier_world::{Attribute, Caption, CaptionOptions, Scene};
+use vernier_world::{Attribute, Caption, Scene};
 
 use crate::config;
-use crate::data::Captioner;
+use crate::data::{Captioner, varied_caption};
 use crate::pool::Pool;
 use crate::targets::{HeadLayout, Targets};
 
@@ -29,7 +29,7 @@ pub const HEADS: &str = "heads";
 
 /// The towers and their auxiliary heads.
 pub struct ClipTrainer {
-    store: ParamStore,
+    parameters: Vec<(String, Tensor)>,
     model: ClipModel,
     eos_head: Linear,
     noun_head: Linear,
@@ -76,7 +76,7 @@ impl ClipTrainer {
             eos_head: Linear::new(&heads.at("eos"), width, all, true)?,
             noun_head: Linear::new(&heads.at("noun"), width, subject.width, true)?,
             image_head: Linear::new(&heads.at("image"), width, all, true)?,
-            store,
+            parameters: store.named(),
             model,
             subject,
             picture,
@@ -103,8 +103,7 @@ pub fn caption_naming(
     wanted: &[(Option<usize>, Attribute)],
     rng: &mut ChaCha8Rng,
 ) -> Caption {
-    let options = CaptionOptions::default();
-    let mut caption = vernier_world::caption(scene, rng, &options);
+    let mut caption = varied_caption(scene, rng);
     for _ in 0..6 {
         let names_all = wanted
             .iter()
@@ -112,14 +111,14 @@ pub fn caption_naming(
         if names_all {
             break;
         }
-        caption = vernier_world::caption(scene, rng, &options);
+        caption = varied_caption(scene, rng);
     }
     caption
 }
 
 impl Replica for ClipTrainer {
     fn parameters(&self) -> Vec<(String, Tensor)> {
-        self.store.named()
+        shallow(&self.parameters)
     }
 
     fn loss(&mut self, _step: u64) -> Result<(Tensor, Vec<(&'static str, f64)>)> {

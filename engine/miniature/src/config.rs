@@ -41,10 +41,10 @@ pub fn text_encoder(vocab_size: usize) -> Value {
 pub fn vision_encoder() -> Value {
     json!({
         "model_type": "clip_vision_model",
-        "hidden_size": 160,
-        "intermediate_size": 640,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 5,
+        "hidden_size": 96,
+        "intermediate_size": 384,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 3,
         "num_channels": 3,
         "image_size": PICTURE_PX,
         "patch_size": 16,

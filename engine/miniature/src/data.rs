@@ -3,10 +3,13 @@
 use std::ops::Range;
 use std::path::Path;
 
-use anyhow::Result;
+use vernier_engine::Result;
+use rand::{Rng, RngExt};
 use tch::Tensor;
 use vernier_engine::prompt::Tokenizer;
-use vernier_world::Caption;
+use vernier_world::{Caption, CaptionOptions, Scene};
+
+use crate::config::MAX_TOKENS;
 
 /// Turns captions into ids.
 #[derive(Debug)]
@@ -39,29 +42,30 @@ impl Captioner {
     /// # Errors
     /// The tokenizer fails.
     pub fn batch(&self, captions: &[Caption], length: Option<usize>) -> Result<TokenBatch> {
+        let layout = self.tokenizer.layout();
         let mut rows = Vec::with_capacity(captions.len());
         let (mut nouns, mut ends) = (Vec::new(), Vec::new());
         for caption in captions {
             let encoding = self.tokenizer.encode(&caption.text)?;
-            let mut ids: Vec<i64> = vec![self.tokenizer.bos()];
-            ids.extend(encoding.ids.iter().map(|&id| i64::from(id)));
+            let mut ids: Vec<i64> = vec![layout.bos];
+            ids.extend(&encoding.ids);
             let at = |bytes: &Range<usize>| {
                 // The last token that ends inside the noun; +1 for BOS.
                 encoding.offsets.iter().rposition(|o| o.end <= bytes.end && o.end > bytes.start)
             };
             nouns.push(caption.nouns.iter().filter_map(|n| at(n).map(|i| i as i64 + 1)).collect::<Vec<_>>());
             ends.push(ids.len() as i64);
-            ids.push(self.tokenizer.eos());
+            ids.push(layout.eos);
             rows.push(ids);
         }
         let longest = rows.iter().map(Vec::len).max().unwrap_or(1);
-        let length = length.unwrap_or(longest);
+        let length = length.unwrap_or(longest).min(MAX_TOKENS);
         for (row, end) in rows.iter_mut().zip(&mut ends) {
             row.truncate(length);
             *end = (*end).min(length as i64 - 1);
-            row.resize(length, self.tokenizer.eos());
+            row.resize(length, layout.eos);
             if let Some(last) = row.last_mut() {
-                *last = self.tokenizer.eos();
+                *last = layout.eos;
             }
         }
         for (nouns, end) in nouns.iter_mut().zip(&ends) {
@@ -72,13 +76,16 @@ impl Captioner {
         Ok(TokenBatch { ids, nouns, ends })
     }
 
-    /// `[1, length]` of the empty prompt.
-    ///
-    /// # Errors
-    /// libtorch runs out of memory.
-    pub fn empty(&self, length: usize) -> Result<Tensor> {
-        let mut ids = vec![self.tokenizer.eos(); length];
-        ids[0] = self.tokenizer.bos();
-        Ok(Tensor::from_slice(&ids).f_view([1, length as i64])?)
+    /// Number of token ids.
+    pub fn vocab_size(&self) -> usize {
+        self.tokenizer.vocab_size()
     }
+}
+
+/// A caption of random completeness: half of them say nearly all, the others anything down to the
+/// bare kinds, as people's prompts do.
+pub fn varied_caption(scene: &Scene, rng: &mut impl Rng) -> Caption {
+    let completeness = if rng.random_bool(0.5) { 1.0 } else { rng.random_range(0.0..1.0) };
+    let options = CaptionOptions { completeness, ..CaptionOptions::default() };
+    vernier_world::caption(scene, rng, &options)
 }

@@ -9,13 +9,13 @@ use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
 use vernier_engine::models::clip::ClipTextModel;
 use vernier_engine::models::unet::{UNet, UNetConfig};
-use vernier_engine::train::Replica;
+use vernier_engine::train::{Replica, shallow};
 use vernier_engine::weights::ParamStore;
 use vernier_engine::{EngineError, Result};
-use vernier_world::{Caption, CaptionOptions};
+use vernier_world::Caption;
 
 use crate::config::{self, MAX_TOKENS};
-use crate::data::Captioner;
+use crate::data::{Captioner, varied_caption};
 use crate::pool::Pool;
 
 /// Fraction of captions replaced by the empty one.
@@ -25,7 +25,7 @@ const SNR_CAP: f64 = 5.0;
 
 /// The U-Net in training.
 pub struct UNetTrainer {
-    store: ParamStore,
+    parameters: Vec<(String, Tensor)>,
     unet: UNet,
     text: ClipTextModel,
     captioner: Captioner,
@@ -84,7 +84,7 @@ impl UNetTrainer {
         let unet = UNet::new(&store.root(), &unet_config()?)?;
         let table = Tensor::from_slice(&alphas_cumprod()).f_to_kind(Kind::Float)?;
         Ok(Self {
-            store,
+            parameters: store.named(),
             unet,
             text: data.text,
             captioner: data.captioner,
@@ -100,14 +100,13 @@ impl UNetTrainer {
 
     fn context(&mut self, indices: &[usize]) -> Result<Tensor> {
         let _guard = tch::no_grad_guard();
-        let options = CaptionOptions::default();
         let captions: Vec<Caption> = indices
             .iter()
             .map(|&i| {
                 if self.rng.random_bool(CAPTION_DROPOUT) {
-                    Caption::empty()
+                    Caption { text: String::new(), nouns: Vec::new(), named: Vec::new() }
                 } else {
-                    vernier_world::caption(self.pool.scene(i), &mut self.rng, &options)
+                    varied_caption(self.pool.scene(i), &mut self.rng)
                 }
             })
             .collect();
@@ -118,7 +117,7 @@ impl UNetTrainer {
 
 impl Replica for UNetTrainer {
     fn parameters(&self) -> Vec<(String, Tensor)> {
-        self.store.named()
+        shallow(&self.parameters)
     }
 
     fn loss(&mut self, _step: u64) -> Result<(Tensor, Vec<(&'static str, f64)>)> {

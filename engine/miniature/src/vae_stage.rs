@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
 use vernier_engine::models::vae::{Vae, VaeConfig};
-use vernier_engine::train::Replica;
+use vernier_engine::train::{Replica, shallow};
 use vernier_engine::weights::ParamStore;
 use vernier_engine::{EngineError, Result};
 
@@ -19,7 +19,7 @@ const CROP_PX: i64 = 64;
 
 /// The autoencoder in training.
 pub struct VaeTrainer {
-    store: ParamStore,
+    parameters: Vec<(String, Tensor)>,
     vae: Vae,
     pool: Pool,
     crops: usize,
@@ -47,7 +47,7 @@ impl VaeTrainer {
         let store = ParamStore::fresh(kind, device);
         let vae = Vae::new(&store.root(), &vae_config()?)?;
         let rng = ChaCha8Rng::seed_from_u64(rand::rng().random());
-        Ok(Self { store, vae, pool, crops, whole_from, rng, kind, device })
+        Ok(Self { parameters: store.named(), vae, pool, crops, whole_from, rng, kind, device })
     }
 
     fn batch(&mut self, step: u64) -> Result<Tensor> {
@@ -77,7 +77,7 @@ impl VaeTrainer {
 
 impl Replica for VaeTrainer {
     fn parameters(&self) -> Vec<(String, Tensor)> {
-        self.store.named()
+        shallow(&self.parameters)
     }
 
     fn loss(&mut self, step: u64) -> Result<(Tensor, Vec<(&'static str, f64)>)> {

@@ -116,3 +116,8 @@ impl FlatParams {
         Ok(named)
     }
 }
+
+/// Other handles on the same named tensors.
+pub fn shallow(named: &[(String, Tensor)]) -> Vec<(String, Tensor)> {
+    named.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+}

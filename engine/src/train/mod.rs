@@ -5,7 +5,7 @@ mod learning_rate;
 mod optimizer;
 mod workers;
 
-pub use flat::FlatParams;
+pub use flat::{FlatParams, shallow};
 pub use learning_rate::LearningRate;
 pub use optimizer::{AdamW, AdamWState};
 pub use workers::{Replica, StepReport, TrainLoop, TrainOptions};

@@ -1,0 +1,230 @@
+//! A small multi-task network that reads attributes from a picture, per subject region.
+//!
+//! In the spirit of "Deep Learning Face Attributes in the Wild" (arXiv 1411.7766) and "Multi-task
+//! CNN Model for Attribute Prediction" (arXiv 1601.00400): one trunk, one small head an attribute.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use crate::layers::{Activation, Conv2d, ConvShape, GroupNorm, Linear};
+use crate::weights::{ParamStore, Params};
+use crate::{EngineError, Result};
+
+/// One attribute that a meter reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadSpec {
+    /// The attribute's name, such as `smile`.
+    pub name: String,
+    /// Class names of a discrete attribute; empty for a continuous one in 0..1.
+    pub classes: Vec<String>,
+}
+
+impl HeadSpec {
+    /// Number of outputs.
+    pub fn width(&self) -> i64 {
+        self.classes.len().max(1) as i64
+    }
+}
+
+/// A meter's geometry and meaning, as its `config.json` holds them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MeterConfig {
+    /// Side of the square that regions are resized to, in pixels.
+    pub input_px: i64,
+    /// Channels of the trunk's levels; each level halves the resolution.
+    pub channels: Vec<i64>,
+    /// Channels a group in the norms.
+    pub group_channels: i64,
+    /// What is read from a subject's region.
+    pub subject_heads: Vec<HeadSpec>,
+    /// What is read from the whole picture.
+    pub picture_heads: Vec<HeadSpec>,
+    /// For pictures with one, two, … subjects: each subject's region as fractions
+    /// `[left, top, right, bottom]` of the picture.
+    pub regions: Vec<Vec<[f64; 4]>>,
+}
+
+/// What a meter says about one attribute.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Reading {
+    /// A continuous attribute, 0..1.
+    Value(f64),
+    /// A discrete attribute.
+    Class {
+        /// Index of the likeliest class.
+        index: usize,
+        /// Its name.
+        name: String,
+        /// Its probability, 0..1.
+        confidence: f64,
+    },
+}
+
+#[derive(Debug)]
+struct Level {
+    conv1: Conv2d,
+    norm1: GroupNorm,
+    conv2: Conv2d,
+    norm2: GroupNorm,
+}
+
+impl Level {
+    fn new(params: &Params, input: i64, output: i64, group_channels: i64) -> Result<Self> {
+        let halve = ConvShape { kernel: 3, stride: 2, padding: 1 };
+        let groups = output / group_channels;
+        Ok(Self {
+            conv1: Conv2d::new(&params.at("conv1"), input, output, halve)?,
+            norm1: GroupNorm::new(&params.at("norm1"), groups, output, 1e-5)?,
+            conv2: Conv2d::new(&params.at("conv2"), output, output, ConvShape::SAME_3X3)?,
+            norm2: GroupNorm::new(&params.at("norm2"), groups, output, 1e-5)?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let x = Activation::Silu.forward(&self.norm1.forward(&self.conv1.forward(x)?)?)?;
+        let y = Activation::Silu.forward(&self.norm2.forward(&self.conv2.forward(&x)?)?)?;
+        Ok(x.f_add(&y)?)
+    }
+}
+
+/// A trained meter.
+#[derive(Debug)]
+pub struct AttributeMeter {
+    config: MeterConfig,
+    levels: Vec<Level>,
+    hidden: Linear,
+    subject: Linear,
+    picture: Linear,
+}
+
+impl AttributeMeter {
+    /// Builds the network from `params`.
+    ///
+    /// # Errors
+    /// See [`Params::get`].
+    pub fn new(params: &Params, config: &MeterConfig) -> Result<Self> {
+        let mut levels = Vec::with_capacity(config.channels.len());
+        let mut input = 3;
+        for (at, &output) in config.channels.iter().enumerate() {
+            levels.push(Level::new(&params.at("levels").at(at), input, output, config.group_channels)?);
+            input = output;
+        }
+        let width = |heads: &[HeadSpec]| heads.iter().map(HeadSpec::width).sum::<i64>();
+        let side = config.input_px >> config.channels.len();
+        let hidden = 2 * input;
+        Ok(Self {
+            levels,
+            hidden: Linear::new(&params.at("hidden"), input * side * side, hidden, true)?,
+            subject: Linear::new(&params.at("subject"), hidden, width(&config.subject_heads), true)?,
+            picture: Linear::new(&params.at("picture"), hidden, width(&config.picture_heads), true)?,
+            config: config.clone(),
+        })
+    }
+
+    /// Opens `folder` with its `config.json` and `meter.safetensors`.
+    ///
+    /// # Errors
+    /// A file is missing, damaged or does not fit the other.
+    pub fn open(folder: &Path, device: Device) -> Result<Self> {
+        let path = folder.join("config.json");
+        let text = std::fs::read_to_string(&path).map_err(|e| EngineError::io(&path, e))?;
+        let config: MeterConfig = serde_json::from_str(&text)
+            .map_err(|e| EngineError::bad_file(&path, format!("is not a meter's configuration ({e})")))?;
+        let store = ParamStore::open(&[folder.join("meter.safetensors")], Kind::Float, device)?;
+        let meter = Self::new(&store.root(), &config)?;
+        store.finish()?;
+        Ok(meter)
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &MeterConfig {
+        &self.config
+    }
+
+    /// Raw outputs of `crops` `[batch, 3, input_px, input_px]` in -1..1: one row a crop for the
+    /// subject heads, and one for the picture heads.
+    ///
+    /// # Errors
+    /// Shapes disagree or memory runs out.
+    pub fn forward(&self, crops: &Tensor) -> Result<(Tensor, Tensor)> {
+        let mut x = crops.shallow_clone();
+        for level in &self.levels {
+            x = level.forward(&x)?;
+        }
+        let x = Activation::Silu.forward(&self.hidden.forward(&x.f_flatten(1, -1)?)?)?;
+        Ok((self.subject.forward(&x)?, self.picture.forward(&x)?))
+    }
+
+    /// The crop of one region, `[batch, 3, input_px, input_px]`, of `pictures`
+    /// `[batch, 3, height, width]`.
+    ///
+    /// # Errors
+    /// The region is empty or memory runs out.
+    pub fn crop(&self, pictures: &Tensor, region: [f64; 4]) -> Result<Tensor> {
+        let (_, _, height, width) = pictures.size4()?;
+        let edge = |fraction: f64, size: i64| ((fraction * size as f64).round() as i64).clamp(0, size);
+        let (left, right) = (edge(region[0], width), edge(region[2], width));
+        let (top, bottom) = (edge(region[1], height), edge(region[3], height));
+        if right <= left || bottom <= top {
+            return Err(EngineError::request("region", format!("{region:?} is empty")));
+        }
+        let crop = pictures.f_narrow(3, left, right - left)?.f_narrow(2, top, bottom - top)?;
+        let side = self.config.input_px;
+        Ok(crop.f_upsample_bilinear2d([side, side], false, None, None)?)
+    }
+
+    /// Reads the subject in `region` of each of `pictures` `[batch, 3, height, width]` in -1..1.
+    ///
+    /// # Errors
+    /// The region is empty or memory runs out.
+    pub fn read_subject(
+        &self,
+        pictures: &Tensor,
+        region: [f64; 4],
+    ) -> Result<Vec<BTreeMap<String, Reading>>> {
+        let _guard = tch::no_grad_guard();
+        let (subject, _) = self.forward(&self.crop(pictures, region)?)?;
+        readings(&self.config.subject_heads, &subject)
+    }
+
+    /// Reads the whole of each of `pictures` `[batch, 3, height, width]` in -1..1.
+    ///
+    /// # Errors
+    /// Memory runs out.
+    pub fn read_picture(&self, pictures: &Tensor) -> Result<Vec<BTreeMap<String, Reading>>> {
+        let _guard = tch::no_grad_guard();
+        let (_, picture) = self.forward(&self.crop(pictures, [0.0, 0.0, 1.0, 1.0])?)?;
+        readings(&self.config.picture_heads, &picture)
+    }
+}
+
+fn readings(heads: &[HeadSpec], outputs: &Tensor) -> Result<Vec<BTreeMap<String, Reading>>> {
+    let rows = outputs.size()[0];
+    let outputs = outputs.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?;
+    let mut all = Vec::with_capacity(rows as usize);
+    for row in 0..rows {
+        let mut read = BTreeMap::new();
+        let values: Vec<f32> = Vec::try_from(outputs.f_get(row)?)?;
+        let mut start = 0;
+        for head in heads {
+            let slice = &values[start..start + head.width() as usize];
+            start += slice.len();
+            read.insert(head.name.clone(), reading(head, slice));
+        }
+        all.push(read);
+    }
+    Ok(all)
+}
+
+fn reading(head: &HeadSpec, outputs: &[f32]) -> Reading {
+    if head.classes.is_empty() {
+        return Reading::Value(f64::from(outputs[0]).clamp(0.0, 1.0));
+    }
+    let best = (0..outputs.len()).max_by(|&a, &b| outputs[a].total_cmp(&outputs[b])).unwrap_or(0);
+    let total: f64 = outputs.iter().map(|&o| f64::from(o - outputs[best]).exp()).sum();
+    Reading::Class { index: best, name: head.classes[best].clone(), confidence: 1.0 / total }
+}
