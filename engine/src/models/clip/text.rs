@@ -1,6 +1,6 @@
 //! The text tower.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::config::ClipTextConfig;
 use super::encoder::{Encoder, EncoderShape, projection};
@@ -133,6 +133,11 @@ impl ClipTextModel {
     /// dtype of the weights, and so of the states.
     pub fn kind(&self) -> Kind {
         self.token_embedding.kind()
+    }
+
+    /// Device of the weights.
+    pub fn device(&self) -> Device {
+        self.token_embedding.device()
     }
 
     /// Reads token ids `[batch, tokens]` (i64, on the weights' device); every token sees itself
