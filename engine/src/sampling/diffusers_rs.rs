@@ -263,3 +263,67 @@ impl Sampler for DiffusersRs {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::build_own, *};
+
+    /// Every request that runs on diffusers-rs, and its sampler in our own code.
+    fn agreeing(name: SamplerName) -> SchedulerConfig {
+        let spacing = match name {
+            SamplerName::Ddim | SamplerName::Pndm => "leading",
+            _ => "linspace",
+        };
+        let json = serde_json::json!({
+            "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+            "steps_offset": 1, "set_alpha_to_one": false, "clip_sample": false,
+            "skip_prk_steps": true, "timestep_spacing": spacing,
+            "final_sigmas_type": if name == SamplerName::Dpmpp2m { "sigma_min" } else { "zero" },
+        });
+        SchedulerConfig::from_map(json.as_object().unwrap(), "scheduler_config.json").unwrap()
+    }
+
+    fn run(sampler: &mut dyn Sampler, train: usize) -> Tensor {
+        let schedule = sampler.schedule().clone();
+        let ramp = Tensor::linspace(-2.0, 2.0, 64, tch::kind::FLOAT_CPU).reshape([1, 4, 4, 4]);
+        let mut sample = ramp.sin() * schedule.init_noise_sigma;
+        for (i, t) in schedule.timesteps.iter().enumerate() {
+            let input = sampler.scale_model_input(&sample, i).unwrap();
+            let output = input * (0.3 + 0.4 * t / train as f64) + &ramp * 0.5;
+            sample = sampler.step(&output, i, &sample, None).unwrap();
+        }
+        sample
+    }
+
+    #[test]
+    fn our_own_code_agrees_wherever_diffusers_rs_runs() {
+        for name in SamplerName::ALL {
+            let config = agreeing(name);
+            let expected = !matches!(name, SamplerName::EulerA | SamplerName::Dpmpp2mKarras);
+            for steps in [2, 3, 7, 20, 50] {
+                assert_eq!(agrees(name, &config, steps), expected, "{name} {steps}");
+                if !expected {
+                    continue;
+                }
+                let mut own = build_own(name, &config, steps).unwrap();
+                let schedule = own.schedule().clone();
+                let mut other = DiffusersRs::new(name, &config, steps, schedule).unwrap();
+                let own = run(own.as_mut(), config.num_train_timesteps);
+                let other = run(&mut other, config.num_train_timesteps);
+                let difference = f64::try_from((&own - &other).abs().max()).unwrap();
+                let largest = f64::try_from(own.abs().max()).unwrap();
+                assert!(
+                    difference <= 1e-5 * largest,
+                    "{name} {steps}: {difference:e} of {largest}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn one_step_never_runs_on_diffusers_rs() {
+        for name in SamplerName::ALL {
+            assert!(!agrees(name, &agreeing(name), 1), "{name}");
+        }
+    }
+}
