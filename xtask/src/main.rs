@@ -55,7 +55,7 @@ struct SetupArgs {
     /// Use the CPU set, even where there is an NVIDIA driver
     #[arg(long, conflicts_with = "cuda")]
     cpu: bool,
-    /// Use the CUDA set (about 4 GB), even where no NVIDIA driver is seen
+    /// Use the CUDA set (2.5 GB to download), even where no NVIDIA driver is seen
     #[arg(long)]
     cuda: bool,
     /// Only say what would be done

@@ -178,7 +178,7 @@ fn prune(unpacked: &Path, set: LibtorchSet) -> Result<()> {
         matches!(name, "torch" | "nvidia") || name.ends_with(".dist-info")
     })?;
     remove_except(&torch, |name| matches!(name, "lib" | "include"))?;
-    let needs_cuda = |name| CUDA_ONLY.contains(&name) || name == "libtorch.so";
+    let needs_cuda = |name: &str| CUDA_ONLY.contains(&name) || name == "libtorch.so";
     remove_except(&lib, |name| {
         let serves = name.contains(".so") && name != "libtorch_python.so";
         serves && (set == LibtorchSet::Cuda || !needs_cuda(name))

@@ -51,7 +51,7 @@ impl LibtorchSet {
     pub(crate) fn size(self) -> &'static str {
         match self {
             Self::Cpu => "0.6 GB to download, 0.6 GB on disk",
-            Self::Cuda => "2.4 GB to download, 4.2 GB on disk",
+            Self::Cuda => "2.5 GB to download, 3.7 GB on disk",
         }
     }
 
