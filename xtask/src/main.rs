@@ -1,2 +1,139 @@
-//! xtask
-fn main() {}
+//! Sets Vernier up, runs it, tests it and measures it. Builds without libtorch.
+
+mod checkout;
+mod setup;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use checkout::Checkout;
+use setup::{Interrupted, LibtorchSet, SetupOptions};
+
+/// Sets Vernier up, runs it, tests it and measures it.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring libtorch into your cache and link it at .libtorch; does nothing the second time
+    Setup(SetupArgs),
+    /// Set up, build and run Vernier; without arguments it does its main job
+    Run {
+        /// Arguments for `vernier`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Set up and run the tests
+    Test {
+        /// Unit tests only: no documentation tests, no tests that cross crates
+        #[arg(long)]
+        fast: bool,
+        /// Run only the tests whose name contains this
+        filter: Option<String>,
+        /// Arguments for the test programs, as after `cargo test --`
+        #[arg(last = true)]
+        args: Vec<String>,
+    },
+    /// Set up, then formatting, lints, documentation and tests, warnings denied
+    Ci,
+    /// Set up and train the embedded model
+    TrainMiniature {
+        /// Arguments for the training program; try --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct SetupArgs {
+    /// Use the CPU set, even where there is an NVIDIA driver
+    #[arg(long, conflicts_with = "cuda")]
+    cpu: bool,
+    /// Use the CUDA set (2.5 GB to download), even where no NVIDIA driver is seen
+    #[arg(long)]
+    cuda: bool,
+    /// Only say what would be done
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl SetupArgs {
+    fn options(&self) -> SetupOptions {
+        let set = match (self.cpu, self.cuda) {
+            (true, _) => Some(LibtorchSet::Cpu),
+            (_, true) => Some(LibtorchSet::Cuda),
+            _ => None,
+        };
+        SetupOptions {
+            set,
+            dry_run: self.dry_run,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let Err(error) = obey(Cli::parse().command) else {
+        return ExitCode::SUCCESS;
+    };
+    eprintln!("error: {error:#}");
+    if error.is::<Interrupted>() {
+        ExitCode::from(130)
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn obey(command: Command) -> Result<()> {
+    let checkout = Checkout::find()?;
+    match command {
+        Command::Setup(args) => {
+            println!("{}", setup::set_up(&checkout, args.options())?);
+            Ok(())
+        }
+        Command::Run { args } => {
+            set_up_for(&checkout)?;
+            checkout.run_program("vernier", &args)
+        }
+        Command::Test { fast, filter, args } => {
+            set_up_for(&checkout)?;
+            test(&checkout, fast, filter.as_deref(), &args)
+        }
+        Command::Ci => {
+            let mut ci = checkout.command("bash");
+            ci.arg(checkout.root().join(".ci").join("run"));
+            checkout::become_process(ci)
+        }
+        Command::TrainMiniature { args } => {
+            set_up_for(&checkout)?;
+            checkout.run_program("train-miniature", &args)
+        }
+    }
+}
+
+/// The set-up that every other command starts with: silent unless it has something to do.
+fn set_up_for(checkout: &Checkout) -> Result<()> {
+    setup::set_up(checkout, SetupOptions::default()).map(drop)
+}
+
+fn test(checkout: &Checkout, fast: bool, filter: Option<&str>, args: &[String]) -> Result<()> {
+    let mut cargo = checkout.cargo();
+    cargo.args(["test", "--release", "--workspace"]);
+    if fast {
+        cargo.args(["--lib", "--bins"]);
+    }
+    cargo.args(filter);
+    if !args.is_empty() {
+        cargo.arg("--").args(args);
+    }
+    // Tests run side by side already: libtorch's own threads would only get in each other's way.
+    if std::env::var_os("OMP_NUM_THREADS").is_none() {
+        cargo.env("OMP_NUM_THREADS", "1");
+    }
+    checkout::become_process(cargo)
+}
