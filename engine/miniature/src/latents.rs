@@ -28,7 +28,7 @@ pub fn encode_pool(
         let end = (at + 64).min(pool.len());
         let indices: Vec<usize> = (at..end).collect();
         let pictures = pool.pictures(&indices)?.f_to_device(device)?.f_to_kind(kind)?;
-        let mean = vae.scale(&vae.encode(&pictures)?.mean())?;
+        let mean = vae.scale(vae.encode(&pictures)?.mean())?;
         parts.push(mean.f_to_kind(Kind::Half)?.f_to_device(Device::Cpu)?);
         at = end;
         progress(at);

@@ -83,7 +83,8 @@ impl MeterTrainer {
         let mut out = pictures.shallow_clone();
         if let Some(vae) = &self.vae {
             let half = pictures.f_narrow(0, 0, count / 2)?;
-            let latents = vae.encode(&half)?.mean();
+            let posterior = vae.encode(&half)?;
+            let latents = posterior.mean();
             // Noise on the latents looks like the small mistakes of a sampler.
             let strength = self.rng.random_range(0.0..0.25);
             let noise = latents.f_randn_like()?.f_mul_scalar(strength)?;

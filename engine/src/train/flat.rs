@@ -65,6 +65,13 @@ impl FlatParams {
         &self.buffer
     }
 
+    /// Names and shapes in the order of the buffer, for checking a stored one against this.
+    pub fn layout(&self) -> String {
+        let entries: Vec<String> =
+            self.views.iter().map(|(name, t)| format!("{name}{:?}", t.size())).collect();
+        entries.join(";")
+    }
+
     /// Number of elements.
     pub fn len(&self) -> i64 {
         self.buffer.numel() as i64

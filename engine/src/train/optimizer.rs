@@ -114,11 +114,11 @@ impl AdamWState {
         Ok(())
     }
 
-    /// Writes the state to a safetensors file, atomically.
+    /// Writes the state to a safetensors file, atomically; `layout` says which parameter lies where.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<()> {
+    pub fn save(&self, path: &Path, layout: &str) -> Result<()> {
         let tensors = [
             ("master", &self.master),
             ("moment1", &self.moment1),
@@ -126,17 +126,24 @@ impl AdamWState {
             ("ema", &self.ema),
         ]
         .map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()));
-        save(path, &tensors, &[("step", self.step.to_string())])
+        let metadata = [("step", self.step.to_string()), ("layout", layout.to_owned())];
+        save(path, &tensors, &metadata)
     }
 
     /// Reads what [`AdamWState::save`] wrote, into this state's own tensors.
     ///
     /// # Errors
     /// The file is damaged or belongs to another model.
-    pub fn load(&mut self, path: &Path, device: Device) -> Result<()> {
+    pub fn load(&mut self, path: &Path, layout: &str, device: Device) -> Result<()> {
         let _guard = tch::no_grad_guard();
         let file = SafetensorsFile::open(path)?;
-        let other = || crate::EngineError::bad_file(path, "is the training state of another model");
+        let other = || {
+            let problem = "is the training state of another model; use another folder";
+            crate::EngineError::bad_file(path, problem)
+        };
+        if file.metadata().get("layout").is_none_or(|l| l != layout) {
+            return Err(other());
+        }
         let targets = [
             ("master", &mut self.master),
             ("moment1", &mut self.moment1),

@@ -102,7 +102,7 @@ impl TrainLoop {
         let device = params.buffer().device();
         let mut state = AdamWState::new(params.buffer())?;
         if self.options.state_file.exists() {
-            state.load(&self.options.state_file, device)?;
+            state.load(&self.options.state_file, &params.layout(), device)?;
             let _guard = tch::no_grad_guard();
             params.buffer().shallow_clone().f_copy_(&state.master)?;
         }
@@ -143,7 +143,7 @@ impl TrainLoop {
                 });
             }
             let mut lead = lead;
-            let mut clock = Clock::new(lead.state.step);
+            let mut clock = Clock::new(lead.state.step, lead.params.layout());
             let whole_state = &mut state;
             self.work(&mut lead, &shared, slice, &mut |step, figures| {
                 whole_state.step = step;
@@ -154,7 +154,7 @@ impl TrainLoop {
         if let Some(error) = shared.failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
             return Err(error);
         }
-        state.save(&self.options.state_file)?;
+        state.save(&self.options.state_file, &lead.params.layout())?;
         lead.params.split(&state.ema, Kind::Float)
     }
 
@@ -279,12 +279,13 @@ struct Clock {
     last_report: Instant,
     last_save: Instant,
     smooth: Vec<(&'static str, f64)>,
+    layout: String,
 }
 
 impl Clock {
-    fn new(first_step: u64) -> Self {
+    fn new(first_step: u64, layout: String) -> Self {
         let now = Instant::now();
-        Self { start: now, first_step, last_report: now, last_save: now, smooth: Vec::new() }
+        Self { start: now, first_step, last_report: now, last_save: now, smooth: Vec::new(), layout }
     }
 
     fn tick(
@@ -312,7 +313,7 @@ impl Clock {
         }
         if self.last_save.elapsed() >= options.save_every {
             self.last_save = Instant::now();
-            state.save(&options.state_file)?;
+            state.save(&options.state_file, &self.layout)?;
         }
         Ok(())
     }

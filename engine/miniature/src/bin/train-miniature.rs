@@ -253,8 +253,8 @@ impl Run {
         let sample: Vec<usize> = (0..pool.len()).step_by((pool.len() / 512).max(1)).collect();
         let (mean, deviation) = {
             let _guard = tch::no_grad_guard();
-            let latents = vae.encode(&pool.pictures(&sample)?.f_to_device(self.device)?)?.mean();
-            let latents = latents.f_to_kind(Kind::Double)?;
+            let posterior = vae.encode(&pool.pictures(&sample)?.f_to_device(self.device)?)?;
+            let latents = posterior.mean().f_to_kind(Kind::Double)?;
             let dims = [0_i64, 2, 3];
             (
                 latents.f_mean_dim(dims.as_slice(), false, Kind::Double)?,
