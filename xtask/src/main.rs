@@ -1,15 +1,20 @@
 //! Sets Vernier up, runs it, tests it and measures it. Builds without libtorch.
 
+mod bench;
 mod checkout;
+mod interrupt;
 mod setup;
+mod temp_folder;
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+use bench::BenchArgs;
 use checkout::Checkout;
-use setup::{Interrupted, LibtorchSet, SetupOptions};
+use interrupt::Interrupted;
+use setup::{LibtorchSet, SetupOptions};
 
 /// Sets Vernier up, runs it, tests it and measures it.
 #[derive(Debug, Parser)]
@@ -42,6 +47,8 @@ enum Command {
     },
     /// Set up, then formatting, lints, documentation and tests, warnings denied
     Ci,
+    /// Print our time and memory over Python diffusers'
+    Bench(BenchArgs),
     /// Set up and train the embedded model
     TrainMiniature {
         /// Arguments for the training program; try --help
@@ -108,6 +115,10 @@ fn obey(command: Command) -> Result<()> {
             let mut ci = checkout.command("bash");
             ci.arg(checkout.root().join(".ci").join("run"));
             checkout::become_process(ci)
+        }
+        Command::Bench(args) => {
+            set_up_for(&checkout)?;
+            bench::bench(&checkout, args)
         }
         Command::TrainMiniature { args } => {
             set_up_for(&checkout)?;

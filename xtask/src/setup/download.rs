@@ -1,18 +1,14 @@
 //! Libtorch from the Python wheels that carry it, into the cache.
 
-use std::error::Error;
-use std::fmt::{self, Display};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::libtorch::{self, LibtorchSet, VERSION};
 use super::{lock_cache, system};
+use crate::interrupt;
+use crate::temp_folder::TempFolder;
 
 /// The wheels' platform tags. pip does not take an older manylinux for a newer one by itself.
 const PLATFORMS: [&str; 9] = [
@@ -35,30 +31,6 @@ const CUDA_ONLY: [&str; 5] = [
     "libc10_cuda.so",
     "libcaffe2_nvrtc.so",
 ];
-
-/// Set by Ctrl-C.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-/// The error of a run that Ctrl-C ended: exit code 130.
-#[derive(Debug)]
-pub(crate) struct Interrupted;
-
-impl Display for Interrupted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("interrupted; nothing half done is left")
-    }
-}
-
-impl Error for Interrupted {}
-
-/// A folder that goes when this does, unless it was renamed before.
-struct Partial(PathBuf);
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Downloads `set` with pip, checksums compared, and puts it at `folder` all at once.
 ///
@@ -86,13 +58,11 @@ pub(crate) fn into_cache(folder: &Path, set: LibtorchSet, lists: &Path) -> Resul
         set.size(),
         folder.display()
     );
-    let partial = Partial(cache.join(format!(".partial-{}", set.folder_name())));
-    // Under the lock nobody else uses it: it is left over from a run that was killed.
-    let _ = fs::remove_dir_all(&partial.0);
-    let unpacked = partial.0.join("unpacked");
-    let temp = partial.0.join("temp");
-    fs::create_dir_all(&temp)
-        .with_context(|| format!("cannot make the folder {}", temp.display()))?;
+    // Under the lock nobody else uses it: what is there is left over from a run that was killed.
+    let partial = TempFolder::make(cache.join(format!(".partial-{}", set.folder_name())))?;
+    let unpacked = partial.path().join("unpacked");
+    let temp = partial.path().join("temp");
+    fs::create_dir(&temp).with_context(|| format!("cannot make the folder {}", temp.display()))?;
     pip_install(&lists.join(set.wheel_list()), &unpacked, &temp)?;
     prune(&unpacked, set)?;
     let torch = unpacked.join("torch");
@@ -131,39 +101,11 @@ fn pip_install(list: &Path, target: &Path, temp: &Path) -> Result<()> {
     // pip unpacks there first: on the same disk as the cache, and gone with it.
     .env("TMPDIR", temp);
     ensure!(
-        run_interruptibly(pip)?,
+        interrupt::run(pip)?,
         "pip could not bring libtorch (its own words are above); run this again when the network \
          is back, or set LIBTORCH to a folder with libtorch {VERSION}"
     );
     Ok(())
-}
-
-/// Runs `command`; on Ctrl-C ends it and says so, so that the caller can clean up.
-pub(crate) fn run_interruptibly(mut command: Command) -> Result<bool> {
-    // A second handler is refused, and the first does the same.
-    let _ = ctrlc::set_handler(|| INTERRUPTED.store(true, Ordering::Relaxed));
-    let name = command.get_program().display().to_string();
-    let mut child = command
-        .spawn()
-        .with_context(|| format!("cannot start {name}"))?;
-    loop {
-        if let Some(status) = child
-            .try_wait()
-            .with_context(|| format!("lost sight of {name}"))?
-        {
-            ensure!(
-                !INTERRUPTED.load(Ordering::Relaxed),
-                "interrupted; nothing was changed"
-            );
-            return Ok(status.success());
-        }
-        if INTERRUPTED.load(Ordering::Relaxed) {
-            let _ = child.kill();
-            let _ = child.wait();
-            bail!(Interrupted);
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// Removes what only Python needs, and CUDA's part from the CPU set. Licences stay.
@@ -270,14 +212,5 @@ mod tests {
         assert_eq!(files_after_prune(LibtorchSet::Cpu), expected);
         expected.insert("torch/lib/libtorch_cuda.so".to_owned());
         assert_eq!(files_after_prune(LibtorchSet::Cuda), expected);
-    }
-
-    #[test]
-    fn a_partial_folder_goes_unless_it_was_renamed() {
-        let temp = tempfile::tempdir().unwrap();
-        let folder = temp.path().join("partial");
-        fs::create_dir_all(folder.join("temp")).unwrap();
-        drop(Partial(folder.clone()));
-        assert!(!folder.exists());
     }
 }

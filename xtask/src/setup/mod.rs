@@ -2,7 +2,7 @@
 
 mod download;
 mod libtorch;
-mod system;
+pub(crate) mod system;
 
 use std::env;
 use std::fs::{self, File};
@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::checkout::Checkout;
-pub(crate) use download::Interrupted;
 pub(crate) use libtorch::LibtorchSet;
 use libtorch::VERSION;
 

@@ -39,7 +39,12 @@ pub(crate) fn ensure_pip() -> Result<()> {
 /// `python3 -m pip`, whatever the user's configuration asks of it: it keeps to the folders that
 /// the caller names.
 pub(crate) fn pip() -> Command {
-    let mut pip = Command::new("python3");
+    pip_of(Path::new("python3"))
+}
+
+/// The pip of another Python.
+pub(crate) fn pip_of(python: &Path) -> Command {
+    let mut pip = Command::new(python);
     pip.args(["-m", "pip", "--disable-pip-version-check", "--no-input"])
         .env("PIP_USER", "0")
         .env("PIP_REQUIRE_VIRTUALENV", "0")
