@@ -1,1 +1,4 @@
 //! Model folders on disk.
+
+#[cfg(feature = "test-models")]
+pub mod tiny;

@@ -10,6 +10,7 @@
 use std::fmt::Write as _;
 
 use crate::recipe::Recipe;
+use crate::sampling::SamplerName;
 
 /// What a `parameters` text says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -104,23 +105,18 @@ impl Parameters {
     }
 }
 
-/// The web UI's name of a sampler, and of its schedule where it has a separate one.
+/// The web UI's name of a sampler, and of its schedule, which it keeps apart since version 1.9.
 fn sampler_label(name: &str) -> (String, Option<&'static str>) {
-    let (base, schedule) = name
-        .strip_suffix("_karras")
-        .map_or((name, None), |base| (base, Some("Karras")));
-    let label = match base {
-        "ddim" => "DDIM",
-        "pndm" => "PLMS",
-        "euler" => "Euler",
-        "euler_a" | "euler_ancestral" => "Euler a",
-        "lms" => "LMS",
-        "heun" => "Heun",
-        "kdpm2" | "dpm2" => "DPM2",
-        "dpmpp_2m" => "DPM++ 2M",
-        other => other,
+    let label = match name.parse::<SamplerName>() {
+        // The web UI knows only the linear multistep half of PNDM, under the latent diffusion name.
+        Ok(SamplerName::Pndm) => "PLMS",
+        Ok(sampler) => sampler.label(),
+        Err(_) => name,
     };
-    (label.to_owned(), schedule)
+    match label.strip_suffix(" Karras") {
+        Some(base) => (base.to_owned(), Some("Karras")),
+        None => (label.to_owned(), None),
+    }
 }
 
 fn quoted(value: &str) -> String {
