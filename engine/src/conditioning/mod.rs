@@ -1,8 +1,17 @@
 //! What a prompt becomes: embeddings, subject spans, and how they change over the steps.
 
+mod find;
+mod schedule;
+mod words;
+
+pub use schedule::ConditioningSchedule;
+pub use words::split_words;
+
 use std::ops::Range;
 
 use tch::Tensor;
+
+use crate::{EngineError, Result};
 
 /// Where one word or phrase of the prompt lies among the tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +34,8 @@ pub struct EncoderStates {
 /// One prompt, encoded.
 #[derive(Debug)]
 pub struct Conditioning {
+    /// The prompt, which byte ranges refer to.
+    pub prompt: String,
     /// Per text encoder (one for SD 1.x and 2.x, two for SDXL), in the order they are concatenated.
     pub encoders: Vec<EncoderStates>,
     /// The pooled vector `[dim]`, for models that take one.
@@ -35,9 +46,27 @@ pub struct Conditioning {
     pub extra_tokens: Option<Tensor>,
 }
 
-/// Conditionings and the fraction of the steps, 0..1, from which each holds; the first from 0.
-#[derive(Debug)]
-pub struct ConditioningSchedule {
-    /// `(start fraction, conditioning)`, ascending.
-    pub phases: Vec<(f64, Conditioning)>,
+impl Conditioning {
+    /// What cross-attention sees: `[tokens, dim]`, the encoders side by side along `dim` and the
+    /// extra tokens after them.
+    ///
+    /// # Errors
+    /// There is no encoder, or their shapes do not fit each other or the extra tokens.
+    pub fn context(&self) -> Result<Tensor> {
+        let tokens: Vec<&Tensor> = self.encoders.iter().map(|e| &e.tokens).collect();
+        let context = match tokens.as_slice() {
+            [] => {
+                return Err(EngineError::request(
+                    "conditioning",
+                    "holds no text encoder's states",
+                ));
+            }
+            [only] => only.shallow_clone(),
+            several => Tensor::f_cat(several, -1)?,
+        };
+        match &self.extra_tokens {
+            None => Ok(context),
+            Some(extra) => Ok(Tensor::f_cat(&[&context, extra], 0)?),
+        }
+    }
 }

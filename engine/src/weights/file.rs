@@ -4,11 +4,41 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use memmap2::Mmap;
-use safetensors::{Dtype, SafeTensors};
+use memmap2::{Advice, Mmap, UncheckedAdvice};
+use safetensors::{Dtype, SafeTensorError, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
 use crate::{EngineError, Result};
+
+/// Bytes of the header's length field, which a file begins with.
+const LENGTH_BYTES: usize = 8;
+
+/// Tensors from this size on give their mapped pages back as soon as they are copied.
+const RELEASE_FROM_BYTES: usize = 1 << 20;
+
+/// What the header says about one tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorEntry {
+    /// Dimensions.
+    pub shape: Vec<i64>,
+    /// dtype as stored, in the format's own name, such as `F16`.
+    pub dtype: String,
+    kind: Option<Kind>,
+    start: usize,
+    end: usize,
+}
+
+impl TensorEntry {
+    /// Number of elements.
+    pub fn numel(&self) -> i64 {
+        self.shape.iter().product()
+    }
+
+    /// Stored size in bytes.
+    pub fn bytes(&self) -> usize {
+        self.end - self.start
+    }
+}
 
 /// A memory-mapped safetensors file whose header has been checked against its length.
 #[derive(Debug)]
@@ -16,35 +46,59 @@ pub struct SafetensorsFile {
     path: PathBuf,
     map: Mmap,
     metadata: BTreeMap<String, String>,
-    names: Vec<String>,
+    entries: BTreeMap<String, TensorEntry>,
 }
 
 impl SafetensorsFile {
-    /// Maps `path` and reads its header.
+    /// Maps `path` and reads its header, once.
     ///
     /// # Errors
-    /// The file cannot be opened, or is not a complete safetensors file.
+    /// The file cannot be opened, is cut short, or its header is damaged.
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|e| EngineError::io(path, e))?;
+        let about = file.metadata().map_err(|e| EngineError::io(path, e))?;
+        if !about.is_file() {
+            return Err(EngineError::bad_file(
+                path,
+                "is a folder, where a safetensors file is needed",
+            ));
+        }
+        if about.len() < LENGTH_BYTES as u64 {
+            return Err(EngineError::bad_file(
+                path,
+                format!(
+                    "is only {} bytes long, which is no safetensors file; fetch or export it again",
+                    about.len()
+                ),
+            ));
+        }
         // SAFETY: the map is read-only; weights files are replaced by rename, never written in place.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| EngineError::io(path, e))?;
-        let (metadata, names) = {
-            let (_, header) = SafeTensors::read_metadata(&map).map_err(|e| unreadable(path, &e))?;
-            let tensors = SafeTensors::deserialize(&map).map_err(|e| unreadable(path, &e))?;
-            let names = tensors.names().into_iter().map(str::to_owned).collect();
-            let metadata = header
-                .metadata()
-                .clone()
-                .unwrap_or_default()
-                .into_iter()
-                .collect();
-            (metadata, names)
-        };
+        let (header_bytes, header) =
+            SafeTensors::read_metadata(&map).map_err(|e| unreadable(path, &map, &e))?;
+        let data_start = LENGTH_BYTES + header_bytes;
+        let entries = header
+            .tensors()
+            .into_iter()
+            .map(|(name, info)| {
+                let entry = TensorEntry {
+                    shape: info.shape.iter().map(|&d| d as i64).collect(),
+                    dtype: format!("{:?}", info.dtype),
+                    kind: kind_of(info.dtype),
+                    start: data_start + info.data_offsets.0,
+                    end: data_start + info.data_offsets.1,
+                };
+                (name, entry)
+            })
+            .collect();
+        let metadata = header.metadata().iter().flatten();
+        // Only a hint: a kernel that refuses it reads the same bytes a little later.
+        let _ = map.advise(Advice::WillNeed);
         Ok(Self {
             path: path.to_owned(),
+            metadata: metadata.map(|(k, v)| (k.clone(), v.clone())).collect(),
+            entries,
             map,
-            metadata,
-            names,
         })
     }
 
@@ -58,52 +112,101 @@ impl SafetensorsFile {
         &self.metadata
     }
 
-    /// Names of all tensors in the file, in no particular order.
-    pub fn names(&self) -> &[String] {
-        &self.names
+    /// Names and headers of all tensors, by name.
+    pub fn entries(&self) -> &BTreeMap<String, TensorEntry> {
+        &self.entries
     }
 
     /// Copies the tensor `name` to `device` in `kind`, or gives `None` where the file lacks it.
     ///
+    /// The bytes are read once and copied once, straight into the asked dtype and device. The
+    /// tensor owns its memory: one that borrowed the map could not keep it alive, because tch
+    /// offers no way to tie the two together.
+    ///
     /// # Errors
     /// The stored dtype has no counterpart in libtorch, or memory runs out.
     pub fn tensor(&self, name: &str, kind: Kind, device: Device) -> Result<Option<Tensor>> {
-        let tensors =
-            SafeTensors::deserialize(&self.map).map_err(|e| unreadable(&self.path, &e))?;
-        let Ok(view) = tensors.tensor(name) else {
+        let Some(entry) = self.entries.get(name) else {
             return Ok(None);
         };
-        let stored = kind_of(view.dtype()).ok_or_else(|| {
-            EngineError::bad_file(
+        let Some(stored) = entry.kind else {
+            return Err(EngineError::bad_file(
                 &self.path,
                 format!(
-                    "tensor {name} is stored as {:?}, which is not supported",
-                    view.dtype()
+                    "tensor {name} is stored as {}, which cannot be read; export the file in F32, \
+                     F16 or BF16",
+                    entry.dtype
                 ),
+            ));
+        };
+        let bytes = &self.map[entry.start..entry.end];
+        let aligned = bytes
+            .as_ptr()
+            .addr()
+            .is_multiple_of(stored.elt_size_in_bytes());
+        let tensor = if bytes.is_empty() || !aligned {
+            Tensor::f_from_data_size(bytes, &entry.shape, stored)?
+                .f_to_device(device)?
+                .f_to_kind(kind)?
+        } else {
+            let strides = contiguous_strides(&entry.shape);
+            // SAFETY: `bytes` holds exactly `shape` elements of `stored` (the header was checked),
+            // is aligned, and outlives `view`, which is only read and dropped in this block.
+            let view = unsafe {
+                Tensor::f_from_blob(bytes.as_ptr(), &entry.shape, &strides, stored, Device::Cpu)
+            }?;
+            view.f_to_device_(device, kind, false, true)?
+        };
+        if bytes.len() >= RELEASE_FROM_BYTES {
+            self.release(entry);
+        }
+        Ok(Some(tensor))
+    }
+
+    /// Tells the kernel that these pages were read, so that loading does not hold the weights
+    /// twice.
+    fn release(&self, entry: &TensorEntry) {
+        // SAFETY: the map is read-only and backed by the file, so a page that is dropped and
+        // touched again is read from the file again with the same bytes.
+        let _ = unsafe {
+            self.map.unchecked_advise_range(
+                UncheckedAdvice::DontNeed,
+                entry.start,
+                entry.end - entry.start,
             )
-        })?;
-        let shape: Vec<i64> = view.shape().iter().map(|&d| d as i64).collect();
-        let tensor = Tensor::f_from_data_size(view.data(), &shape, stored)?;
-        Ok(Some(tensor.f_to_device(device)?.f_to_kind(kind)?))
-    }
-
-    /// Shape of the tensor `name`, where the file has it.
-    pub fn shape(&self, name: &str) -> Option<Vec<i64>> {
-        let tensors = SafeTensors::deserialize(&self.map).ok()?;
-        tensors
-            .tensor(name)
-            .ok()
-            .map(|v| v.shape().iter().map(|&d| d as i64).collect())
+        };
     }
 }
 
-fn unreadable(path: &Path, error: &safetensors::SafeTensorError) -> EngineError {
-    EngineError::bad_file(
-        path,
-        format!("is not a complete safetensors file ({error}); fetch or export it again"),
-    )
+fn contiguous_strides(shape: &[i64]) -> Vec<i64> {
+    let mut strides = vec![1; shape.len()];
+    for i in (1..shape.len()).rev() {
+        strides[i - 1] = strides[i] * shape[i].max(1);
+    }
+    strides
 }
 
+fn unreadable(path: &Path, map: &[u8], error: &SafeTensorError) -> EngineError {
+    let problem = if map.starts_with(b"version https://git-lfs") {
+        "is a Git LFS pointer, not the weights themselves; run `git lfs pull` in its folder"
+            .to_owned()
+    } else {
+        let what = match error {
+            SafeTensorError::InvalidHeaderLength | SafeTensorError::MetadataIncompleteBuffer => {
+                "its length is not what its header promises".to_owned()
+            }
+            SafeTensorError::HeaderTooLarge => "its header is not one".to_owned(),
+            SafeTensorError::InvalidOffset(name) => {
+                format!("tensor {name} overlaps another or leaves a gap")
+            }
+            other => other.to_string(),
+        };
+        format!("is not a complete safetensors file ({what}); fetch or export it again")
+    };
+    EngineError::bad_file(path, problem)
+}
+
+/// libtorch's counterpart of a stored dtype.
 fn kind_of(dtype: Dtype) -> Option<Kind> {
     Some(match dtype {
         Dtype::BOOL => Kind::Bool,
@@ -118,68 +221,4 @@ fn kind_of(dtype: Dtype) -> Option<Kind> {
         Dtype::F64 => Kind::Double,
         _ => return None,
     })
-}
-
-/// Writes `tensors` to `path` atomically (temporary file, fsync, rename).
-pub(super) fn save(
-    path: &Path,
-    tensors: &[(String, Tensor)],
-    metadata: &[(&str, String)],
-) -> Result<()> {
-    use std::io::Write;
-    let mut bytes = Vec::with_capacity(tensors.len());
-    for (name, tensor) in tensors {
-        let dtype = match tensor.kind() {
-            Kind::Half => Dtype::F16,
-            Kind::BFloat16 => Dtype::BF16,
-            Kind::Float => Dtype::F32,
-            Kind::Double => Dtype::F64,
-            Kind::Int64 => Dtype::I64,
-            Kind::Uint8 => Dtype::U8,
-            other => {
-                return Err(EngineError::bad_file(
-                    path,
-                    format!("cannot store {name} as {other:?}"),
-                ));
-            }
-        };
-        let tensor = tensor
-            .f_detach()?
-            .f_to_device(Device::Cpu)?
-            .f_contiguous()?;
-        let mut data = vec![0_u8; tensor.numel() * tensor.kind().elt_size_in_bytes()];
-        tensor.f_copy_data_u8(&mut data, tensor.numel())?;
-        let shape: Vec<usize> = tensor.size().iter().map(|&d| d as usize).collect();
-        bytes.push((name.clone(), dtype, shape, data));
-    }
-    let views = bytes
-        .iter()
-        .map(|(name, dtype, shape, data)| {
-            safetensors::tensor::TensorView::new(*dtype, shape.clone(), data)
-                .map(|view| (name.clone(), view))
-                .map_err(|e| EngineError::bad_file(path, format!("cannot store {name}: {e}")))
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let metadata = (!metadata.is_empty()).then(|| {
-        metadata
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), v.clone()))
-            .collect()
-    });
-    let buffer = safetensors::serialize(views, metadata)
-        .map_err(|e| EngineError::bad_file(path, format!("cannot be written: {e}")))?;
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let mut file =
-        tempfile::NamedTempFile::new_in(folder).map_err(|e| EngineError::io(folder, e))?;
-    file.write_all(&buffer)
-        .map_err(|e| EngineError::io(path, e))?;
-    file.as_file()
-        .sync_all()
-        .map_err(|e| EngineError::io(path, e))?;
-    file.persist(path)
-        .map_err(|e| EngineError::io(path, e.error))?;
-    Ok(())
 }

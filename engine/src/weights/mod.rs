@@ -4,7 +4,9 @@
 //! (memory-mapped, each tensor read once) or makes fresh parameters for training.
 
 mod file;
+mod save;
 mod store;
 
-pub use file::SafetensorsFile;
-pub use store::{Init, LoadReport, ParamStore, Params, save};
+pub use file::{SafetensorsFile, TensorEntry};
+pub use save::save;
+pub use store::{Init, LoadReport, ParamStore, Params};

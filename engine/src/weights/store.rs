@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::Display;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use tch::{Device, Kind, Tensor};
@@ -18,6 +18,8 @@ pub enum Init {
     Zeros,
     /// All one.
     Ones,
+    /// All this value.
+    Constant(f64),
     /// Normal with this standard deviation.
     Normal(f64),
     /// PyTorch's default for linear and convolution layers: uniform in ±1/√`fan_in`.
@@ -125,7 +127,7 @@ impl ParamStore {
         if let Source::Files(files) = &inner.source {
             report.unexpected = files
                 .iter()
-                .flat_map(|f| f.names())
+                .flat_map(|f| f.entries().keys())
                 .filter(|n| !inner.asked.contains(*n) && !(inner.ignored)(n))
                 .cloned()
                 .collect();
@@ -161,18 +163,28 @@ impl ParamStore {
         }
     }
 
-    /// Fails, naming the tensor, where a loaded parameter holds a NaN or an infinity.
+    /// Fails, naming file and tensor, where a parameter holds a NaN or an infinity. Costs one
+    /// pass over the parameters, on their device.
     ///
     /// # Errors
     /// A parameter is not finite.
     pub fn check_finite(&self) -> Result<()> {
-        for (name, tensor) in self.named() {
-            if !all_finite(&tensor)? {
-                return Err(EngineError::bad_file(
-                    self.path(),
-                    format!("tensor {name} holds NaN or infinite values; fetch or export it again"),
-                ));
+        let inner = self.0.borrow();
+        for (name, tensor) in &inner.made {
+            if all_finite(tensor)? {
+                continue;
             }
+            let problem = format!("tensor {name} holds NaN or infinite values");
+            let Source::Files(files) = &inner.source else {
+                return Err(EngineError::NotFinite {
+                    place: name.clone(),
+                    problem: "holds NaN or infinite values".to_owned(),
+                });
+            };
+            let file = files.iter().find(|f| f.entries().contains_key(name));
+            let path = file.map_or_else(PathBuf::new, |f| f.path().to_owned());
+            let advice = "fetch or export it again, or use a wider dtype than this one";
+            return Err(EngineError::bad_file(path, format!("{problem}; {advice}")));
         }
         Ok(())
     }
@@ -216,9 +228,14 @@ impl Params {
     pub fn has(&self, name: &str) -> bool {
         let full = self.full_name(name);
         match &self.store.0.borrow().source {
-            Source::Files(files) => files.iter().any(|f| f.names().contains(&full)),
+            Source::Files(files) => files.iter().any(|f| f.entries().contains_key(&full)),
             Source::Fresh => false,
         }
+    }
+
+    /// The store's first file, or an empty path for fresh parameters.
+    pub fn path(&self) -> PathBuf {
+        self.store.path()
     }
 
     /// dtype of the parameters.
@@ -246,17 +263,17 @@ impl Params {
         let found = match &inner.source {
             Source::Fresh => Some(make(shape, init, kind, device)?),
             Source::Files(files) => {
-                let file = files.iter().find(|f| f.names().contains(&full));
-                match file {
+                let found = files
+                    .iter()
+                    .find_map(|f| f.entries().get(&full).map(|entry| (f, entry)));
+                match found {
                     None => None,
-                    Some(file) => {
-                        let stored = file.shape(&full).unwrap_or_default();
-                        if stored == shape {
-                            file.tensor(&full, kind, device)?
-                        } else {
-                            note = Some(format!("{full} is {stored:?}, expected {shape:?}"));
-                            Some(Tensor::f_zeros(shape, (kind, device))?)
-                        }
+                    Some((file, entry)) if entry.shape == shape => {
+                        file.tensor(&full, kind, device)?
+                    }
+                    Some((_, entry)) => {
+                        note = Some(format!("{full} is {:?}, expected {shape:?}", entry.shape));
+                        Some(Tensor::f_zeros(shape, (kind, device))?)
                     }
                 }
             }
@@ -279,6 +296,7 @@ fn make(shape: &[i64], init: Init, kind: Kind, device: Device) -> Result<Tensor>
     let tensor = match init {
         Init::Zeros => Tensor::f_zeros(shape, options)?,
         Init::Ones => Tensor::f_ones(shape, options)?,
+        Init::Constant(value) => Tensor::f_full(shape, value, options)?,
         Init::Normal(std) => Tensor::f_randn(shape, options)?.f_mul_scalar(std)?,
         Init::FanIn(fan_in) => {
             let bound = 1.0 / (fan_in.max(1) as f64).sqrt();
@@ -288,12 +306,4 @@ fn make(shape: &[i64], init: Init, kind: Kind, device: Device) -> Result<Tensor>
         }
     };
     Ok(tensor.f_to_kind(kind)?)
-}
-
-/// Writes tensors to a safetensors file atomically, in fp16, bf16 or fp32 as they come.
-///
-/// # Errors
-/// The folder cannot be written, or a tensor has a dtype that safetensors lacks.
-pub fn save(path: &Path, tensors: &[(String, Tensor)], metadata: &[(&str, String)]) -> Result<()> {
-    super::file::save(path, tensors, metadata)
 }

@@ -1,0 +1,94 @@
+//! Writing safetensors files.
+
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+use tch::{Device, Kind, Tensor};
+
+use crate::{EngineError, Result};
+
+/// Writes tensors to a safetensors file, each in the dtype it has.
+///
+/// The file appears at `path` whole or not at all (temporary file beside it, fsync, rename). The
+/// same tensors and `metadata` give the same bytes: wider dtypes first, so that every tensor is
+/// aligned, then by name; metadata by key.
+///
+/// # Errors
+/// The folder cannot be written, a name is given twice, or a tensor has a dtype that the format
+/// lacks.
+pub fn save(path: &Path, tensors: &[(String, Tensor)], metadata: &[(&str, String)]) -> Result<()> {
+    let mut ordered = BTreeMap::new();
+    for (name, tensor) in tensors {
+        let Some(dtype) = dtype_name(tensor.kind()) else {
+            let problem = format!("cannot store {name} as {:?}", tensor.kind());
+            return Err(EngineError::bad_file(path, problem));
+        };
+        let width = tensor.kind().elt_size_in_bytes();
+        let key = (std::cmp::Reverse(width), name.as_str());
+        if ordered.insert(key, (dtype, tensor)).is_some() {
+            let problem = format!("cannot store two tensors named {name}");
+            return Err(EngineError::bad_file(path, problem));
+        }
+    }
+
+    let mut header = Map::new();
+    if !metadata.is_empty() {
+        let metadata: BTreeMap<_, _> = metadata.iter().map(|(k, v)| (*k, v)).collect();
+        header.insert("__metadata__".to_owned(), json!(metadata));
+    }
+    let mut offset = 0;
+    for ((_, name), (dtype, tensor)) in &ordered {
+        let end = offset + tensor.numel() * tensor.kind().elt_size_in_bytes();
+        header.insert(
+            (*name).to_owned(),
+            json!({"dtype": dtype, "shape": tensor.size(), "data_offsets": [offset, end]}),
+        );
+        offset = end;
+    }
+    let mut header = Value::Object(header).to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let file = tempfile::NamedTempFile::new_in(folder).map_err(|e| EngineError::io(folder, e))?;
+    let io = |e| EngineError::io(path, e);
+    let mut writer = BufWriter::new(file);
+    writer
+        .write_all(&(header.len() as u64).to_le_bytes())
+        .map_err(io)?;
+    writer.write_all(&header).map_err(io)?;
+    let mut bytes = Vec::new();
+    for (_, tensor) in ordered.values() {
+        let tensor = tensor
+            .f_detach()?
+            .f_to_device(Device::Cpu)?
+            .f_contiguous()?;
+        bytes.resize(tensor.numel() * tensor.kind().elt_size_in_bytes(), 0);
+        tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
+        writer.write_all(&bytes).map_err(io)?;
+    }
+    let file = writer.into_inner().map_err(|e| io(e.into_error()))?;
+    file.as_file().sync_all().map_err(io)?;
+    file.persist(path).map_err(|e| io(e.error))?;
+    Ok(())
+}
+
+fn dtype_name(kind: Kind) -> Option<&'static str> {
+    Some(match kind {
+        Kind::Bool => "BOOL",
+        Kind::Uint8 => "U8",
+        Kind::Int8 => "I8",
+        Kind::Int16 => "I16",
+        Kind::Int => "I32",
+        Kind::Int64 => "I64",
+        Kind::Half => "F16",
+        Kind::BFloat16 => "BF16",
+        Kind::Float => "F32",
+        Kind::Double => "F64",
+        _ => return None,
+    })
+}
