@@ -1,12 +1,20 @@
 //! The engine thread with a tiny model: queue, progress, cancel, failures, one loaded model.
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use vernier_engine::checkpoint::tiny;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe};
 use vernier_engine::service::{Command, Event, JobId, RenderOptions, Service};
+
+/// A fresh model draws from libtorch's one generator, and so does the noise of a picture: two tests
+/// at once would disturb each other.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn recipe(model: &Path) -> Recipe {
     Recipe {
@@ -74,6 +82,7 @@ fn loads(events: &[Event]) -> usize {
 
 #[test]
 fn jobs_run_in_order_on_one_loaded_model() {
+    let _alone = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     tiny::write_model(folder.path(), 1).unwrap();
     let service = Service::spawn().unwrap();
@@ -126,6 +135,7 @@ fn jobs_run_in_order_on_one_loaded_model() {
 
 #[test]
 fn a_running_and_a_waiting_job_can_be_cancelled() {
+    let _alone = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     tiny::write_model(folder.path(), 1).unwrap();
     let service = Service::spawn().unwrap();
@@ -160,6 +170,7 @@ fn a_running_and_a_waiting_job_can_be_cancelled() {
 
 #[test]
 fn failures_are_sentences_and_the_thread_goes_on() {
+    let _alone = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     tiny::write_model(folder.path(), 1).unwrap();
     let service = Service::spawn().unwrap();
@@ -203,6 +214,7 @@ fn failures_are_sentences_and_the_thread_goes_on() {
 
 #[test]
 fn a_model_that_changes_on_disk_is_loaded_again() {
+    let _alone = one_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     tiny::write_model(folder.path(), 1).unwrap();
     let service = Service::spawn().unwrap();

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::plan::scheduler_path;
 use crate::checkpoint::ModelFolder;
 use crate::models::unet::UNetConfig;
 use crate::models::vae::VaeConfig;
@@ -43,7 +42,7 @@ impl Defaults {
         let unet: UNetConfig = model.component_config("unet")?;
         let vae: VaeConfig = model.component_config("vae")?;
         let recommended = recommended(folder)?;
-        let scheduler = SchedulerConfig::read(&scheduler_path(folder))?;
+        let scheduler = SchedulerConfig::read(&model.scheduler_config_path()?)?;
         Ok(Self {
             size_px: (unet.sample_size * vae.downscale()) as u32,
             steps: recommended.steps.unwrap_or(25),

@@ -27,23 +27,27 @@ impl Denoiser<'_> {
         seed: u64,
         on_step: &mut OnStep<'_>,
     ) -> Result<Tensor> {
-        let mut noise = ImageNoise::new(seed);
+        let [_, channels, height, width] = plan.latent_shape;
+        // Drawn for this image alone, on the CPU: the same seed gives the same noise everywhere.
+        let noise = [ImageNoise::draw(
+            seed,
+            [channels, height, width],
+            plan.sampler.as_ref(),
+        )?];
         let schedule = plan.sampler.schedule();
         let steps = schedule.timesteps.len();
         let timesteps = schedule.timesteps.clone();
         let init = schedule.init_noise_sigma;
-        let mut latents = noise
-            .draw(&plan.latent_shape, self.device)?
-            .f_mul_scalar(init)?;
+        let mut latents = ImageNoise::initial(&noise)?
+            .f_mul_scalar(init)?
+            .f_to_device(self.device)?;
         for (i, timestep) in timesteps.into_iter().enumerate() {
             proceed(on_step, i, steps)?;
             let input = plan.sampler.scale_model_input(&latents, i)?;
-            let output = self.predict(&input, timestep, plan.guidance_scale)?;
-            let fresh = if plan.sampler.needs_noise(i) {
-                Some(noise.draw(&plan.latent_shape, self.device)?)
-            } else {
-                None
-            };
+            let output = self.predict(&input, timestep, plan.guidance.as_ref())?;
+            let fresh = ImageNoise::at_call(&noise, i)?
+                .map(|fresh| fresh.f_to_device(self.device))
+                .transpose()?;
             latents = plan.sampler.step(&output, i, &latents, fresh.as_ref())?;
             if !is_finite(&latents)? {
                 return Err(not_finite(i + 1, steps, self.kind));
@@ -54,23 +58,26 @@ impl Denoiser<'_> {
     }
 
     /// The guided model output in fp32.
-    fn predict(&self, input: &Tensor, timestep: f64, guidance: Option<f64>) -> Result<Tensor> {
-        let batch = if guidance.is_some() { 2 } else { 1 };
+    fn predict(
+        &self,
+        input: &Tensor,
+        timestep: f64,
+        guidance: Option<&Guidance>,
+    ) -> Result<Tensor> {
         let input = input.f_to_kind(self.kind)?;
-        let input = if batch == 2 {
-            Tensor::f_cat(&[&input, &input], 0)?
-        } else {
-            input
+        let forward = |input: &Tensor| -> Result<Tensor> {
+            let batch = input.size()[0];
+            let timesteps = Tensor::f_full([batch], timestep, (Kind::Float, self.device))?;
+            let output = self
+                .unet
+                .forward(input, &timesteps, self.context, None, None)?;
+            Ok(output.f_to_kind(Kind::Float)?)
         };
-        let timesteps = Tensor::f_full([batch], timestep, (Kind::Float, self.device))?;
-        let output = self
-            .unet
-            .forward(&input, &timesteps, self.context, None, None)?
-            .f_to_kind(Kind::Float)?;
-        match guidance {
-            Some(scale) => guide(&output, scale),
-            None => Ok(output),
-        }
+        let Some(guidance) = guidance else {
+            return forward(&input);
+        };
+        let both = forward(&Tensor::f_cat(&[&input, &input], 0)?)?;
+        guidance.combine(&both.f_narrow(0, 0, 1)?, &both.f_narrow(0, 1, 1)?)
     }
 }
 

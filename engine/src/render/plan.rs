@@ -1,9 +1,7 @@
 //! A recipe, resolved against a model.
 
-use std::path::Path;
-
 use crate::recipe::Recipe;
-use crate::sampling::{self, Sampler, SamplerName, SchedulerConfig};
+use crate::sampling::{self, Guidance, Sampler, SamplerName, SchedulerConfig};
 use crate::{EngineError, Result};
 
 /// Everything that the denoising loop needs to know.
@@ -12,8 +10,8 @@ pub struct Plan {
     pub latent_shape: [i64; 4],
     /// The walk from noise to latents.
     pub sampler: Box<dyn Sampler>,
-    /// Scale of classifier-free guidance, or `None` where each call sees the prompt alone.
-    pub guidance_scale: Option<f64>,
+    /// Classifier-free guidance, or `None` where each call sees the prompt alone.
+    pub guidance: Option<Guidance>,
 }
 
 /// What the plan needs to know about a model.
@@ -57,16 +55,11 @@ impl Plan {
             cells("width_px", recipe.width_px)?,
         ];
         let sampler = sampling::build(name, scheduler, recipe.steps as usize)?;
+        let guidance = Guidance::new(recipe.guidance_scale, 0.0)?;
         Ok(Self {
             latent_shape,
             sampler,
-            // Python diffusers guides above 1 only; at or below it the negative prompt has no say.
-            guidance_scale: (recipe.guidance_scale > 1.0).then_some(recipe.guidance_scale),
+            guidance: Some(guidance).filter(Guidance::is_on),
         })
     }
-}
-
-/// Where a folder keeps its scheduler's configuration.
-pub(super) fn scheduler_path(folder: &Path) -> std::path::PathBuf {
-    folder.join("scheduler").join("scheduler_config.json")
 }

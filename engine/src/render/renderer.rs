@@ -1,12 +1,11 @@
 //! One loaded model.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use tch::{Device, Kind, Tensor};
 
 use super::denoise::Denoiser;
-use super::plan::{LatentSpace, Plan, scheduler_path};
+use super::plan::{LatentSpace, Plan};
 use super::{OnStep, to_picture};
 use crate::checkpoint::ModelFolder;
 use crate::device::Dtype;
@@ -32,7 +31,6 @@ pub struct Rendered {
 /// A loaded model: text encoder and U-Net in the dtype asked for, VAE in fp32.
 pub struct Renderer {
     folder: PathBuf,
-    stamp: Vec<Stamp>,
     hash: String,
     dtype: Dtype,
     device: Device,
@@ -43,9 +41,6 @@ pub struct Renderer {
     scheduler: SchedulerConfig,
     encoded: Option<Encoded>,
 }
-
-/// Size and time of a file, by which a changed model is noticed.
-type Stamp = (PathBuf, u64, Option<SystemTime>);
 
 /// The text keys and values of the last prompt, which serve a whole batch.
 struct Encoded {
@@ -64,7 +59,6 @@ impl Renderer {
         let _guard = tch::no_grad_guard();
         dtype.check_on(device)?;
         let model = ModelFolder::open(folder)?;
-        let stamp = stamp(folder)?;
         let kind = dtype.kind();
         let text = model.load_text(kind, device)?;
         let unet_config: UNetConfig = model.component_config("unet")?;
@@ -78,14 +72,13 @@ impl Renderer {
         let vae = Vae::new(&store.root(), &vae_config)?;
         store.finish()?;
         store.check_finite()?;
-        let scheduler = SchedulerConfig::read(&scheduler_path(folder))?;
+        let scheduler = SchedulerConfig::read(&model.scheduler_config_path()?)?;
         let space = LatentSpace {
             channels: unet_config.in_channels,
             pixels_per_cell: vae_config.downscale(),
         };
         Ok(Self {
             folder: folder.to_owned(),
-            stamp,
             hash: model.hash()?,
             dtype,
             device,
@@ -107,7 +100,9 @@ impl Renderer {
     pub fn is_for(&self, folder: &Path, dtype: Dtype, device: Device) -> bool {
         (self.dtype, self.device) == (dtype, device)
             && self.folder == folder
-            && stamp(folder).is_ok_and(|now| now == self.stamp)
+            && ModelFolder::open(folder)
+                .and_then(|model| model.hash())
+                .is_ok_and(|now| now == self.hash)
     }
 
     /// Renders one picture; `on_step` is asked before every model call and before decoding.
@@ -119,7 +114,7 @@ impl Renderer {
         let _guard = tch::no_grad_guard();
         recipe.validate()?;
         let plan = Plan::compile(recipe, &self.space, &self.scheduler)?;
-        self.encode(recipe, plan.guidance_scale.is_some())?;
+        self.encode(recipe, plan.guidance.is_some())?;
         let encoded = self
             .encoded
             .as_ref()
@@ -170,30 +165,4 @@ impl Renderer {
         });
         Ok(())
     }
-}
-
-/// Sizes and times of all files one level down, in order of their paths.
-fn stamp(folder: &Path) -> Result<Vec<Stamp>> {
-    let mut stamps = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    for entry in list(folder)? {
-        if entry.is_dir() {
-            folders.push(entry);
-        }
-    }
-    for folder in folders {
-        for path in list(&folder)? {
-            let meta = std::fs::metadata(&path).map_err(|e| EngineError::io(&path, e))?;
-            if meta.is_file() {
-                stamps.push((path, meta.len(), meta.modified().ok()));
-            }
-        }
-    }
-    stamps.sort();
-    Ok(stamps)
-}
-
-fn list(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).map_err(|e| EngineError::io(folder, e))?;
-    Ok(entries.flatten().map(|entry| entry.path()).collect())
 }
