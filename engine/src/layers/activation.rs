@@ -37,4 +37,16 @@ impl Activation {
             Self::QuickGelu => x.f_mul(&x.f_mul_scalar(1.702)?.f_sigmoid()?)?,
         })
     }
+
+    /// Applies it to a tensor that nobody else holds, in its own memory where no gradient has to
+    /// flow.
+    ///
+    /// # Errors
+    /// libtorch runs out of memory.
+    pub fn apply(self, mut x: Tensor) -> Result<Tensor> {
+        match self {
+            Self::Silu if !x.requires_grad() => Ok(x.f_silu_()?),
+            _ => self.forward(&x),
+        }
+    }
 }

@@ -101,14 +101,18 @@ impl Conv2d {
     ///
     /// # Errors
     /// libtorch runs out of memory.
-    pub fn merge_branches(&mut self) -> Result<()> {
+    pub fn merge_branches(&self) -> Result<()> {
+        let _guard = tch::no_grad_guard();
         for branch in self.branches.take() {
             // [out, rank] × [rank, in·k·k]
             let rank = branch.down.size()[0];
             let up = branch.up.f_reshape([-1, rank])?;
             let down = branch.down.f_reshape([rank, -1])?;
             let delta = up.f_matmul(&down)?.f_reshape(self.weight.size())?;
-            self.weight = self.weight.f_add(&delta.f_mul_scalar(branch.strength())?)?;
+            let _ = self
+                .weight
+                .shallow_clone()
+                .f_add_(&delta.f_mul_scalar(branch.strength())?)?;
         }
         Ok(())
     }

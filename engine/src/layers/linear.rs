@@ -53,17 +53,23 @@ impl Linear {
         self.branches.borrow_mut().clear();
     }
 
+    /// Whether a branch is attached, be it at strength 0.
+    pub fn has_branches(&self) -> bool {
+        !self.branches.borrow().is_empty()
+    }
+
     /// Folds the branches into the weight at their present strength and removes them.
     ///
     /// # Errors
     /// libtorch runs out of memory.
-    pub fn merge_branches(&mut self) -> Result<()> {
+    pub fn merge_branches(&self) -> Result<()> {
+        let _guard = tch::no_grad_guard();
         for branch in self.branches.take() {
-            let delta = branch
-                .up
-                .f_matmul(&branch.down)?
-                .f_mul_scalar(branch.strength())?;
-            self.weight = self.weight.f_add(&delta)?;
+            let delta = branch.up.f_matmul(&branch.down)?;
+            let _ = self
+                .weight
+                .shallow_clone()
+                .f_add_(&delta.f_mul_scalar(branch.strength())?)?;
         }
         Ok(())
     }

@@ -6,7 +6,10 @@ mod conv;
 mod linear;
 mod low_rank;
 mod norm;
+mod resample;
+mod resnet;
 mod timestep;
+mod visit;
 
 pub use activation::Activation;
 pub use attention::{AttentionHook, AttentionSite, attend};
@@ -14,4 +17,7 @@ pub use conv::{Conv2d, ConvShape};
 pub use linear::Linear;
 pub use low_rank::{LowRankBranch, Multiplier};
 pub use norm::{GroupNorm, LayerNorm};
+pub use resample::{Downsample, Upsample};
+pub use resnet::{ResnetBlock, ResnetShape, add};
 pub use timestep::{TimestepEmbedding, sinusoidal_embedding};
+pub use visit::{LayerRef, LayerVisitor};

@@ -2,5 +2,8 @@
 //! Each is configured from its folder's config.json and follows the key names of Python diffusers.
 
 pub mod clip;
+mod per_block;
 pub mod unet;
 pub mod vae;
+
+pub use per_block::PerBlock;

@@ -238,6 +238,11 @@ impl Params {
         self.store.path()
     }
 
+    /// The config.json beside the first weights file, for messages about its fields.
+    pub fn config_path(&self) -> PathBuf {
+        self.store.path().with_file_name("config.json")
+    }
+
     /// dtype of the parameters.
     pub fn kind(&self) -> Kind {
         self.store.0.borrow().kind
