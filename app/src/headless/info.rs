@@ -70,7 +70,7 @@ fn png(path: &Path) -> Result<(), Failure> {
 
 fn weights(path: &Path) -> Result<(), Failure> {
     let file = SafetensorsFile::open(path)?;
-    println!("safetensors file, {} tensors", file.names().len());
+    println!("safetensors file, {} tensors", file.entries().len());
     for (key, value) in file.metadata() {
         println!("{key}: {value}");
     }

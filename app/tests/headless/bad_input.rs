@@ -1,10 +1,8 @@
 //! Every bad input gives one sentence, the right exit code, and no picture.
 
-mod common;
-
 use std::fs;
 
-use common::{Place, assert_success, stderr};
+use crate::place::{Place, assert_success, stderr};
 
 /// Runs, and checks exit code, the sentence, and that nothing is left in `o`.
 #[track_caller]

@@ -1,8 +1,6 @@
 //! `vernier replay` of the real binary.
 
-mod common;
-
-use common::{Place, assert_success, stderr, stdout};
+use crate::place::{Place, assert_success, stderr, stdout};
 use vernier_engine::checkpoint::tiny;
 use vernier_engine::picture;
 

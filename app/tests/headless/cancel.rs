@@ -1,14 +1,10 @@
 //! Ctrl-C on the real binary.
 
-#![cfg(unix)]
-
-mod common;
-
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::Place;
+use crate::place::Place;
 use vernier_engine::picture;
 
 #[test]

@@ -1,8 +1,6 @@
 //! Headless runs of the real binary that succeed.
 
-mod common;
-
-use common::{Place, assert_success, stderr, stdout};
+use crate::place::{Place, assert_success, stderr, stdout};
 use serde_json::Value;
 
 #[test]
