@@ -1,15 +1,43 @@
 //! Noise schedules and samplers.
+//!
+//! [`build`] makes the sampler that Python diffusers gives for the same name, configuration and
+//! number of steps; `docs/samplers.md` says how closely each agrees. [`ImageNoise`] draws the
+//! noise of one image, [`Guidance`] combines the two predictions of classifier-free guidance.
 
-use tch::Tensor;
+mod config;
+mod ddim;
+mod diffusers_rs;
+mod dpmpp;
+mod euler;
+mod guidance;
+mod kdpm2;
+mod lms;
+mod name;
+mod noise;
+mod noise_schedule;
+mod pndm;
+mod prediction;
+mod spacing;
 
-use crate::Result;
+use tch::{Kind, Tensor};
 
-/// Everything a denoising loop needs to know in advance, resolved from a scheduler's configuration
-/// and a number of steps.
+pub use config::{
+    BetaSchedule, FinalSigmas, Interpolation, SchedulerConfig, SolverType, TimestepSpacing,
+};
+pub use guidance::Guidance;
+pub use name::SamplerName;
+pub use noise::ImageNoise;
+pub use noise_schedule::NoiseSchedule;
+pub use prediction::PredictionType;
+
+use crate::{EngineError, Result};
+
+/// Everything that a denoising loop needs to know in advance, resolved from a scheduler's
+/// configuration and a number of steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
-    /// The timestep given to the U-Net at each model call; multi-evaluation samplers (KDPM2, Heun,
-    /// PNDM) have more calls than the artist's steps.
+    /// The timestep given to the U-Net at each model call; multi-evaluation samplers (KDPM2, PNDM)
+    /// have more calls than the artist's steps.
     pub timesteps: Vec<f64>,
     /// Sigma at each model call, then the final one (length `timesteps.len() + 1`); empty for
     /// samplers that work on cumulative alphas.
@@ -23,14 +51,16 @@ pub struct Schedule {
 /// The loop is: `latents = noise · init_noise_sigma`; for each call `i`, feed
 /// `scale_model_input(latents, i)` and `timesteps[i]` to the U-Net, then
 /// `latents = step(output, i, latents, noise)`.
-pub trait Sampler {
+///
+/// A sampler may remember earlier outputs: one value serves one run, its calls made in order from 0.
+pub trait Sampler: Send {
     /// The resolved schedule.
     fn schedule(&self) -> &Schedule;
 
-    /// What the U-Net sees of `sample` `[batch, channels, h, w]` at call `i`.
+    /// What the U-Net sees of `sample` `[batch, channels, h, w]` at call `i`, in fp32.
     ///
     /// # Errors
-    /// A tensor operation failed.
+    /// `i` is not a call of this schedule, or a tensor operation failed.
     fn scale_model_input(&self, sample: &Tensor, i: usize) -> Result<Tensor>;
 
     /// Whether [`Sampler::step`] at call `i` consumes noise.
@@ -41,7 +71,8 @@ pub trait Sampler {
     /// `noise` is unit normal of `sample`'s shape where [`Sampler::needs_noise`] says so.
     ///
     /// # Errors
-    /// A tensor operation failed.
+    /// `i` is not a call of this schedule, noise is missing, the shapes of `model_output` and
+    /// `sample` differ, or a tensor operation failed.
     fn step(
         &mut self,
         model_output: &Tensor,
@@ -49,4 +80,114 @@ pub trait Sampler {
         sample: &Tensor,
         noise: Option<&Tensor>,
     ) -> Result<Tensor>;
+}
+
+/// The sampler `name` for `steps` steps on the noise schedule that `config` describes.
+///
+/// It equals Python diffusers' scheduler of that name made by `from_config(config)`.
+/// The steps run on diffusers-rs where that crate agrees with diffusers, and on our own code
+/// elsewhere.
+///
+/// # Errors
+/// `config` has a value that this sampler cannot use, or `steps` is 0 or more than the schedule
+/// has distinct timesteps for.
+pub fn build(
+    name: SamplerName,
+    config: &SchedulerConfig,
+    steps: usize,
+) -> Result<Box<dyn Sampler>> {
+    let own = build_own(name, config, steps)?;
+    if diffusers_rs::agrees(name, config, steps) {
+        let schedule = own.schedule().clone();
+        return Ok(Box::new(diffusers_rs::DiffusersRs::new(
+            name, config, steps, schedule,
+        )?));
+    }
+    Ok(own)
+}
+
+/// The sampler in our own code, whatever diffusers-rs can do.
+fn build_own(
+    name: SamplerName,
+    config: &SchedulerConfig,
+    steps: usize,
+) -> Result<Box<dyn Sampler>> {
+    if steps == 0 || steps > config.num_train_timesteps {
+        return Err(EngineError::request(
+            "steps",
+            format!(
+                "{steps} is out of range; ask for 1 to {} steps",
+                config.num_train_timesteps
+            ),
+        ));
+    }
+    Ok(match name {
+        SamplerName::Ddim => Box::new(ddim::Ddim::new(config, steps)?),
+        SamplerName::Pndm => Box::new(pndm::Pndm::new(config, steps)?),
+        SamplerName::Euler => Box::new(euler::Euler::new(config, steps)?),
+        SamplerName::EulerA => Box::new(euler::EulerAncestral::new(config, steps)?),
+        SamplerName::Lms => Box::new(lms::Lms::new(config, steps)?),
+        SamplerName::Kdpm2 => Box::new(kdpm2::Kdpm2::new(config, steps)?),
+        SamplerName::Dpmpp2m => Box::new(dpmpp::Dpmpp2m::new(
+            config,
+            steps,
+            config.use_karras_sigmas,
+        )?),
+        SamplerName::Dpmpp2mKarras => Box::new(dpmpp::Dpmpp2m::new(config, steps, true)?),
+    })
+}
+
+/// The error for a number of steps that the timestep spacing cannot place.
+fn too_many_steps(steps: usize, config: &SchedulerConfig, name: SamplerName) -> EngineError {
+    EngineError::request(
+        "steps",
+        format!(
+            "{} cannot place {steps} steps on the model's {} timesteps; ask for fewer",
+            name.label(),
+            config.num_train_timesteps
+        ),
+    )
+}
+
+/// `values[i]`, or the error for a call that the schedule does not have.
+fn at<T: Copy>(values: &[T], i: usize) -> Result<T> {
+    values.get(i).copied().ok_or_else(|| {
+        EngineError::request(
+            "step",
+            format!(
+                "call {i} is past the end of a schedule of {} values",
+                values.len()
+            ),
+        )
+    })
+}
+
+/// Both tensors in fp32, as diffusers computes every step.
+fn in_fp32(model_output: &Tensor, sample: &Tensor) -> Result<(Tensor, Tensor)> {
+    if model_output.size() != sample.size() {
+        return Err(EngineError::request(
+            "step",
+            format!(
+                "the model's output has shape {:?} but the latents have {:?}",
+                model_output.size(),
+                sample.size()
+            ),
+        ));
+    }
+    Ok((
+        model_output.f_to_kind(Kind::Float)?,
+        sample.f_to_kind(Kind::Float)?,
+    ))
+}
+
+/// `a · x + b · y`, each product rounded by itself so that a batch equals its single images.
+fn blend(a: f64, x: &Tensor, b: f64, y: &Tensor) -> Result<Tensor> {
+    Ok(x.f_mul_scalar(a)?.f_add(&y.f_mul_scalar(b)?)?)
+}
+
+/// `sample / √(σ² + 1)`: the input scaling of the sigma samplers (Karras et al., 2022, c_in).
+fn scale_by_sigma(sample: &Tensor, sigma: f64) -> Result<Tensor> {
+    Ok(sample
+        .f_to_kind(Kind::Float)?
+        .f_div_scalar((sigma * sigma + 1.0).sqrt())?)
 }

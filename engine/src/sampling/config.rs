@@ -1,0 +1,546 @@
+//! A model folder's `scheduler_config.json`, as Python diffusers writes it.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::PredictionType;
+use crate::{EngineError, Result};
+
+/// How beta runs from `beta_start` to `beta_end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BetaSchedule {
+    /// In equal steps.
+    #[default]
+    Linear,
+    /// In equal steps of its square root.
+    ScaledLinear,
+    /// So that the cumulative alpha follows a squared cosine (arXiv 2102.09672).
+    SquaredcosCapV2,
+}
+
+/// How the sampling steps lie among the training timesteps (arXiv 2305.08891, table 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TimestepSpacing {
+    /// From 0 (plus `steps_offset`) upward at a whole-number distance.
+    Leading,
+    /// From the last timestep downward.
+    Trailing,
+    /// Both ends included.
+    Linspace,
+}
+
+/// The sigma that the last step goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FinalSigmas {
+    /// No noise at all.
+    #[default]
+    Zero,
+    /// The sigma of timestep 0.
+    SigmaMin,
+}
+
+/// How Euler finds the sigmas of its steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Interpolation {
+    /// Linearly between the sigmas of the neighbouring training timesteps.
+    #[default]
+    Linear,
+    /// In equal steps of log sigma from the largest to the smallest.
+    LogLinear,
+}
+
+/// Which second-order formula DPM-Solver++ takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SolverType {
+    /// The midpoint formula.
+    #[default]
+    Midpoint,
+    /// Heun's formula.
+    Heun,
+}
+
+/// The noise schedule that a model was trained with, and how its folder wants it sampled.
+///
+/// Fields have diffusers' names and meanings. Where diffusers' classes differ in a field's default
+/// it is an `Option`, and each sampler fills in its own class's, as `from_config` does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SchedulerConfig {
+    /// The file that errors name.
+    pub path: PathBuf,
+    /// diffusers' class, such as `PNDMScheduler`.
+    pub class_name: Option<String>,
+    /// Number of training timesteps, at least 2.
+    pub num_train_timesteps: usize,
+    /// Beta of the first timestep.
+    pub beta_start: Option<f64>,
+    /// Beta of the last timestep.
+    pub beta_end: Option<f64>,
+    /// How beta runs between them.
+    pub beta_schedule: BetaSchedule,
+    /// All betas, instead of the three fields above; `num_train_timesteps` values within 0..1.
+    pub trained_betas: Option<Vec<f64>>,
+    /// What the U-Net predicts.
+    pub prediction_type: PredictionType,
+    /// How the steps are spaced.
+    pub timestep_spacing: Option<TimestepSpacing>,
+    /// Added to every timestep of leading spacing.
+    pub steps_offset: usize,
+    /// Whether the last step goes to a cumulative alpha of 1 (else to that of timestep 0).
+    pub set_alpha_to_one: Option<bool>,
+    /// Whether PNDM leaves out its Runge-Kutta start.
+    pub skip_prk_steps: bool,
+    /// Whether DDIM clips the predicted clean sample; DDIM's own default is true.
+    pub clip_sample: Option<bool>,
+    /// The bound that it clips to.
+    pub clip_sample_range: f64,
+    /// Whether betas are rescaled so that the last timestep is pure noise (arXiv 2305.08891).
+    pub rescale_betas_zero_snr: bool,
+    /// Whether sigmas follow Karras et al. (2022), equation 5 with ρ = 7.
+    pub use_karras_sigmas: bool,
+    /// The smallest Karras sigma, instead of the schedule's.
+    pub sigma_min: Option<f64>,
+    /// The largest Karras sigma, instead of the schedule's.
+    pub sigma_max: Option<f64>,
+    /// Where the last step of Euler and DPM++ goes.
+    pub final_sigmas_type: FinalSigmas,
+    /// How Euler interpolates sigmas.
+    pub interpolation_type: Interpolation,
+    /// Order of DPM-Solver++: 1, 2 or 3.
+    pub solver_order: usize,
+    /// Second-order formula of DPM-Solver++.
+    pub solver_type: SolverType,
+    /// Whether DPM-Solver++ ends on lower orders when it has fewer than 15 steps.
+    pub lower_order_final: bool,
+    /// Whether DPM-Solver++ always ends on a first-order step.
+    pub euler_at_final: bool,
+    /// DPM-Solver++ leaves out the timesteps whose log(α/σ) is below this.
+    pub lambda_min_clipped: f64,
+    /// Values that only some samplers look at, and that those cannot use: field and problem.
+    unsupported: Vec<(Family, &'static str, String)>,
+}
+
+/// Which samplers look at a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    /// DDIM and DPM++, which know dynamic thresholding.
+    Thresholding,
+    /// Euler, LMS, KDPM2 and DPM++, which know other sigma schedules.
+    Sigmas,
+    /// Euler alone.
+    Euler,
+    /// DPM++ alone.
+    Dpmpp,
+}
+
+impl SchedulerConfig {
+    /// Reads `scheduler_config.json`. Unknown fields are ignored.
+    ///
+    /// # Errors
+    /// The file cannot be read or is no JSON object, or a field has a type or value that no sampler
+    /// can use; the error names the field.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(|source| EngineError::io(path, source))?;
+        let map: Map<String, Value> =
+            serde_json::from_str(&quote_infinities(&text)).map_err(|e| {
+                EngineError::bad_file(path, format!("not a JSON object ({e}); copy it again"))
+            })?;
+        Self::from_map(&map, path)
+    }
+
+    /// Interprets the fields of a `scheduler_config.json` that errors shall call `path`.
+    ///
+    /// # Errors
+    /// A field has a type or value that no sampler can use.
+    pub fn from_map(map: &Map<String, Value>, path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        let fields = Fields { map, path: &path };
+        let num_train_timesteps = fields.count("num_train_timesteps")?.unwrap_or(1000);
+        if num_train_timesteps < 2 {
+            return Err(fields.bad("num_train_timesteps", "must be at least 2"));
+        }
+        let trained_betas = fields.betas(num_train_timesteps)?;
+        let solver_order = fields.count("solver_order")?.unwrap_or(2);
+        if !(1..=3).contains(&solver_order) {
+            return Err(fields.bad("solver_order", "must be 1, 2 or 3"));
+        }
+        let config = Self {
+            class_name: fields.text("_class_name")?.map(str::to_owned),
+            num_train_timesteps,
+            beta_start: fields.beta("beta_start")?,
+            beta_end: fields.beta("beta_end")?,
+            beta_schedule: fields
+                .choice(
+                    "beta_schedule",
+                    &[
+                        ("linear", BetaSchedule::Linear),
+                        ("scaled_linear", BetaSchedule::ScaledLinear),
+                        ("squaredcos_cap_v2", BetaSchedule::SquaredcosCapV2),
+                    ],
+                )?
+                .unwrap_or_default(),
+            trained_betas,
+            prediction_type: fields
+                .choice(
+                    "prediction_type",
+                    &[
+                        ("epsilon", PredictionType::Epsilon),
+                        ("v_prediction", PredictionType::VPrediction),
+                        ("sample", PredictionType::Sample),
+                    ],
+                )?
+                .unwrap_or_default(),
+            timestep_spacing: fields.choice(
+                "timestep_spacing",
+                &[
+                    ("leading", TimestepSpacing::Leading),
+                    ("trailing", TimestepSpacing::Trailing),
+                    ("linspace", TimestepSpacing::Linspace),
+                ],
+            )?,
+            steps_offset: fields.count("steps_offset")?.unwrap_or(0),
+            set_alpha_to_one: fields.flag("set_alpha_to_one")?,
+            skip_prk_steps: fields.flag("skip_prk_steps")?.unwrap_or(false),
+            clip_sample: fields.flag("clip_sample")?,
+            clip_sample_range: fields.positive("clip_sample_range")?.unwrap_or(1.0),
+            rescale_betas_zero_snr: fields.flag("rescale_betas_zero_snr")?.unwrap_or(false),
+            use_karras_sigmas: fields.flag("use_karras_sigmas")?.unwrap_or(false),
+            sigma_min: fields.positive("sigma_min")?,
+            sigma_max: fields.positive("sigma_max")?,
+            final_sigmas_type: fields
+                .choice(
+                    "final_sigmas_type",
+                    &[
+                        ("zero", FinalSigmas::Zero),
+                        ("sigma_min", FinalSigmas::SigmaMin),
+                    ],
+                )?
+                .unwrap_or_default(),
+            interpolation_type: fields
+                .choice(
+                    "interpolation_type",
+                    &[
+                        ("linear", Interpolation::Linear),
+                        ("log_linear", Interpolation::LogLinear),
+                    ],
+                )?
+                .unwrap_or_default(),
+            solver_order,
+            solver_type: fields
+                .choice(
+                    "solver_type",
+                    &[
+                        ("midpoint", SolverType::Midpoint),
+                        ("heun", SolverType::Heun),
+                        // Other solvers' names, which diffusers' DPM++ reads as midpoint.
+                        ("logrho", SolverType::Midpoint),
+                        ("bh1", SolverType::Midpoint),
+                        ("bh2", SolverType::Midpoint),
+                    ],
+                )?
+                .unwrap_or_default(),
+            lower_order_final: fields.flag("lower_order_final")?.unwrap_or(true),
+            euler_at_final: fields.flag("euler_at_final")?.unwrap_or(false),
+            lambda_min_clipped: fields
+                .number("lambda_min_clipped")?
+                .unwrap_or(f64::NEG_INFINITY),
+            unsupported: fields.unsupported()?,
+            path,
+        };
+        Ok(config)
+    }
+
+    /// The configuration as `StableDiffusionPipeline` corrects it when it loads a folder: old
+    /// folders lack `steps_offset` 1 and ask for a clipping that belongs to pixel models.
+    pub fn corrected_for_stable_diffusion(mut self) -> Self {
+        self.steps_offset = 1;
+        self.clip_sample = Some(false);
+        self
+    }
+
+    /// An error about `field` of this configuration.
+    pub(super) fn bad(&self, field: &str, problem: impl Into<String>) -> EngineError {
+        EngineError::bad_config(&self.path, field, problem)
+    }
+
+    /// Fails when a field that `families` look at has a value that they cannot use.
+    pub(super) fn check(&self, families: &[Family]) -> Result<()> {
+        match self
+            .unsupported
+            .iter()
+            .find(|(family, ..)| families.contains(family))
+        {
+            Some((_, field, problem)) => Err(self.bad(field, problem.clone())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Typed access to a JSON object's fields; null counts as absent, as Python's None does.
+struct Fields<'a> {
+    map: &'a Map<String, Value>,
+    path: &'a Path,
+}
+
+impl<'a> Fields<'a> {
+    fn bad(&self, field: &str, problem: impl Into<String>) -> EngineError {
+        EngineError::bad_config(self.path, field, problem)
+    }
+
+    fn get(&self, field: &str) -> Option<&'a Value> {
+        self.map.get(field).filter(|value| !value.is_null())
+    }
+
+    fn read<T>(
+        &self,
+        field: &str,
+        kind: &str,
+        read: impl Fn(&'a Value) -> Option<T>,
+    ) -> Result<Option<T>> {
+        self.get(field)
+            .map(|value| {
+                read(value).ok_or_else(|| self.bad(field, format!("is {value}; it must be {kind}")))
+            })
+            .transpose()
+    }
+
+    fn flag(&self, field: &str) -> Result<Option<bool>> {
+        self.read(field, "true or false", Value::as_bool)
+    }
+
+    fn text(&self, field: &str) -> Result<Option<&'a str>> {
+        self.read(field, "a string", Value::as_str)
+    }
+
+    fn count(&self, field: &str) -> Result<Option<usize>> {
+        self.read(field, "a whole number from 0 to 100000", |value| {
+            let count = usize::try_from(value.as_u64()?).ok()?;
+            (count <= 100_000).then_some(count)
+        })
+    }
+
+    fn number(&self, field: &str) -> Result<Option<f64>> {
+        self.read(field, "a number", |value| match value.as_str() {
+            Some("Infinity") => Some(f64::INFINITY),
+            Some("-Infinity") => Some(f64::NEG_INFINITY),
+            _ => value.as_f64(),
+        })
+    }
+
+    fn positive(&self, field: &str) -> Result<Option<f64>> {
+        self.read(field, "a number above 0", |value| {
+            value.as_f64().filter(|number| *number > 0.0)
+        })
+    }
+
+    fn beta(&self, field: &str) -> Result<Option<f64>> {
+        self.read(field, "a number above 0 and below 1", as_beta)
+    }
+
+    fn betas(&self, count: usize) -> Result<Option<Vec<f64>>> {
+        let kind = format!("a list of {count} numbers above 0 and below 1");
+        self.read("trained_betas", &kind, |value| {
+            let betas: Vec<f64> = value
+                .as_array()?
+                .iter()
+                .map(as_beta)
+                .collect::<Option<_>>()?;
+            (betas.len() == count).then_some(betas)
+        })
+    }
+
+    fn choice<T: Copy>(&self, field: &str, values: &[(&str, T)]) -> Result<Option<T>> {
+        let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
+        self.read(field, &format!("one of {}", names.join(", ")), |value| {
+            let text = value.as_str()?;
+            values
+                .iter()
+                .find(|(name, _)| *name == text)
+                .map(|(_, meaning)| *meaning)
+        })
+    }
+
+    /// What only some samplers look at: another sampler may run with the same folder.
+    fn unsupported(&self) -> Result<Vec<(Family, &'static str, String)>> {
+        let mut found = Vec::new();
+        for (family, field) in [
+            (Family::Thresholding, "thresholding"),
+            (Family::Sigmas, "use_exponential_sigmas"),
+            (Family::Sigmas, "use_beta_sigmas"),
+            (Family::Dpmpp, "use_lu_lambdas"),
+            (Family::Dpmpp, "use_flow_sigmas"),
+        ] {
+            if self.flag(field)? == Some(true) {
+                let problem = "is true, which is not supported; choose another sampler";
+                found.push((family, field, problem.to_owned()));
+            }
+        }
+        let other = |field: &str, supported: fn(&str) -> bool| -> Result<Option<String>> {
+            Ok(self
+                .text(field)?
+                .filter(|value| !supported(value))
+                .map(|value| {
+                    format!("is \"{value}\", which is not supported; choose another sampler")
+                }))
+        };
+        // "deis" is another solver's name, which diffusers' DPM++ reads as its own.
+        let algorithm = other("algorithm_type", |v| matches!(v, "dpmsolver++" | "deis"))?;
+        let variance = other("variance_type", |v| !v.starts_with("learned"))?;
+        let timesteps = other("timestep_type", |v| v == "discrete")?;
+        found.extend(algorithm.map(|problem| (Family::Dpmpp, "algorithm_type", problem)));
+        found.extend(variance.map(|problem| (Family::Dpmpp, "variance_type", problem)));
+        found.extend(timesteps.map(|problem| (Family::Euler, "timestep_type", problem)));
+        Ok(found)
+    }
+}
+
+fn as_beta(value: &Value) -> Option<f64> {
+    value.as_f64().filter(|beta| *beta > 0.0 && *beta < 1.0)
+}
+
+/// Python writes infinities as bare words, which JSON does not have; strings can carry them.
+fn quote_infinities(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 8);
+    let mut in_string = false;
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let word = ["-Infinity", "Infinity"]
+            .into_iter()
+            .find(|word| !in_string && rest.starts_with(word));
+        let length = if let Some(word) = word {
+            quoted.push('"');
+            quoted.push_str(word);
+            quoted.push('"');
+            word.len()
+        } else {
+            let escaped = usize::from(in_string && c == '\\');
+            let length: usize = rest.chars().take(1 + escaped).map(char::len_utf8).sum();
+            in_string ^= c == '"';
+            quoted.push_str(&rest[..length]);
+            length
+        };
+        rest = &rest[length..];
+    }
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampling::{SamplerName, build};
+
+    fn from(json: &Value) -> Result<SchedulerConfig> {
+        SchedulerConfig::from_map(json.as_object().unwrap(), "scheduler_config.json")
+    }
+
+    #[test]
+    fn reads_what_python_writes_infinities_and_unknown_fields_included() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("scheduler_config.json");
+        let text = "{\"_class_name\": \"DPMSolverMultistepScheduler\", \"future\": \"\\\"Infinity\", \
+                    \"lambda_min_clipped\": -Infinity, \"trained_betas\": null, \
+                    \"use_karras_sigmas\": true, \"beta_start\": 0.00085}";
+        std::fs::write(&path, text).unwrap();
+        let config = SchedulerConfig::read(&path).unwrap();
+        assert!(config.lambda_min_clipped == f64::NEG_INFINITY);
+        assert_eq!(config.beta_start, Some(0.00085));
+        assert_eq!(
+            SamplerName::default_for(&config).unwrap(),
+            SamplerName::Dpmpp2mKarras
+        );
+    }
+
+    #[test]
+    fn a_wrong_value_names_file_and_field() {
+        for (field, value) in [
+            ("beta_schedule", serde_json::json!("exponential")),
+            ("prediction_type", serde_json::json!("flow_prediction")),
+            ("timestep_spacing", serde_json::json!("karras")),
+            ("steps_offset", serde_json::json!(-1)),
+            ("num_train_timesteps", serde_json::json!(0)),
+            ("trained_betas", serde_json::json!([0.1, 0.2])),
+            ("beta_start", serde_json::json!("0.1")),
+            ("beta_end", serde_json::json!(1.5)),
+            ("solver_order", serde_json::json!(4)),
+            ("thresholding", serde_json::json!("no")),
+            ("final_sigmas_type", serde_json::json!("one")),
+        ] {
+            let message = from(&serde_json::json!({ field: value }))
+                .unwrap_err()
+                .to_string();
+            assert!(message.contains("scheduler_config.json"), "{message}");
+            assert!(message.contains(&format!("\"{field}\"")), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_one_sampler_cannot_use_leaves_the_others_alone() {
+        for (field, value, refused, works) in [
+            (
+                "thresholding",
+                serde_json::json!(true),
+                SamplerName::Ddim,
+                SamplerName::Pndm,
+            ),
+            (
+                "use_beta_sigmas",
+                serde_json::json!(true),
+                SamplerName::Euler,
+                SamplerName::Ddim,
+            ),
+            (
+                "algorithm_type",
+                serde_json::json!("sde-dpmsolver"),
+                SamplerName::Dpmpp2m,
+                SamplerName::Lms,
+            ),
+            (
+                "variance_type",
+                serde_json::json!("learned"),
+                SamplerName::Dpmpp2mKarras,
+                SamplerName::Ddim,
+            ),
+            (
+                "timestep_type",
+                serde_json::json!("continuous"),
+                SamplerName::Euler,
+                SamplerName::EulerA,
+            ),
+            (
+                "prediction_type",
+                serde_json::json!("sample"),
+                SamplerName::Kdpm2,
+                SamplerName::Lms,
+            ),
+        ] {
+            let config = from(&serde_json::json!({ field: value })).unwrap();
+            let message = build(refused, &config, 20).err().unwrap().to_string();
+            assert!(message.contains(&format!("\"{field}\"")), "{message}");
+            build(works, &config, 20).unwrap();
+        }
+    }
+
+    #[test]
+    fn pure_noise_and_epsilon_do_not_go_together() {
+        let json = serde_json::json!({
+            "rescale_betas_zero_snr": true, "timestep_spacing": "trailing"
+        });
+        let message = build(SamplerName::Ddim, &from(&json).unwrap(), 20)
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(message.contains("rescale_betas_zero_snr"), "{message}");
+    }
+
+    #[test]
+    fn an_unknown_class_lists_the_samplers() {
+        let config =
+            from(&serde_json::json!({ "_class_name": "UniPCMultistepScheduler" })).unwrap();
+        let message = SamplerName::default_for(&config).unwrap_err().to_string();
+        assert!(
+            message.contains("UniPCMultistepScheduler") && message.contains("dpmpp_2m_karras"),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,180 @@
+//! Euler's method on the probability flow, with and without fresh noise, as diffusers'
+//! `EulerDiscreteScheduler` (without churn) and `EulerAncestralDiscreteScheduler`.
+
+use tch::{Kind, Tensor};
+
+use super::{
+    Interpolation, NoiseSchedule, PredictionType, Sampler, SamplerName, Schedule, SchedulerConfig,
+    TimestepSpacing, at, blend,
+    config::Family,
+    in_fp32, scale_by_sigma,
+    spacing::{SigmaSpacing, finish, linspace, timesteps},
+};
+use crate::{EngineError, Result};
+
+/// Euler (Karras et al., 2022, algorithm 2 without churn).
+pub(super) struct Euler {
+    schedule: Schedule,
+    prediction_type: PredictionType,
+}
+
+impl Euler {
+    pub(super) fn new(config: &SchedulerConfig, steps: usize) -> Result<Self> {
+        config.check(&[Family::Euler])?;
+        let noise = NoiseSchedule::new(config)?;
+        let log_linear = config.interpolation_type == Interpolation::LogLinear;
+        let schedule = if log_linear && !config.use_karras_sigmas {
+            log_linear_schedule(&noise, config, steps)?
+        } else if log_linear {
+            return Err(config.bad(
+                "interpolation_type",
+                "is \"log_linear\", which cannot be combined with use_karras_sigmas",
+            ));
+        } else {
+            SigmaSpacing {
+                name: SamplerName::Euler,
+                karras: true,
+                karras_bounds: true,
+                round_karras: false,
+                final_sigmas: true,
+            }
+            .schedule(&noise, config, steps)?
+        };
+        Ok(Self {
+            schedule,
+            prediction_type: config.prediction_type,
+        })
+    }
+}
+
+/// Equal steps of log sigma down to the smallest, where it ends: `final_sigmas_type` comes after.
+fn log_linear_schedule(
+    noise: &NoiseSchedule,
+    config: &SchedulerConfig,
+    steps: usize,
+) -> Result<Schedule> {
+    config.check(&[Family::Sigmas])?;
+    let spacing = config.timestep_spacing.unwrap_or(TimestepSpacing::Linspace);
+    let table = noise.sigmas();
+    let max = f64::from(table[table.len() - 1].ln());
+    let min = f64::from(table[0].ln());
+    let sigmas = linspace(max, min, steps + 1)
+        .into_iter()
+        .map(f64::exp)
+        .collect();
+    finish(
+        SamplerName::Euler,
+        config,
+        spacing,
+        timesteps(spacing, config, steps),
+        sigmas,
+    )
+}
+
+/// `sample + (sample − denoised) / σ · (to − σ)`.
+fn euler_step(sample: &Tensor, denoised: &Tensor, sigma: f64, to: f64) -> Result<Tensor> {
+    let derivative = sample.f_sub(denoised)?.f_div_scalar(sigma)?;
+    blend(1.0, sample, to - sigma, &derivative)
+}
+
+impl Sampler for Euler {
+    fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    fn scale_model_input(&self, sample: &Tensor, i: usize) -> Result<Tensor> {
+        at(&self.schedule.timesteps, i)?;
+        scale_by_sigma(sample, at(&self.schedule.sigmas, i)?)
+    }
+
+    fn needs_noise(&self, _: usize) -> bool {
+        false
+    }
+
+    fn step(
+        &mut self,
+        model_output: &Tensor,
+        i: usize,
+        sample: &Tensor,
+        _: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let (sigma, to) = (
+            at(&self.schedule.sigmas, i)?,
+            at(&self.schedule.sigmas, i + 1)?,
+        );
+        let (output, sample) = in_fp32(model_output, sample)?;
+        let denoised = self.prediction_type.denoised(&output, &sample, sigma)?;
+        euler_step(&sample, &denoised, sigma, to)
+    }
+}
+
+/// Euler ancestral: a step down past the next sigma, then noise up to it (k-diffusion).
+pub(super) struct EulerAncestral {
+    schedule: Schedule,
+    prediction_type: PredictionType,
+}
+
+impl EulerAncestral {
+    pub(super) fn new(config: &SchedulerConfig, steps: usize) -> Result<Self> {
+        if config.prediction_type == PredictionType::Sample {
+            return Err(config.bad(
+                "prediction_type",
+                "is \"sample\", which Euler a cannot use; choose another sampler",
+            ));
+        }
+        let noise = NoiseSchedule::new(config)?;
+        let schedule = SigmaSpacing {
+            name: SamplerName::EulerA,
+            karras: false,
+            karras_bounds: false,
+            round_karras: false,
+            final_sigmas: false,
+        }
+        .schedule(&noise, config, steps)?;
+        Ok(Self {
+            schedule,
+            prediction_type: config.prediction_type,
+        })
+    }
+}
+
+impl Sampler for EulerAncestral {
+    fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    fn scale_model_input(&self, sample: &Tensor, i: usize) -> Result<Tensor> {
+        at(&self.schedule.timesteps, i)?;
+        scale_by_sigma(sample, at(&self.schedule.sigmas, i)?)
+    }
+
+    /// All but the last step, which ends without noise.
+    fn needs_noise(&self, i: usize) -> bool {
+        i + 1 < self.schedule.timesteps.len()
+    }
+
+    fn step(
+        &mut self,
+        model_output: &Tensor,
+        i: usize,
+        sample: &Tensor,
+        noise: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let (from, to) = (
+            at(&self.schedule.sigmas, i)?,
+            at(&self.schedule.sigmas, i + 1)?,
+        );
+        let (output, sample) = in_fp32(model_output, sample)?;
+        let up = (to * to * (from * from - to * to) / (from * from)).sqrt();
+        let down = (to * to - up * up).max(0.0).sqrt();
+        let denoised = self.prediction_type.denoised(&output, &sample, from)?;
+        let stepped = euler_step(&sample, &denoised, from, down)?;
+        if !self.needs_noise(i) {
+            return Ok(stepped);
+        }
+        let noise = noise.ok_or_else(|| {
+            EngineError::request("step", format!("Euler a needs noise at call {i}"))
+        })?;
+        blend(1.0, &stepped, up, &noise.f_to_kind(Kind::Float)?)
+    }
+}

@@ -1,0 +1,72 @@
+//! The noise of one image, as Python's `torch.Generator("cpu").manual_seed(seed)` draws it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tch::{Device, Kind, Tensor};
+
+use super::Sampler;
+use crate::Result;
+
+/// libtorch's binding has no generator objects, only one generator a process: whoever draws from it
+/// within this module holds this lock. Other code may leave it in any state, since every image
+/// seeds it anew, but must not draw on another thread while an image's noise is drawn.
+static GENERATOR: Mutex<()> = Mutex::new(());
+
+pub(super) fn lock_generator() -> MutexGuard<'static, ()> {
+    GENERATOR.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Unit normal noise for one image: its first latents, and what its sampler adds on the way.
+///
+/// It is drawn in fp32 on the CPU, whatever dtype and device the model has, so that the same seed
+/// gives the same picture everywhere. diffusers draws in the pipeline's dtype: the same seed in
+/// bf16 or fp16 gives other noise there.
+#[derive(Debug)]
+pub struct ImageNoise {
+    initial: Tensor,
+    /// One a call of the sampler; None where it needs none.
+    calls: Vec<Option<Tensor>>,
+}
+
+impl ImageNoise {
+    /// Draws all noise that one run of `sampler` needs for latents of `[channels, height, width]`.
+    ///
+    /// # Errors
+    /// A tensor operation failed.
+    pub fn draw(seed: u64, size: [i64; 3], sampler: &dyn Sampler) -> Result<Self> {
+        let [channels, height, width] = size;
+        let _generator = lock_generator();
+        // The same 64 bits: libtorch takes them as unsigned again.
+        tch::manual_seed(seed as i64);
+        let draw = || Tensor::f_randn([1, channels, height, width], (Kind::Float, Device::Cpu));
+        let initial = draw()?;
+        let calls = (0..sampler.schedule().timesteps.len())
+            .map(|i| sampler.needs_noise(i).then(draw).transpose())
+            .collect::<Result<_, _>>()?;
+        Ok(Self { initial, calls })
+    }
+
+    /// The first latents `[images, channels, height, width]`, before `init_noise_sigma`.
+    ///
+    /// # Errors
+    /// `images` is empty or of unequal sizes.
+    pub fn initial(images: &[Self]) -> Result<Tensor> {
+        let each: Vec<&Tensor> = images.iter().map(|image| &image.initial).collect();
+        Ok(Tensor::f_cat(&each, 0)?)
+    }
+
+    /// The noise of call `i` for a batch, in the order of `images`; None when it needs none.
+    ///
+    /// # Errors
+    /// `images` is of unequal sizes.
+    pub fn at_call(images: &[Self], i: usize) -> Result<Option<Tensor>> {
+        let each: Option<Vec<&Tensor>> = images
+            .iter()
+            .map(|image| image.calls.get(i)?.as_ref())
+            .collect();
+        match each {
+            Some(each) if !each.is_empty() => Ok(Some(Tensor::f_cat(&each, 0)?)),
+            _ => Ok(None),
+        }
+    }
+}

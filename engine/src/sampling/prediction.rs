@@ -1,0 +1,62 @@
+//! What the U-Net predicts, and the clean sample that follows from it.
+
+use tch::Tensor;
+
+use super::blend;
+use crate::Result;
+
+/// What the U-Net was trained to predict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PredictionType {
+    /// The noise.
+    #[default]
+    Epsilon,
+    /// The velocity √ᾱ·ε − √(1−ᾱ)·x₀ (arXiv 2202.00512).
+    VPrediction,
+    /// The clean sample x₀.
+    Sample,
+}
+
+impl PredictionType {
+    /// The clean sample, where `sample` is x₀ + σ·ε (Karras et al., 2022: c_skip and c_out).
+    pub(super) fn denoised(self, output: &Tensor, sample: &Tensor, sigma: f64) -> Result<Tensor> {
+        match self {
+            Self::Epsilon => blend(1.0, sample, -sigma, output),
+            Self::VPrediction => {
+                let variance = sigma * sigma + 1.0;
+                blend(-sigma / variance.sqrt(), output, 1.0 / variance, sample)
+            }
+            Self::Sample => Ok(output.shallow_clone()),
+        }
+    }
+
+    /// The clean sample, where `sample` is `alpha`·x₀ + `sigma`·ε with `alpha`² + `sigma`² = 1.
+    pub(super) fn clean(
+        self,
+        output: &Tensor,
+        sample: &Tensor,
+        alpha: f64,
+        sigma: f64,
+    ) -> Result<Tensor> {
+        match self {
+            Self::Epsilon => Ok(blend(1.0, sample, -sigma, output)?.f_div_scalar(alpha)?),
+            Self::VPrediction => blend(alpha, sample, -sigma, output),
+            Self::Sample => Ok(output.shallow_clone()),
+        }
+    }
+
+    /// The noise, where `sample` is `alpha`·x₀ + `sigma`·ε with `alpha`² + `sigma`² = 1.
+    pub(super) fn epsilon(
+        self,
+        output: &Tensor,
+        sample: &Tensor,
+        alpha: f64,
+        sigma: f64,
+    ) -> Result<Tensor> {
+        match self {
+            Self::Epsilon => Ok(output.shallow_clone()),
+            Self::VPrediction => blend(alpha, output, sigma, sample),
+            Self::Sample => Ok(blend(1.0, sample, -alpha, output)?.f_div_scalar(sigma)?),
+        }
+    }
+}
