@@ -79,7 +79,10 @@ fn weights(path: &Path) -> Result<(), Failure> {
 
 fn describe(recipe: &Recipe) -> String {
     let model = &recipe.model;
-    let mut text = format!("recipe of version {}\nmodel: {}", recipe.version, model.name);
+    let mut text = format!(
+        "recipe of version {}\nmodel: {}",
+        recipe.version, model.name
+    );
     if let Some(path) = &model.path {
         text += &format!(" in {path}");
     }

@@ -279,7 +279,10 @@ mod tests {
     #[test]
     fn progress_reads_well() {
         let text = progress_text((1, 3), (4, 20), 2.0, Some(75.2));
-        assert_eq!(text, "picture 2 of 3, step 4 of 20, 2.00 it/s, 1 min 15 s left");
+        assert_eq!(
+            text,
+            "picture 2 of 3, step 4 of 20, 2.00 it/s, 1 min 15 s left"
+        );
         let text = progress_text((0, 1), (1, 20), 0.1, None);
         assert_eq!(text, "picture 1 of 1, step 1 of 20, 10.00 s/it");
         assert_eq!(duration(7260.0), "2 h 01 min");

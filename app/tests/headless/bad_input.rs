@@ -14,7 +14,10 @@ fn refused(place: &Place, args: &[&str], code: i32, said: &[&str]) {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
     assert!(!text.contains("panicked"), "{text}");
-    let sentence: Vec<&str> = text.lines().filter(|l| l.starts_with("vernier: ")).collect();
+    let sentence: Vec<&str> = text
+        .lines()
+        .filter(|l| l.starts_with("vernier: "))
+        .collect();
     assert_eq!(sentence.len(), 1, "{text}");
     assert!(place.names("o").is_empty(), "{:?}", place.names("o"));
 }
@@ -41,7 +44,12 @@ fn options_that_cannot_be() {
         args.extend([option, value]);
         refused(&place, &args, 2, &[said]);
     }
-    refused(&place, &with(&["--device", "cpu", "--dtype", "f16"]), 2, &["dtype: f16"]);
+    refused(
+        &place,
+        &with(&["--device", "cpu", "--dtype", "f16"]),
+        2,
+        &["dtype: f16"],
+    );
     let output = place.run(&["render"]);
     assert_eq!(output.status.code(), Some(2), "no prompt");
 }
@@ -49,18 +57,30 @@ fn options_that_cannot_be() {
 #[test]
 fn damaged_models() {
     let place = Place::new();
-    let weights = place.model().join("unet/diffusion_pytorch_model.safetensors");
+    let weights = place
+        .model()
+        .join("unet/diffusion_pytorch_model.safetensors");
     let whole = fs::read(&weights).unwrap();
 
     fs::write(&weights, &whole[..whole.len() / 2]).unwrap();
-    refused(&place, &with(&[]), 1, &["diffusion_pytorch_model.safetensors", "complete"]);
+    refused(
+        &place,
+        &with(&[]),
+        1,
+        &["diffusion_pytorch_model.safetensors", "complete"],
+    );
 
     // The last four bytes are one fp32 weight; all ones is a NaN.
     let mut spoilt = whole.clone();
     let end = spoilt.len() - 4;
     spoilt[end..].fill(0xff);
     fs::write(&weights, &spoilt).unwrap();
-    refused(&place, &with(&[]), 1, &["diffusion_pytorch_model.safetensors", "NaN"]);
+    refused(
+        &place,
+        &with(&[]),
+        1,
+        &["diffusion_pytorch_model.safetensors", "NaN"],
+    );
 
     fs::remove_file(&weights).unwrap();
     refused(&place, &with(&[]), 1, &["unet"]);
@@ -99,7 +119,15 @@ fn places_that_are_not_there() {
 #[test]
 fn recipes_that_cannot_be() {
     let place = Place::new();
-    let recipe = |path: &str| vec!["render".into(), "--recipe".into(), path.to_owned(), "--out".into(), "o".into()];
+    let recipe = |path: &str| {
+        vec![
+            "render".into(),
+            "--recipe".into(),
+            path.to_owned(),
+            "--out".into(),
+            "o".into(),
+        ]
+    };
     let refuse = |path: &str, code: i32, said: &[&str]| {
         let args = recipe(path);
         let args: Vec<&str> = args.iter().map(String::as_str).collect();

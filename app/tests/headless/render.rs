@@ -84,7 +84,10 @@ fn without_arguments_it_renders_the_sample_prompts() {
     assert_success(&output);
     assert_eq!(place.names("renders"), ["0001-3.png", "0002-4.png"]);
     let said = stderr(&output);
-    assert!(said.contains("2 pictures are in") && said.contains("renders"), "{said}");
+    assert!(
+        said.contains("2 pictures are in") && said.contains("renders"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -107,10 +110,20 @@ fn json_events_tell_the_whole_story() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    let names: Vec<&str> = events.iter().map(|e| e["event"].as_str().unwrap()).collect();
+    let names: Vec<&str> = events
+        .iter()
+        .map(|e| e["event"].as_str().unwrap())
+        .collect();
     let expected = [
-        "queued", "started", "model_loading", "model_loaded", "progress", "progress", "progress",
-        "picture", "finished",
+        "queued",
+        "started",
+        "model_loading",
+        "model_loaded",
+        "progress",
+        "progress",
+        "progress",
+        "picture",
+        "finished",
     ];
     assert_eq!(names, expected);
     assert_eq!(events[3]["device"], "cpu");
@@ -125,14 +138,24 @@ fn latents_and_long_prompts() {
     let place = Place::new();
     let long = "a cat, ".repeat(60);
     let output = place.run(&[
-        "render", "--prompt", &long, "--steps", "2", "--count", "2", "--out", "o",
-        "--latents-out", "l.safetensors",
+        "render",
+        "--prompt",
+        &long,
+        "--steps",
+        "2",
+        "--count",
+        "2",
+        "--out",
+        "o",
+        "--latents-out",
+        "l.safetensors",
     ]);
     assert_success(&output);
     let info = stdout(&place.run(&["info", "l.safetensors"]));
     assert!(info.contains("1 tensor"), "{info}");
-    let file = vernier_engine::weights::SafetensorsFile::open(&place.path("l.safetensors")).unwrap();
-    assert_eq!(file.shape("latents"), Some(vec![2, 4, 8, 8]));
+    let file =
+        vernier_engine::weights::SafetensorsFile::open(&place.path("l.safetensors")).unwrap();
+    assert_eq!(file.entries()["latents"].shape, [2, 4, 8, 8]);
 }
 
 #[test]

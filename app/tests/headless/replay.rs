@@ -25,7 +25,10 @@ fn pictures_are_verified_and_differences_named() {
     assert_eq!(off.status.code(), Some(1));
     let said = stdout(&off);
     assert!(said.contains("0001-7.png: the same"), "{said}");
-    assert!(said.contains("pixels differ: max 1") && said.contains("at 10,20"), "{said}");
+    assert!(
+        said.contains("pixels differ: max 1") && said.contains("at 10,20"),
+        "{said}"
+    );
     assert!(stderr(&off).contains("1 of 2 pictures"));
     // Without --verify it tells the same but does not fail.
     assert_success(&place.run(&["replay", second]));
@@ -55,7 +58,10 @@ fn a_changed_model_is_named() {
     let output = place.run(&["replay", "--verify", "o/0001-7.png"]);
     assert_eq!(output.status.code(), Some(1));
     let said = stdout(&output);
-    assert!(said.contains("model hash differs") && said.contains("pixels differ"), "{said}");
+    assert!(
+        said.contains("model hash differs") && said.contains("pixels differ"),
+        "{said}"
+    );
     // Rendering it anyway is allowed, with a word of warning.
     let output = place.run(&["render", "--recipe", "o/0001-7.png", "--out", "p"]);
     assert_success(&output);

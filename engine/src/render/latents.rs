@@ -87,7 +87,7 @@ mod tests {
         let (first, other) = (ramp([4, 2, 3]), ramp([4, 1, 1]));
         save_latents(&path, &[first.clone(), first.clone()]).unwrap();
         let file = SafetensorsFile::open(&path).unwrap();
-        assert_eq!(file.shape("latents"), Some(vec![2, 4, 2, 3]));
+        assert_eq!(file.entries()["latents"].shape, [2, 4, 2, 3]);
         let tensor = file
             .tensor("latents", Kind::Float, Device::Cpu)
             .unwrap()
@@ -97,7 +97,7 @@ mod tests {
 
         save_latents(&path, &[first, other]).unwrap();
         let file = SafetensorsFile::open(&path).unwrap();
-        assert_eq!(file.shape("latents.0"), Some(vec![1, 4, 2, 3]));
-        assert_eq!(file.shape("latents.1"), Some(vec![1, 4, 1, 1]));
+        assert_eq!(file.entries()["latents.0"].shape, [1, 4, 2, 3]);
+        assert_eq!(file.entries()["latents.1"].shape, [1, 4, 1, 1]);
     }
 }
