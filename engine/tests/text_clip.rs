@@ -1,5 +1,8 @@
 //! Both towers against Python transformers, and the text tower against diffusers-rs.
 
+// clippy's exception for tests does not reach their helper functions.
+#![allow(clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};

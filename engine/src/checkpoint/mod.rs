@@ -1,4 +1,16 @@
-//! Model folders on disk.
+//! Model folders on disk, in the layout of Python diffusers.
+//!
+//! A folder holds `model_index.json` and one folder per component (`tokenizer`, `text_encoder`,
+//! `unet`, `vae`, `scheduler`), each with its configuration and, where it has any, its weights as
+//! safetensors. [`ModelFolder`] finds, opens, checks, hashes and describes them.
 
+mod describe;
+mod folder;
+mod hash;
+mod load;
 #[cfg(feature = "test-models")]
 pub mod tiny;
+mod weights_files;
+
+pub use describe::{ComponentDescription, ModelDescription};
+pub use folder::ModelFolder;
