@@ -1,5 +1,7 @@
 //! What holds for every sampler, whatever the configuration.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use proptest::prelude::*;
 use serde_json::json;
 use tch::{Kind, Tensor};
@@ -38,15 +40,12 @@ fn run(
         let input = sampler.scale_model_input(&sample, i).unwrap();
         let epsilon = (&input * 0.9).sin();
         // The variance-preserving input is α·x₀ + s·ε, with s/α = σ where the sampler has one.
-        let (alpha, s) = match schedule.sigmas.get(i) {
-            Some(sigma) => {
-                let scale = (sigma * sigma + 1.0).sqrt();
-                (1.0 / scale, sigma / scale)
-            }
-            None => {
-                let alpha_cumprod = f64::from(schedule_alphas.alphas_cumprod()[t as usize]);
-                (alpha_cumprod.sqrt(), (1.0 - alpha_cumprod).sqrt())
-            }
+        let (alpha, s) = if let Some(sigma) = schedule.sigmas.get(i) {
+            let scale = (sigma * sigma + 1.0).sqrt();
+            (1.0 / scale, sigma / scale)
+        } else {
+            let alpha_cumprod = f64::from(schedule_alphas.alphas_cumprod()[t as usize]);
+            (alpha_cumprod.sqrt(), (1.0 - alpha_cumprod).sqrt())
         };
         let clean = (&input - &epsilon * s) / alpha;
         let output = match prediction {
@@ -73,7 +72,8 @@ proptest! {
     ) {
         let sampler = build(name, &config(spacing, karras), steps).unwrap();
         let schedule = sampler.schedule();
-        // Karras timesteps are rounded, and PNDM evaluates one timestep twice.
+        // Karras timesteps are rounded (KDPM2's only at whole steps, so that they may rise by half
+        // a timestep in between), and PNDM evaluates one timestep twice.
         let rounded = name == SamplerName::Dpmpp2mKarras
             || (karras && matches!(name, SamplerName::Dpmpp2m | SamplerName::Kdpm2))
             || name == SamplerName::Pndm;

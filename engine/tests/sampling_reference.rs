@@ -1,5 +1,11 @@
 //! Samplers against Python diffusers 0.42.1: the numbers that `tests/fixtures/make_samplers.py` wrote.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    reason = "a test that cannot go on fails, and some values must be equal to the bit"
+)]
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
@@ -34,7 +40,7 @@ fn cases(fixture: &Value) -> Vec<Case<'_>> {
         .map(|value| {
             let mut map = Map::new();
             if let Some(differences) = value["differences"].as_object() {
-                map = base.clone();
+                map.clone_from(base);
                 map.extend(differences.clone());
             }
             Case {

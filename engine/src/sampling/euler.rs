@@ -8,7 +8,7 @@ use super::{
     TimestepSpacing, at, blend,
     config::Family,
     in_fp32, scale_by_sigma,
-    spacing::{SigmaSpacing, finish, linspace, timesteps},
+    spacing::{finish, linspace, sigma_schedule, timesteps},
 };
 use crate::{EngineError, Result};
 
@@ -31,14 +31,7 @@ impl Euler {
                 "is \"log_linear\", which cannot be combined with use_karras_sigmas",
             ));
         } else {
-            SigmaSpacing {
-                name: SamplerName::Euler,
-                karras: true,
-                karras_bounds: true,
-                round_karras: false,
-                final_sigmas: true,
-            }
-            .schedule(&noise, config, steps)?
+            sigma_schedule(SamplerName::Euler, &noise, config, steps)?
         };
         Ok(Self {
             schedule,
@@ -123,14 +116,7 @@ impl EulerAncestral {
             ));
         }
         let noise = NoiseSchedule::new(config)?;
-        let schedule = SigmaSpacing {
-            name: SamplerName::EulerA,
-            karras: false,
-            karras_bounds: false,
-            round_karras: false,
-            final_sigmas: false,
-        }
-        .schedule(&noise, config, steps)?;
+        let schedule = sigma_schedule(SamplerName::EulerA, &noise, config, steps)?;
         Ok(Self {
             schedule,
             prediction_type: config.prediction_type,

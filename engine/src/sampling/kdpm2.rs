@@ -6,7 +6,7 @@ use tch::Tensor;
 use super::{
     NoiseSchedule, PredictionType, Sampler, SamplerName, Schedule, SchedulerConfig, at, blend,
     in_fp32, scale_by_sigma,
-    spacing::{SigmaSpacing, log_sigmas, timestep_of_sigma},
+    spacing::{log_sigmas, sigma_schedule, timestep_of_sigma},
 };
 use crate::{EngineError, Result};
 
@@ -27,14 +27,7 @@ impl Kdpm2 {
             ));
         }
         let noise = NoiseSchedule::for_kdpm2(config)?;
-        let whole = SigmaSpacing {
-            name: SamplerName::Kdpm2,
-            karras: true,
-            karras_bounds: true,
-            round_karras: true,
-            final_sigmas: false,
-        }
-        .schedule(&noise, config, steps)?;
+        let whole = sigma_schedule(SamplerName::Kdpm2, &noise, config, steps)?;
         let logs = log_sigmas(&noise.sigmas());
         let mut timesteps = Vec::with_capacity(2 * steps - 1);
         let mut sigmas = Vec::with_capacity(2 * steps);
@@ -87,7 +80,7 @@ impl Sampler for Kdpm2 {
         let (output, sample) = in_fp32(model_output, sample)?;
         let denoised = self.prediction_type.denoised(&output, &sample, sigma)?;
         let derivative = sample.f_sub(&denoised)?.f_div_scalar(sigma)?;
-        if i % 2 == 0 {
+        if i.is_multiple_of(2) {
             let next = blend(1.0, &sample, to - sigma, &derivative)?;
             self.start = Some(sample);
             Ok(next)

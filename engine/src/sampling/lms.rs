@@ -6,7 +6,7 @@ use tch::Tensor;
 
 use super::{
     NoiseSchedule, PredictionType, Sampler, SamplerName, Schedule, SchedulerConfig, at, in_fp32,
-    pndm::weighted_sum, scale_by_sigma, spacing::SigmaSpacing,
+    pndm::weighted_sum, scale_by_sigma, spacing::sigma_schedule,
 };
 use crate::Result;
 
@@ -23,14 +23,7 @@ pub(super) struct Lms {
 impl Lms {
     pub(super) fn new(config: &SchedulerConfig, steps: usize) -> Result<Self> {
         let noise = NoiseSchedule::never_rescaled(config)?;
-        let schedule = SigmaSpacing {
-            name: SamplerName::Lms,
-            karras: true,
-            karras_bounds: false,
-            round_karras: false,
-            final_sigmas: false,
-        }
-        .schedule(&noise, config, steps)?;
+        let schedule = sigma_schedule(SamplerName::Lms, &noise, config, steps)?;
         Ok(Self {
             schedule,
             prediction_type: config.prediction_type,
@@ -50,7 +43,7 @@ fn coefficient(sigmas: &[f64], i: usize, order: usize, which: usize) -> f64 {
             .map(|k| (tau - sigmas[i - k]) / (sigmas[i - which] - sigmas[i - k]))
             .product()
     };
-    let middle = (sigmas[i] + sigmas[i + 1]) / 2.0;
+    let middle = f64::midpoint(sigmas[i], sigmas[i + 1]);
     let half = (sigmas[i + 1] - sigmas[i]) / 2.0;
     let node = half / 3.0_f64.sqrt();
     half * (polynomial(middle - node) + polynomial(middle + node))

@@ -126,64 +126,49 @@ pub(super) fn final_sigma(config: &SchedulerConfig, sigmas: &[f32]) -> f64 {
     }
 }
 
-/// How one of the sigma samplers of k-diffusion's kind fills in its schedule.
-pub(super) struct SigmaSpacing {
-    pub(super) name: SamplerName,
-    /// Whether Karras sigmas are an option, and with which bounds when the configuration has none.
-    pub(super) karras: bool,
-    /// Whether `sigma_min` and `sigma_max` of the configuration bound them.
-    pub(super) karras_bounds: bool,
-    /// Whether timesteps that come from Karras sigmas are rounded.
-    pub(super) round_karras: bool,
-    /// Whether `final_sigmas_type` counts; the last sigma is 0 otherwise.
-    pub(super) final_sigmas: bool,
-}
-
-impl SigmaSpacing {
-    /// The schedule of `steps` steps; linspace where the configuration names no spacing.
-    ///
-    /// # Errors
-    /// The configuration asks for sigmas that are not supported, or two steps share one sigma.
-    pub(super) fn schedule(
-        &self,
-        noise: &NoiseSchedule,
-        config: &SchedulerConfig,
-        steps: usize,
-    ) -> Result<Schedule> {
-        let spacing = config.timestep_spacing.unwrap_or(TimestepSpacing::Linspace);
-        let table = noise.sigmas();
-        let mut timesteps = timesteps(spacing, config, steps);
-        let mut sigmas: Vec<f64> = timesteps.iter().map(|&t| interpolate(&table, t)).collect();
-        if self.karras {
-            config.check(&[Family::Sigmas])?;
-            if config.use_karras_sigmas {
-                let bound = |given: Option<f64>, spaced: f64| {
-                    given.filter(|_| self.karras_bounds).unwrap_or(spaced)
-                };
-                let max = bound(config.sigma_max, sigmas[0]);
-                let min = bound(config.sigma_min, sigmas[steps - 1]);
-                sigmas = karras_sigmas(max, min, steps);
-                let logs = log_sigmas(&table);
-                timesteps = sigmas
-                    .iter()
-                    .map(|&sigma| timestep_of_sigma(sigma, &logs))
-                    .map(|t| {
-                        if self.round_karras {
-                            t.round_ties_even()
-                        } else {
-                            t
-                        }
-                    })
-                    .collect();
-            }
+/// The schedule of `steps` steps of a sampler of k-diffusion's kind; linspace where the configuration
+/// names no spacing.
+///
+/// diffusers' classes differ: Euler a has no Karras sigmas, LMS does not let the configuration bound
+/// them, KDPM2 rounds their timesteps, and only Euler looks at `final_sigmas_type`.
+///
+/// # Errors
+/// The configuration asks for sigmas that are not supported, or two steps share one sigma.
+pub(super) fn sigma_schedule(
+    name: SamplerName,
+    noise: &NoiseSchedule,
+    config: &SchedulerConfig,
+    steps: usize,
+) -> Result<Schedule> {
+    let spacing = config.timestep_spacing.unwrap_or(TimestepSpacing::Linspace);
+    let table = noise.sigmas();
+    let mut timesteps = timesteps(spacing, config, steps);
+    let mut sigmas: Vec<f64> = timesteps.iter().map(|&t| interpolate(&table, t)).collect();
+    if name != SamplerName::EulerA {
+        config.check(&[Family::Sigmas])?;
+        if config.use_karras_sigmas {
+            let bound = |given: Option<f64>, spaced: f64| {
+                given.filter(|_| name != SamplerName::Lms).unwrap_or(spaced)
+            };
+            let max = bound(config.sigma_max, sigmas[0]);
+            let min = bound(config.sigma_min, sigmas[steps - 1]);
+            sigmas = karras_sigmas(max, min, steps);
+            let logs = log_sigmas(&table);
+            timesteps = sigmas
+                .iter()
+                .map(|&sigma| timestep_of_sigma(sigma, &logs))
+                .map(|t| match name {
+                    SamplerName::Kdpm2 => t.round_ties_even(),
+                    _ => t,
+                })
+                .collect();
         }
-        sigmas.push(if self.final_sigmas {
-            final_sigma(config, &table)
-        } else {
-            0.0
-        });
-        finish(self.name, config, spacing, timesteps, sigmas)
     }
+    sigmas.push(match name {
+        SamplerName::Euler => final_sigma(config, &table),
+        _ => 0.0,
+    });
+    finish(name, config, spacing, timesteps, sigmas)
 }
 
 /// Rounds to fp32 as diffusers stores the tables, and adds the initial scale.
@@ -212,7 +197,7 @@ pub(super) fn finish(
 }
 
 /// Two equal sigmas make a step of length 0, which the multistep formulas divide by; only the last
-/// step may stand still, as it does on linspace with `final_sigmas_type` `sigma_min`.
+/// step may stand still, as it does on Karras sigmas with `final_sigmas_type` `sigma_min`.
 pub(super) fn refuse_repeated_sigmas(
     name: SamplerName,
     config: &SchedulerConfig,
