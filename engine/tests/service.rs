@@ -140,7 +140,7 @@ fn a_running_and_a_waiting_job_can_be_cancelled() {
     tiny::write_model(folder.path(), 1).unwrap();
     let service = Service::spawn().unwrap();
     let mut long = recipe(folder.path());
-    long.steps = 1000;
+    long.steps = 900;
     ask(&service, 1, vec![long.clone()]);
     ask(&service, 2, vec![long]);
     ask(&service, 3, vec![recipe(folder.path())]);

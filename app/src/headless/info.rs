@@ -9,6 +9,7 @@ use vernier_engine::render::Defaults;
 use vernier_engine::weights::SafetensorsFile;
 
 use super::cli::InfoArgs;
+use super::say;
 use crate::failure::Failure;
 
 /// Tells on stdout what the path is.
@@ -26,7 +27,7 @@ pub(super) fn run(args: &InfoArgs) -> Result<(), Failure> {
         "safetensors" => weights(path),
         "json" => {
             for recipe in recipe::read(path)? {
-                println!("{}", describe(&recipe));
+                say(&describe(&recipe));
             }
             Ok(())
         }
@@ -39,10 +40,10 @@ pub(super) fn run(args: &InfoArgs) -> Result<(), Failure> {
 
 fn model(path: &Path) -> Result<(), Failure> {
     let folder = ModelFolder::open(path)?;
-    println!("{}", folder.describe()?);
-    println!("hash: {}", folder.hash()?);
+    say(&folder.describe()?.to_string());
+    say(&format!("hash: {}", folder.hash()?));
     let defaults = Defaults::of(path)?;
-    println!(
+    say(&format!(
         "renders by default: {0}x{0}, {1} steps, guidance {2}, sampler {3}",
         defaults.size_px,
         defaults.steps,
@@ -50,51 +51,58 @@ fn model(path: &Path) -> Result<(), Failure> {
         defaults
             .sampler()
             .unwrap_or_else(|_| "to be chosen".to_owned())
-    );
+    ));
     Ok(())
 }
 
 fn png(path: &Path) -> Result<(), Failure> {
     let notes = picture::read_notes(path)?;
-    println!("PNG, {}x{} pixels", notes.width_px, notes.height_px);
+    say(&format!(
+        "PNG, {}x{} pixels",
+        notes.width_px, notes.height_px
+    ));
     if notes.recipe_json.is_some() {
-        println!("{}", describe(&picture::read_recipe(path)?));
+        say(&describe(&picture::read_recipe(path)?));
     } else if let Some(parameters) = notes.parameters {
-        println!("made by another program; it says:");
-        println!("{}", parameters.to_text());
+        say("made by another program; it says:");
+        say(&parameters.to_text());
     } else {
-        println!("carries no recipe");
+        say("carries no recipe");
     }
     Ok(())
 }
 
 fn weights(path: &Path) -> Result<(), Failure> {
     let file = SafetensorsFile::open(path)?;
-    println!("safetensors file, {} tensors", file.entries().len());
+    say(&format!(
+        "safetensors file, {} tensors",
+        file.entries().len()
+    ));
     for (key, value) in file.metadata() {
-        println!("{key}: {value}");
+        say(&format!("{key}: {value}"));
     }
     Ok(())
 }
 
 fn describe(recipe: &Recipe) -> String {
     let model = &recipe.model;
-    let mut text = format!(
-        "recipe of version {}\nmodel: {}",
-        recipe.version, model.name
-    );
-    if let Some(path) = &model.path {
-        text += &format!(" in {path}");
-    }
-    if !model.hash.is_empty() {
-        text += &format!(", hash {}", model.hash);
-    }
-    text += &format!("\nprompt: {}", recipe.prompt);
+    let place = model.path.as_ref().map(|path| format!(" in {path}"));
+    let hash = (!model.hash.is_empty()).then(|| format!(", hash {}", model.hash));
+    let mut lines = vec![
+        format!("recipe of version {}", recipe.version),
+        format!(
+            "model: {}{}{}",
+            model.name,
+            place.unwrap_or_default(),
+            hash.unwrap_or_default()
+        ),
+        format!("prompt: {}", recipe.prompt),
+    ];
     if !recipe.negative_prompt.is_empty() {
-        text += &format!("\nnegative prompt: {}", recipe.negative_prompt);
+        lines.push(format!("negative prompt: {}", recipe.negative_prompt));
     }
-    text += &format!(
-        "\nseed {}, {}x{}, {} steps, guidance {}, sampler {}, dtype {}",
+    lines.push(format!(
+        "seed {}, {}x{}, {} steps, guidance {}, sampler {}, dtype {}",
         recipe.seed,
         recipe.width_px,
         recipe.height_px,
@@ -102,10 +110,10 @@ fn describe(recipe: &Recipe) -> String {
         recipe.guidance_scale,
         recipe.sampler,
         recipe.dtype
-    );
+    ));
     if !recipe.unknown.is_empty() {
         let names: Vec<&str> = recipe.unknown.keys().map(String::as_str).collect();
-        text += &format!("\nfields of a newer program: {}", names.join(", "));
+        lines.push(format!("fields of a newer program: {}", names.join(", ")));
     }
-    text
+    lines.join("\n")
 }

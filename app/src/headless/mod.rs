@@ -8,6 +8,7 @@ mod replay;
 mod report;
 mod samples;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -23,4 +24,11 @@ pub(crate) fn run() -> ExitCode {
         Some(cli::Command::Info(args)) => info::run(&args),
     };
     failure::report(outcome)
+}
+
+/// Writes a line to stdout. A closed pipe, as `| head` leaves it, is no reason to stop.
+fn say(line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{line}").ok();
+    stdout.flush().ok();
 }

@@ -9,6 +9,7 @@ use vernier_engine::recipe::{ModelRef, Recipe};
 use super::cli::ReplayArgs;
 use super::job::Engine;
 use super::report::Reporter;
+use super::say;
 use crate::assets;
 use crate::failure::Failure;
 
@@ -25,10 +26,10 @@ pub(super) fn run(args: &ReplayArgs) -> Result<(), Failure> {
             Err(failure) => vec![failure.to_string()],
         };
         if found.is_empty() {
-            println!("{}: the same", path.display());
+            say(&format!("{}: the same", path.display()));
         } else {
             different += 1;
-            println!("{}: {}", path.display(), found.join("; "));
+            say(&format!("{}: {}", path.display(), found.join("; ")));
         }
     }
     if different == 0 || !args.verify {

@@ -1,6 +1,6 @@
 //! What a person or a program sees while a job runs.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use vernier_engine::service::Event;
 
 use super::job::Made;
+use super::say;
 use crate::failure::Failure;
 
 /// Seconds between two progress lines where there is no terminal.
@@ -48,7 +49,7 @@ impl Reporter {
         match self {
             Self::Json => {
                 if let Some(object) = as_json(event) {
-                    print_line(&object.to_string());
+                    say(&object.to_string());
                 }
             }
             Self::Bar(_) => self.tell_on_bar(event),
@@ -61,19 +62,17 @@ impl Reporter {
     pub(super) fn saved(&mut self, made: &Made, path: &Path) {
         let shown = path.display().to_string();
         match self {
-            Self::Json => print_line(
-                &json!({
-                    "event": "picture",
-                    "index": made.index,
-                    "path": shown,
-                    "seed": made.recipe.seed,
-                    "secs": rounded(made.secs),
-                    "recipe": made.recipe,
-                })
-                .to_string(),
-            ),
-            Self::Bar(bar) => bar.suspend(|| print_line(&shown)),
-            Self::Lines { .. } => print_line(&shown),
+            Self::Json => say(&json!({
+                "event": "picture",
+                "index": made.index,
+                "path": shown,
+                "seed": made.recipe.seed,
+                "secs": rounded(made.secs),
+                "recipe": made.recipe,
+            })
+            .to_string()),
+            Self::Bar(bar) => bar.suspend(|| say(&shown)),
+            Self::Lines { .. } => say(&shown),
             Self::Quiet => {}
         }
     }
@@ -81,14 +80,12 @@ impl Reporter {
     /// Tells programs why the run ends; people read it on stderr.
     pub(super) fn failed(&mut self, failure: &Failure) {
         match self {
-            Self::Json => print_line(
-                &json!({
-                    "event": "failed",
-                    "message": failure.to_string(),
-                    "exit_code": failure.code(),
-                })
-                .to_string(),
-            ),
+            Self::Json => say(&json!({
+                "event": "failed",
+                "message": failure.to_string(),
+                "exit_code": failure.code(),
+            })
+            .to_string()),
             Self::Bar(bar) => bar.finish_and_clear(),
             _ => {}
         }
@@ -154,13 +151,6 @@ impl Reporter {
             eprintln!("{line}");
         }
     }
-}
-
-/// A closed pipe is no reason to panic.
-fn print_line(line: &str) {
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{line}").ok();
-    stdout.flush().ok();
 }
 
 fn rounded(secs: f64) -> f64 {

@@ -1,5 +1,7 @@
 //! A tiny model where the program looks for its own, and the program itself.
 
+#![allow(clippy::unwrap_used, reason = "test support: clippy only knows test functions")]
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

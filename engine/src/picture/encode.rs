@@ -57,7 +57,7 @@ fn write(path: &Path, existing: Existing, picture: &Picture, recipe: &Recipe) ->
     let json = serde_json::to_string(recipe)
         .map_err(|e| EngineError::bad_file(path, format!("cannot hold the recipe: {e}")))?;
     atomic::write(path, existing, |file| {
-        encode(file, picture, parameters, json).map_err(|e| match e {
+        encode(file, picture, &parameters, json).map_err(|e| match e {
             png::EncodingError::IoError(e) => EngineError::io(path, e),
             e => EngineError::bad_file(path, format!("cannot be written as PNG: {e}")),
         })
@@ -67,7 +67,7 @@ fn write(path: &Path, existing: Existing, picture: &Picture, recipe: &Recipe) ->
 fn encode(
     file: impl Write,
     picture: &Picture,
-    parameters: String,
+    parameters: &str,
     json: String,
 ) -> Result<(), png::EncodingError> {
     let mut encoder = png::Encoder::new(file, picture.width_px, picture.height_px);

@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn each_bad_field_is_named() {
-        let cases: [(&str, fn(&mut Recipe)); 9] = [
+        type Spoil = fn(&mut Recipe);
+        let cases: [(&str, Spoil); 9] = [
             ("width_px", |r| r.width_px = 130),
             ("width_px", |r| r.width_px = 56),
             ("height_px", |r| r.height_px = 4104),

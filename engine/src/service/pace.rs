@@ -74,10 +74,10 @@ mod tests {
         pace.step(at(500));
         pace.step(at(1000));
         assert!((pace.its_per_sec() - 2.0).abs() < 1e-9);
-        assert_eq!(pace.eta(8, 1), Some(Duration::from_millis(5000)));
+        assert_eq!(pace.eta(8, 1), Some(Duration::from_secs(5)));
         pace.decoded(at(1200));
         pace.resume(at(9000));
         pace.step(at(9500));
-        assert_eq!(pace.eta(2, 5), Some(Duration::from_millis(2000)));
+        assert_eq!(pace.eta(2, 5), Some(Duration::from_secs(2)));
     }
 }
