@@ -19,5 +19,5 @@ pub use low_rank::{LowRankBranch, Multiplier};
 pub use norm::{GroupNorm, LayerNorm};
 pub use resample::{Downsample, Upsample};
 pub use resnet::{ResnetBlock, ResnetShape, add};
-pub use timestep::{TimestepEmbedding, sinusoidal_embedding};
+pub use timestep::{TimestepEmbedding, TimestepShape, sinusoidal_embedding};
 pub use visit::{LayerRef, LayerVisitor};

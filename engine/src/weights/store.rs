@@ -215,6 +215,11 @@ impl Params {
         }
     }
 
+    /// This path, such as `down_blocks.0.resnets.1`; empty at the top.
+    pub fn path(&self) -> &str {
+        &self.prefix
+    }
+
     /// The full name of `name` under this path.
     pub fn full_name(&self, name: &str) -> String {
         if self.prefix.is_empty() {

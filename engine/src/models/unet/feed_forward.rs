@@ -1,0 +1,46 @@
+//! The gated feed-forward layer of transformer blocks (GEGLU, arXiv 2002.05202).
+
+use tch::Tensor;
+
+use crate::Result;
+use crate::layers::{LayerRef, LayerVisitor, Linear};
+use crate::weights::Params;
+
+/// `W2 (a · gelu(b))` with `[a, b] = W1 x`.
+#[derive(Debug)]
+pub(super) struct FeedForward {
+    proj: Linear,
+    out: Linear,
+    inner: i64,
+}
+
+impl FeedForward {
+    /// Takes `net.0.proj` and `net.2` from `params`; the inner dimension is four times `dim`.
+    pub(super) fn new(params: &Params, dim: i64) -> Result<Self> {
+        let inner = 4 * dim;
+        let net = params.at("net");
+        Ok(Self {
+            proj: Linear::new(&net.at(0).at("proj"), dim, 2 * inner, true)?,
+            out: Linear::new(&net.at(2), inner, dim, true)?,
+            inner,
+        })
+    }
+
+    /// `[batch, n, dim]` to the same shape.
+    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let both = self.proj.forward(x)?;
+        let value = both.f_narrow(-1, 0, self.inner)?;
+        let mut gate = both.f_narrow(-1, self.inner, self.inner)?.f_gelu("none")?;
+        let gated = if gate.requires_grad() {
+            gate.f_mul(&value)?
+        } else {
+            gate.f_mul_(&value)?
+        };
+        self.out.forward(&gated)
+    }
+
+    pub(super) fn visit(&self, path: &str, visitor: &mut LayerVisitor<'_>) {
+        visitor(&format!("{path}.net.0.proj"), LayerRef::Linear(&self.proj));
+        visitor(&format!("{path}.net.2"), LayerRef::Linear(&self.out));
+    }
+}
