@@ -402,4 +402,17 @@ mod tests {
             "{message}"
         );
     }
+
+    #[test]
+    fn an_old_folder_is_corrected_as_the_pipeline_corrects_it() {
+        let config = from(&serde_json::json!({ "_class_name": "DDIMScheduler" })).unwrap();
+        let first = |config: &SchedulerConfig| {
+            let sampler = build(SamplerName::Ddim, config, 20).unwrap();
+            sampler.schedule().timesteps.first().copied()
+        };
+        assert_eq!(first(&config), Some(950.0));
+        let corrected = config.corrected_for_stable_diffusion();
+        assert_eq!(first(&corrected), Some(951.0));
+        assert_eq!(corrected.clip_sample, Some(false));
+    }
 }

@@ -31,6 +31,8 @@ pub struct ImageNoise {
 impl ImageNoise {
     /// Draws all noise that one run of `sampler` needs for latents of `[channels, height, width]`.
     ///
+    /// libtorch's CPU generator uses the low 32 bits of `seed`.
+    ///
     /// # Errors
     /// A tensor operation failed.
     pub fn draw(seed: u64, size: [i64; 3], sampler: &dyn Sampler) -> Result<Self> {
