@@ -8,6 +8,8 @@ mod describe;
 mod folder;
 mod hash;
 mod load;
+#[cfg(feature = "test-models")]
+pub mod tiny;
 mod weights_files;
 
 pub use describe::{ComponentDescription, ModelDescription};

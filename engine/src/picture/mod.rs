@@ -1,1 +1,34 @@
 //! PNG files that carry their recipe.
+
+mod a1111;
+mod compare;
+mod decode;
+mod encode;
+
+pub use a1111::Parameters;
+pub use compare::{Difference, difference};
+pub use decode::{PngNotes, read_notes, read_pixels, read_recipe};
+pub use encode::{save, save_numbered};
+
+/// Keyword of the iTXt chunk that holds the recipe as JSON.
+pub const RECIPE_KEYWORD: &str = "vernier";
+
+/// Keyword of the text chunk that AUTOMATIC1111's web UI and its kin write and read.
+pub const PARAMETERS_KEYWORD: &str = "parameters";
+
+/// 8-bit RGB pixels.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Width in pixels.
+    pub width_px: u32,
+    /// Height in pixels.
+    pub height_px: u32,
+    /// `height · width · 3` bytes, row by row from the top left.
+    pub rgb: Vec<u8>,
+}
+
+impl std::fmt::Debug for Picture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Picture({}x{})", self.width_px, self.height_px)
+    }
+}

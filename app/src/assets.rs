@@ -1,0 +1,43 @@
+//! Where the files lie that come with the program.
+
+use std::path::{Path, PathBuf};
+
+use crate::failure::Failure;
+
+/// Folder of the embedded model, under the assets folder.
+const MODEL: &str = "miniature";
+
+/// The assets folder: `VERNIER_ASSETS`, else beside the executable, else in the source checkout.
+fn folder() -> PathBuf {
+    if let Some(folder) = std::env::var_os("VERNIER_ASSETS") {
+        return folder.into();
+    }
+    let beside = std::env::current_exe()
+        .ok()
+        .and_then(|exe| Some(exe.parent()?.join("assets")))
+        .filter(|folder| folder.is_dir());
+    beside.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets"))
+}
+
+/// The embedded model's folder, whether it is there or not.
+pub(crate) fn embedded_model() -> PathBuf {
+    folder().join(MODEL)
+}
+
+/// Fails with a sentence where the embedded model is not there.
+pub(crate) fn require_embedded_model() -> Result<PathBuf, Failure> {
+    let model = embedded_model();
+    if model.is_dir() {
+        return Ok(model);
+    }
+    Err(Failure::Failed(format!(
+        "{}: the embedded model is not there; set VERNIER_ASSETS to the folder that holds \
+         \"{MODEL}\", or name a model with --model",
+        model.display()
+    )))
+}
+
+/// The recipes that the program renders when it is not told anything.
+pub(crate) fn sample_recipes() -> PathBuf {
+    folder().join("samples.json")
+}

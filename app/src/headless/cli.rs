@@ -1,0 +1,129 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A text-to-image studio whose controls are calibrated like instruments.
+///
+/// Without a command it renders the sample prompts to `renders/`.
+#[derive(Debug, Parser)]
+#[command(name = "vernier", version, args_conflicts_with_subcommands = true)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Render pictures from a prompt or a recipe
+    Render(RenderArgs),
+    /// Render pictures again from the recipes they carry, and compare
+    Replay(ReplayArgs),
+    /// Tell what a model folder, a recipe, a picture or a weights file is
+    Info(InfoArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RenderArgs {
+    /// What to show
+    #[arg(long, value_name = "TEXT", required_unless_present = "recipe")]
+    pub(super) prompt: Option<String>,
+    /// What to steer away from
+    #[arg(long, value_name = "TEXT")]
+    pub(super) negative: Option<String>,
+    /// Model folder in diffusers layout [default: the embedded model]
+    #[arg(long, value_name = "DIR")]
+    pub(super) model: Option<PathBuf>,
+    /// Seed of the first picture; the next ones count up [default: random]
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
+    /// Sampling steps [default: what suits the model]
+    #[arg(long, value_name = "N")]
+    pub(super) steps: Option<u32>,
+    /// Guidance scale; 1 turns guidance off [default: what suits the model]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub(super) guidance: Option<f64>,
+    /// Sampler, such as ddim or euler_a [default: the model's own]
+    #[arg(long, value_name = "NAME")]
+    pub(super) sampler: Option<String>,
+    /// Width and height in pixels, multiples of 8 [default: the model's own]
+    #[arg(long, value_name = "WxH", value_parser = parse_size)]
+    pub(super) size: Option<(u32, u32)>,
+    /// How many pictures, of every recipe where there are several
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(super) count: u32,
+    /// Dtype of the U-Net and the text encoder: f32, bf16 or f16 [default: f32]
+    #[arg(long, value_name = "DTYPE")]
+    pub(super) dtype: Option<String>,
+    /// Where to compute: auto, cpu, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub(super) device: String,
+    /// Folder for the pictures
+    #[arg(long, value_name = "DIR", default_value = "renders")]
+    pub(super) out: PathBuf,
+    /// Also write the final latents to this safetensors file
+    #[arg(long, value_name = "FILE")]
+    pub(super) latents_out: Option<PathBuf>,
+    /// Recipes to start from (.json, or a .png that carries one); other options override them
+    #[arg(long, value_name = "FILE")]
+    pub(super) recipe: Option<PathBuf>,
+    /// Write the recipes that were rendered to this JSON file
+    #[arg(long, value_name = "FILE")]
+    pub(super) save_recipe: Option<PathBuf>,
+    /// Tell events on stdout, one JSON object a line
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReplayArgs {
+    /// Exit with 1 unless every picture comes out the same, to the last bit
+    #[arg(long)]
+    pub(super) verify: bool,
+    /// Where the model lies now [default: where the recipe says]
+    #[arg(long, value_name = "DIR")]
+    pub(super) model: Option<PathBuf>,
+    /// Where to compute: auto, cpu, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub(super) device: String,
+    /// Pictures that Vernier made
+    #[arg(value_name = "PICTURE", required = true)]
+    pub(super) pictures: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InfoArgs {
+    /// A model folder, a recipe (.json), a picture (.png) or a weights file (.safetensors)
+    #[arg(value_name = "DIR|FILE")]
+    pub(super) path: PathBuf,
+}
+
+fn parse_size(text: &str) -> Result<(u32, u32), String> {
+    let bad = || "write it as WIDTHxHEIGHT, such as 512x768".to_owned();
+    let (width, height) = text.split_once(['x', 'X']).ok_or_else(bad)?;
+    Ok((
+        width.parse().map_err(|_| bad())?,
+        height.parse().map_err(|_| bad())?,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_read() {
+        assert_eq!(parse_size("512x768"), Ok((512, 768)));
+        for bad in ["512", "x", "512x", "-8x8", "8x8x8"] {
+            assert!(parse_size(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `vernier info`: what is this folder or file?
+
+use std::path::Path;
+
+use vernier_engine::checkpoint::ModelFolder;
+use vernier_engine::picture;
+use vernier_engine::recipe::{self, Recipe};
+use vernier_engine::render::Defaults;
+use vernier_engine::weights::SafetensorsFile;
+
+use super::cli::InfoArgs;
+use super::say;
+use crate::failure::Failure;
+
+/// Tells on stdout what the path is.
+pub(super) fn run(args: &InfoArgs) -> Result<(), Failure> {
+    let path = &args.path;
+    if path.is_dir() {
+        return model(path);
+    }
+    let ending = path
+        .extension()
+        .map(|e| e.to_string_lossy().to_lowercase())
+        .unwrap_or_default();
+    match ending.as_str() {
+        "png" => png(path),
+        "safetensors" => weights(path),
+        "json" => {
+            for recipe in recipe::read(path)? {
+                say(&describe(&recipe));
+            }
+            Ok(())
+        }
+        _ => Err(Failure::Usage(format!(
+            "{}: is neither a model folder nor a .json, .png or .safetensors file",
+            path.display()
+        ))),
+    }
+}
+
+fn model(path: &Path) -> Result<(), Failure> {
+    let folder = ModelFolder::open(path)?;
+    say(&folder.describe()?.to_string());
+    say(&format!("hash: {}", folder.hash()?));
+    let defaults = Defaults::of(path)?;
+    say(&format!(
+        "renders by default: {0}x{0}, {1} steps, guidance {2}, sampler {3}",
+        defaults.size_px,
+        defaults.steps,
+        defaults.guidance_scale,
+        defaults
+            .sampler()
+            .unwrap_or_else(|_| "to be chosen".to_owned())
+    ));
+    Ok(())
+}
+
+fn png(path: &Path) -> Result<(), Failure> {
+    let notes = picture::read_notes(path)?;
+    say(&format!(
+        "PNG, {}x{} pixels",
+        notes.width_px, notes.height_px
+    ));
+    if notes.recipe_json.is_some() {
+        say(&describe(&picture::read_recipe(path)?));
+    } else if let Some(parameters) = notes.parameters {
+        say("made by another program; it says:");
+        say(&parameters.to_text());
+    } else {
+        say("carries no recipe");
+    }
+    Ok(())
+}
+
+fn weights(path: &Path) -> Result<(), Failure> {
+    let file = SafetensorsFile::open(path)?;
+    say(&format!(
+        "safetensors file, {} tensors",
+        file.entries().len()
+    ));
+    for (key, value) in file.metadata() {
+        say(&format!("{key}: {value}"));
+    }
+    Ok(())
+}
+
+fn describe(recipe: &Recipe) -> String {
+    let model = &recipe.model;
+    let place = model.path.as_ref().map(|path| format!(" in {path}"));
+    let hash = (!model.hash.is_empty()).then(|| format!(", hash {}", model.hash));
+    let mut lines = vec![
+        format!("recipe of version {}", recipe.version),
+        format!(
+            "model: {}{}{}",
+            model.name,
+            place.unwrap_or_default(),
+            hash.unwrap_or_default()
+        ),
+        format!("prompt: {}", recipe.prompt),
+    ];
+    if !recipe.negative_prompt.is_empty() {
+        lines.push(format!("negative prompt: {}", recipe.negative_prompt));
+    }
+    lines.push(format!(
+        "seed {}, {}x{}, {} steps, guidance {}, sampler {}, dtype {}",
+        recipe.seed,
+        recipe.width_px,
+        recipe.height_px,
+        recipe.steps,
+        recipe.guidance_scale,
+        recipe.sampler,
+        recipe.dtype
+    ));
+    if !recipe.unknown.is_empty() {
+        let names: Vec<&str> = recipe.unknown.keys().map(String::as_str).collect();
+        lines.push(format!("fields of a newer program: {}", names.join(", ")));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,178 @@
+//! One job through the engine: send it, follow it, keep what comes out.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use vernier_engine::device::DeviceRequest;
+use vernier_engine::picture::{self, Picture};
+use vernier_engine::recipe::{self, Recipe};
+use vernier_engine::render::{Latents, save_latents};
+use vernier_engine::service::{Command, Event, JobId, RenderOptions, Service};
+use vernier_engine::{EngineError, Result as EngineResult};
+
+use super::report::Reporter;
+use crate::assets;
+use crate::failure::Failure;
+
+/// Where results go.
+#[derive(Debug)]
+pub(super) struct Output<'a> {
+    /// Folder of the pictures.
+    pub(super) folder: &'a Path,
+    /// File of the final latents.
+    pub(super) latents: Option<&'a Path>,
+    /// File of the recipes that were rendered.
+    pub(super) recipes: Option<&'a Path>,
+}
+
+/// A picture as it comes from the engine.
+pub(super) struct Made {
+    pub(super) index: usize,
+    pub(super) picture: Picture,
+    pub(super) recipe: Recipe,
+    pub(super) latents: Option<Latents>,
+    pub(super) secs: f64,
+}
+
+/// Renders `recipes` into `output`; finished pictures are kept whatever happens later.
+pub(super) fn render(
+    mut recipes: Vec<Recipe>,
+    device: DeviceRequest,
+    output: &Output<'_>,
+    reporter: &mut Reporter,
+) -> Result<(), Failure> {
+    // Before the first minute of work, not after it.
+    require_writable(output.folder)?;
+    for file in [output.latents, output.recipes].into_iter().flatten() {
+        let folder = file.parent().filter(|p| !p.as_os_str().is_empty());
+        require_writable(folder.unwrap_or(Path::new(".")))?;
+    }
+    let engine = Engine::start()?;
+    let mut latents = Vec::new();
+    let mut kept = 0;
+    let outcome = engine.run(
+        recipes.clone(),
+        device,
+        output.latents.is_some(),
+        reporter,
+        |made, reporter| {
+            let path = picture::save_numbered(output.folder, &made.picture, &made.recipe)?;
+            reporter.saved(&made, &path);
+            recipes[made.index] = made.recipe;
+            latents.extend(made.latents);
+            kept += 1;
+            Ok(())
+        },
+    );
+    if let Some(path) = output.latents.filter(|_| !latents.is_empty()) {
+        save_latents(path, &latents)?;
+    }
+    if let Some(path) = output.recipes.filter(|_| kept > 0) {
+        recipe::write(path, &recipes)?;
+    }
+    outcome.map_err(|failure| match failure {
+        Failure::Cancelled(_) => Failure::Cancelled(format!(
+            "cancelled; {kept} of {} pictures are kept in {}",
+            recipes.len(),
+            output.folder.display()
+        )),
+        failure => failure,
+    })
+}
+
+/// Fails where no file can be made in `folder`, which is made first where it is not there.
+fn require_writable(folder: &Path) -> EngineResult<()> {
+    std::fs::create_dir_all(folder).map_err(|e| EngineError::io(folder, e))?;
+    let probe = folder.join(format!(".vernier-probe-{}.tmp", std::process::id()));
+    std::fs::write(&probe, []).map_err(|e| EngineError::io(folder, e))?;
+    std::fs::remove_file(&probe).map_err(|e| EngineError::io(&probe, e))
+}
+
+/// The engine thread, with Ctrl-C bound to it.
+pub(super) struct Engine {
+    service: Service,
+}
+
+/// The number of jobs is kept by the client; this one runs one at a time.
+const JOB: JobId = JobId(1);
+
+impl Engine {
+    /// Starts the engine thread; from now on Ctrl-C cancels its job, and a second one kills.
+    pub(super) fn start() -> Result<Self, Failure> {
+        let service = Service::spawn()?;
+        let commands = service.sender();
+        let interrupted = AtomicBool::new(false);
+        ctrlc::set_handler(move || {
+            if interrupted.swap(true, Ordering::SeqCst) {
+                std::process::exit(130);
+            }
+            commands.send(Command::Cancel(JOB)).ok();
+        })
+        .map_err(|e| Failure::Failed(format!("Ctrl-C cannot be caught: {e}")))?;
+        Ok(Self { service })
+    }
+
+    /// Runs one job to its end and hands every picture to `keep`.
+    pub(super) fn run(
+        &self,
+        recipes: Vec<Recipe>,
+        device: DeviceRequest,
+        want_latents: bool,
+        reporter: &mut Reporter,
+        mut keep: impl FnMut(Made, &mut Reporter) -> EngineResult<()>,
+    ) -> Result<(), Failure> {
+        self.service.send(Command::Render {
+            job: JOB,
+            recipes,
+            options: RenderOptions {
+                device,
+                embedded_model: assets::embedded_model(),
+                want_latents,
+            },
+        });
+        let mut lost: Option<EngineError> = None;
+        for event in self.service.events() {
+            reporter.tell(&event);
+            match event {
+                Event::Picture {
+                    index,
+                    picture,
+                    recipe,
+                    latents,
+                    secs,
+                    ..
+                } if lost.is_none() => {
+                    let made = Made {
+                        index,
+                        picture,
+                        recipe: *recipe,
+                        latents,
+                        secs,
+                    };
+                    if let Err(error) = keep(made, reporter) {
+                        // A full disk ends the job; its end is still waited for.
+                        lost = Some(error);
+                        self.service.send(Command::Cancel(JOB));
+                    }
+                }
+                Event::Finished { .. } | Event::Cancelled { .. } if lost.is_some() => break,
+                Event::Finished { .. } => return Ok(()),
+                Event::Cancelled { .. } => return Err(Failure::Cancelled("cancelled".to_owned())),
+                Event::Failed {
+                    message, is_usage, ..
+                } => {
+                    return Err(if is_usage {
+                        Failure::Usage(message)
+                    } else {
+                        Failure::Failed(message)
+                    });
+                }
+                _ => {}
+            }
+        }
+        Err(lost.map_or_else(
+            || Failure::Failed("the engine stopped without an answer; please report it".into()),
+            Failure::from,
+        ))
+    }
+}

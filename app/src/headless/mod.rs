@@ -1,0 +1,34 @@
+//! Vernier without a window.
+
+mod cli;
+mod info;
+mod job;
+mod render;
+mod replay;
+mod report;
+mod samples;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::failure;
+
+/// Reads the command line and does what it says.
+pub(crate) fn run() -> ExitCode {
+    let outcome = match cli::Cli::parse().command {
+        None => samples::run(),
+        Some(cli::Command::Render(args)) => render::run(&args),
+        Some(cli::Command::Replay(args)) => replay::run(&args),
+        Some(cli::Command::Info(args)) => info::run(&args),
+    };
+    failure::report(outcome)
+}
+
+/// Writes a line to stdout. A closed pipe, as `| head` leaves it, is no reason to stop.
+fn say(line: &str) {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{line}").ok();
+    stdout.flush().ok();
+}

@@ -1,0 +1,127 @@
+//! `vernier render`.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::path::Path;
+
+use vernier_engine::picture;
+use vernier_engine::recipe::{self, ModelRef, RECIPE_VERSION, Recipe};
+use vernier_engine::render::Defaults;
+
+use super::cli::RenderArgs;
+use super::job::{self, Output};
+use super::report::Reporter;
+use crate::assets;
+use crate::failure::Failure;
+
+/// Renders what the options and the recipe file say.
+pub(super) fn run(args: &RenderArgs) -> Result<(), Failure> {
+    let mut reporter = Reporter::choose(args.json);
+    let outcome = render(args, &mut reporter);
+    if let Err(failure) = &outcome {
+        reporter.failed(failure);
+    }
+    outcome
+}
+
+fn render(args: &RenderArgs, reporter: &mut Reporter) -> Result<(), Failure> {
+    let device = args.device.parse()?;
+    let base = match &args.recipe {
+        Some(path) => read_recipes(path)?,
+        None => vec![fresh(args)?],
+    };
+    let recipes = repeated(base.into_iter().map(|r| overridden(r, args)), args.count);
+    for recipe in &recipes {
+        recipe.validate()?;
+        if recipe.model.path.is_none() {
+            assets::require_embedded_model()?;
+        }
+    }
+    let output = Output {
+        folder: &args.out,
+        latents: args.latents_out.as_deref(),
+        recipes: args.save_recipe.as_deref(),
+    };
+    job::render(recipes, device, &output, reporter)
+}
+
+/// Recipes from a JSON file, or the one that a picture carries.
+fn read_recipes(path: &Path) -> Result<Vec<Recipe>, Failure> {
+    let is_png = path
+        .extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
+    Ok(if is_png {
+        vec![picture::read_recipe(path)?]
+    } else {
+        recipe::read(path)?
+    })
+}
+
+/// A recipe from what suits the model; the options come on top.
+fn fresh(args: &RenderArgs) -> Result<Recipe, Failure> {
+    let (model, folder) = match &args.model {
+        Some(folder) => (ModelRef::at(folder), folder.clone()),
+        None => (ModelRef::embedded(), assets::require_embedded_model()?),
+    };
+    let defaults = Defaults::of(&folder)?;
+    let sampler = match &args.sampler {
+        Some(sampler) => sampler.clone(),
+        None => defaults.sampler()?,
+    };
+    Ok(Recipe {
+        version: RECIPE_VERSION,
+        model,
+        prompt: String::new(),
+        negative_prompt: String::new(),
+        seed: random_seed(),
+        width_px: defaults.size_px,
+        height_px: defaults.size_px,
+        steps: defaults.steps,
+        guidance_scale: defaults.guidance_scale,
+        sampler,
+        dtype: "f32".to_owned(),
+        unknown: serde_json::Map::new(),
+    })
+}
+
+/// Short enough to be read out loud.
+fn random_seed() -> u64 {
+    RandomState::new().hash_one(std::process::id()) >> 32
+}
+
+fn overridden(mut recipe: Recipe, args: &RenderArgs) -> Recipe {
+    fn set<T: Clone>(field: &mut T, option: Option<&T>) {
+        if let Some(value) = option {
+            field.clone_from(value);
+        }
+    }
+    if let Some(folder) = &args.model {
+        // The hash stays: it tells whether this is the model that the recipe was made with.
+        recipe.model = ModelRef {
+            hash: std::mem::take(&mut recipe.model.hash),
+            ..ModelRef::at(folder)
+        };
+    }
+    set(&mut recipe.prompt, args.prompt.as_ref());
+    set(&mut recipe.negative_prompt, args.negative.as_ref());
+    set(&mut recipe.seed, args.seed.as_ref());
+    set(&mut recipe.steps, args.steps.as_ref());
+    set(&mut recipe.guidance_scale, args.guidance.as_ref());
+    set(&mut recipe.sampler, args.sampler.as_ref());
+    set(&mut recipe.dtype, args.dtype.as_ref());
+    if let Some((width, height)) = args.size {
+        (recipe.width_px, recipe.height_px) = (width, height);
+    }
+    recipe
+}
+
+/// Each recipe `count` times, with seeds that count up.
+fn repeated(recipes: impl Iterator<Item = Recipe>, count: u32) -> Vec<Recipe> {
+    recipes
+        .flat_map(|recipe| {
+            (0..count).map(move |i| Recipe {
+                seed: recipe.seed.wrapping_add(u64::from(i)),
+                ..recipe.clone()
+            })
+        })
+        .collect()
+}

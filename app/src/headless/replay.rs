@@ -1,0 +1,108 @@
+//! `vernier replay`: does the recipe in a picture still give that picture?
+
+use std::path::Path;
+
+use vernier_engine::device::DeviceRequest;
+use vernier_engine::picture::{self, Picture};
+use vernier_engine::recipe::{ModelRef, Recipe};
+
+use super::cli::ReplayArgs;
+use super::job::Engine;
+use super::report::Reporter;
+use super::say;
+use crate::assets;
+use crate::failure::Failure;
+
+/// Renders every picture again and tells which came out the same.
+pub(super) fn run(args: &ReplayArgs) -> Result<(), Failure> {
+    let device = args.device.parse()?;
+    let engine = Engine::start()?;
+    let mut different = 0;
+    for path in &args.pictures {
+        let found = match replay(path, args.model.as_deref(), device, &engine) {
+            Ok(found) => found,
+            Err(Failure::Cancelled(text)) => return Err(Failure::Cancelled(text)),
+            // One picture that cannot be replayed must not hide what the others say.
+            Err(failure) => vec![failure.to_string()],
+        };
+        if found.is_empty() {
+            say(&format!("{}: the same", path.display()));
+        } else {
+            different += 1;
+            say(&format!("{}: {}", path.display(), found.join("; ")));
+        }
+    }
+    if different == 0 || !args.verify {
+        return Ok(());
+    }
+    Err(Failure::Failed(format!(
+        "{different} of {} pictures did not come out the same",
+        args.pictures.len()
+    )))
+}
+
+/// What differs between the picture at `path` and a new rendering of its recipe.
+fn replay(
+    path: &Path,
+    model: Option<&Path>,
+    device: DeviceRequest,
+    engine: &Engine,
+) -> Result<Vec<String>, Failure> {
+    let recipe = picture::read_recipe(path)?;
+    let recorded = picture::read_pixels(path)?;
+    let size = (recorded.width_px, recorded.height_px);
+    if size != (recipe.width_px, recipe.height_px) {
+        return Ok(vec![format!(
+            "size differs: the picture has {}x{} pixels, its recipe {}x{}",
+            size.0, size.1, recipe.width_px, recipe.height_px
+        )]);
+    }
+    let mut asked = recipe.clone();
+    if let Some(folder) = model {
+        asked.model = ModelRef {
+            hash: recipe.model.hash.clone(),
+            ..ModelRef::at(folder)
+        };
+    }
+    if asked.model.path.is_none() {
+        assets::require_embedded_model()?;
+    }
+    let mut made = None;
+    engine.run(
+        vec![asked],
+        device,
+        false,
+        &mut Reporter::Quiet,
+        |new, _| {
+            made = Some(new);
+            Ok(())
+        },
+    )?;
+    let made = made.ok_or_else(|| Failure::Failed("no picture came out".to_owned()))?;
+    Ok(differences(
+        (&recipe, &recorded),
+        (&made.recipe, &made.picture),
+    ))
+}
+
+/// The fields that explain it come first, then the pixels.
+fn differences(recorded: (&Recipe, &Picture), made: (&Recipe, &Picture)) -> Vec<String> {
+    let Some(pixels) = picture::difference(recorded.1, made.1) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    let (old, new) = (&recorded.0.model.hash, &made.0.model.hash);
+    if !old.is_empty() && old != new {
+        found.push(format!(
+            "model hash differs: {} made it, {} is here",
+            short(old),
+            short(new)
+        ));
+    }
+    found.push(pixels.to_string());
+    found
+}
+
+fn short(hash: &str) -> &str {
+    hash.get(..10).unwrap_or(hash)
+}

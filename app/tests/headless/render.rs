@@ -1,0 +1,169 @@
+//! Headless runs of the real binary that succeed.
+
+use crate::place::{Place, assert_success, stderr, stdout};
+use serde_json::Value;
+
+#[test]
+fn the_same_seed_gives_the_same_bytes_and_batches_equal_singles() {
+    let place = Place::new();
+    let batch = place.render(&["--seed", "7", "--count", "3", "--out", "batch"]);
+    assert_success(&batch);
+    let expected = ["0001-7.png", "0002-8.png", "0003-9.png"];
+    assert_eq!(place.names("batch"), expected);
+    assert_eq!(stdout(&batch).lines().count(), 3, "one path a picture");
+    for (seed, name) in ["7", "8", "9"].into_iter().zip(expected) {
+        assert_success(&place.render(&["--seed", seed, "--out", seed]));
+        let single = std::fs::read(place.path(&format!("{seed}/0001-{seed}.png"))).unwrap();
+        let in_batch = std::fs::read(place.path(&format!("batch/{name}"))).unwrap();
+        assert!(single == in_batch, "seed {seed}");
+    }
+    // Again into a folder that has pictures: none is overwritten.
+    assert_success(&place.render(&["--seed", "7", "--out", "7"]));
+    assert_eq!(place.names("7"), ["0001-7.png", "0002-7.png"]);
+    let (first, second) = ("7/0001-7.png", "7/0002-7.png");
+    assert_eq!(
+        std::fs::read(place.path(first)).unwrap(),
+        std::fs::read(place.path(second)).unwrap()
+    );
+}
+
+#[test]
+fn a_recipe_travels_through_json_and_png() {
+    let place = Place::new();
+    let first = place.render(&[
+        "--negative",
+        "a dog",
+        "--seed",
+        "18446744073709551615",
+        "--size",
+        "72x64",
+        "--guidance",
+        "2.5",
+        "--sampler",
+        "euler_a",
+        "--out",
+        "a",
+        "--save-recipe",
+        "saved/recipe.json",
+    ]);
+    assert_success(&first);
+    let made = "a/0001-18446744073709551615.png";
+    let original = std::fs::read(place.path(made)).unwrap();
+    for (folder, recipe) in [("b", made), ("c", "saved/recipe.json")] {
+        assert_success(&place.run(&["render", "--recipe", recipe, "--out", folder]));
+        let again = place.path(folder).join("0001-18446744073709551615.png");
+        assert!(std::fs::read(again).unwrap() == original, "{recipe}");
+    }
+    let info = stdout(&place.run(&["info", made]));
+    for said in ["72x64", "a cat", "a dog", "guidance 2.5", "euler_a"] {
+        assert!(info.contains(said), "{said}: {info}");
+    }
+    // An option on top of a recipe changes just that.
+    let changed = place.run(&["render", "--recipe", made, "--seed", "4", "--out", "d"]);
+    assert_success(&changed);
+    assert_eq!(place.names("d"), ["0001-4.png"]);
+}
+
+#[test]
+fn without_arguments_it_renders_the_sample_prompts() {
+    let place = Place::new();
+    let mut recipes = Vec::new();
+    for seed in [3, 4] {
+        recipes.push(serde_json::json!({
+            "version": 1, "model": {"name": "miniature"}, "prompt": "a cat", "seed": seed,
+            "width_px": 64, "height_px": 64, "steps": 2, "guidance_scale": 1.0,
+            "sampler": "ddim", "dtype": "f32",
+        }));
+    }
+    std::fs::write(
+        place.path("assets/samples.json"),
+        Value::from(recipes).to_string(),
+    )
+    .unwrap();
+    let output = place.vernier().output().unwrap();
+    assert_success(&output);
+    assert_eq!(place.names("renders"), ["0001-3.png", "0002-4.png"]);
+    let said = stderr(&output);
+    assert!(
+        said.contains("2 pictures are in") && said.contains("renders"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_shipped_sample_prompts_are_valid() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/samples.json");
+    let recipes = vernier_engine::recipe::read(path.as_ref()).unwrap();
+    assert_eq!(recipes.len(), 12);
+    for recipe in recipes {
+        recipe.validate().unwrap();
+        assert_eq!(recipe.model.path, None);
+    }
+}
+
+#[test]
+fn json_events_tell_the_whole_story() {
+    let place = Place::new();
+    let output = place.render(&["--seed", "1", "--json", "--out", "o"]);
+    assert_success(&output);
+    let events: Vec<Value> = stdout(&output)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let names: Vec<&str> = events
+        .iter()
+        .map(|e| e["event"].as_str().unwrap())
+        .collect();
+    let expected = [
+        "queued",
+        "started",
+        "model_loading",
+        "model_loaded",
+        "progress",
+        "progress",
+        "progress",
+        "picture",
+        "finished",
+    ];
+    assert_eq!(names, expected);
+    assert_eq!(events[3]["device"], "cpu");
+    assert_eq!(events[6]["step"], 3);
+    let hash = &events[3]["hash"];
+    assert_eq!(&events[7]["recipe"]["model"]["hash"], hash);
+    assert!(place.path(events[7]["path"].as_str().unwrap()).is_file());
+}
+
+#[test]
+fn latents_and_long_prompts() {
+    let place = Place::new();
+    let long = "a cat, ".repeat(60);
+    let output = place.run(&[
+        "render",
+        "--prompt",
+        &long,
+        "--steps",
+        "2",
+        "--count",
+        "2",
+        "--out",
+        "o",
+        "--latents-out",
+        "l.safetensors",
+    ]);
+    assert_success(&output);
+    let info = stdout(&place.run(&["info", "l.safetensors"]));
+    assert!(info.contains("1 tensor"), "{info}");
+    let file =
+        vernier_engine::weights::SafetensorsFile::open(&place.path("l.safetensors")).unwrap();
+    assert_eq!(file.entries()["latents"].shape, [2, 4, 8, 8]);
+}
+
+#[test]
+fn a_model_folder_is_described() {
+    let place = Place::new();
+    let output = place.run(&["info", "assets/miniature"]);
+    assert_success(&output);
+    let said = stdout(&output);
+    assert!(said.contains("hash: ") && said.contains("64x64"), "{said}");
+    assert!(said.contains("sampler ddim"), "{said}");
+}

@@ -1,0 +1,95 @@
+//! Which recipes can be rendered at all.
+
+use super::{Recipe, SIZE_RANGE_PX, STEPS_RANGE};
+use crate::device::Dtype;
+use crate::sampling::SamplerName;
+use crate::{EngineError, Result};
+
+impl Recipe {
+    /// Checks every field that can be checked without the model.
+    ///
+    /// # Errors
+    /// [`EngineError::Request`] naming the first field that cannot be carried out, and its range.
+    pub fn validate(&self) -> Result<()> {
+        check_size("width_px", self.width_px)?;
+        check_size("height_px", self.height_px)?;
+        if !STEPS_RANGE.contains(&self.steps) {
+            return Err(EngineError::request(
+                "steps",
+                format!(
+                    "{} is outside {} to {}",
+                    self.steps,
+                    STEPS_RANGE.start(),
+                    STEPS_RANGE.end()
+                ),
+            ));
+        }
+        if !self.guidance_scale.is_finite() {
+            return Err(EngineError::request(
+                "guidance_scale",
+                format!("{} is not a finite number", self.guidance_scale),
+            ));
+        }
+        self.sampler.parse::<SamplerName>()?;
+        self.dtype.parse::<Dtype>()?;
+        Ok(())
+    }
+}
+
+fn check_size(field: &str, pixels: u32) -> Result<()> {
+    if !SIZE_RANGE_PX.contains(&pixels) {
+        return Err(EngineError::request(
+            field,
+            format!(
+                "{pixels} is outside {} to {} pixels",
+                SIZE_RANGE_PX.start(),
+                SIZE_RANGE_PX.end()
+            ),
+        ));
+    }
+    if !pixels.is_multiple_of(8) {
+        let below = pixels / 8 * 8;
+        return Err(EngineError::request(
+            field,
+            format!(
+                "{pixels} is not a multiple of 8; the nearest are {below} and {}",
+                below + 8
+            ),
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::sample;
+    use super::*;
+
+    #[test]
+    fn a_good_recipe_passes() {
+        sample().validate().unwrap();
+    }
+
+    #[test]
+    fn each_bad_field_is_named() {
+        type Spoil = fn(&mut Recipe);
+        let cases: [(&str, Spoil); 9] = [
+            ("width_px", |r| r.width_px = 130),
+            ("width_px", |r| r.width_px = 56),
+            ("height_px", |r| r.height_px = 4104),
+            ("height_px", |r| r.height_px = 0),
+            ("steps", |r| r.steps = 0),
+            ("steps", |r| r.steps = 1001),
+            ("guidance_scale", |r| r.guidance_scale = f64::NAN),
+            ("sampler", |r| r.sampler = "warp drive".to_owned()),
+            ("dtype", |r| r.dtype = "f8".to_owned()),
+        ];
+        for (field, spoil) in cases {
+            let mut recipe = sample();
+            spoil(&mut recipe);
+            let error = recipe.validate().unwrap_err();
+            assert!(error.is_usage(), "{error}");
+            assert!(error.to_string().starts_with(field), "{field}: {error}");
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! One serde type says everything about one picture.
+
+mod check;
+mod file;
+
+use serde::{Deserialize, Serialize};
+
+pub use file::{from_json, read, to_json, write};
+
+/// The newest recipe version that this program writes and reads.
+pub const RECIPE_VERSION: u32 = 1;
+
+/// Name of the model that comes with the program.
+pub const EMBEDDED_MODEL: &str = "miniature";
+
+/// Smallest and largest width and height in pixels.
+pub const SIZE_RANGE_PX: std::ops::RangeInclusive<u32> = 64..=4096;
+
+/// Fewest and most sampling steps.
+pub const STEPS_RANGE: std::ops::RangeInclusive<u32> = 1..=1000;
+
+/// Everything that decides one picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// Schema version, [`RECIPE_VERSION`] when written by this program.
+    pub version: u32,
+    /// Which model.
+    pub model: ModelRef,
+    /// What to show.
+    pub prompt: String,
+    /// What to steer away from.
+    #[serde(default)]
+    pub negative_prompt: String,
+    /// Seed of this picture's noise.
+    pub seed: u64,
+    /// Width in pixels, a multiple of 8 in [`SIZE_RANGE_PX`].
+    pub width_px: u32,
+    /// Height in pixels, a multiple of 8 in [`SIZE_RANGE_PX`].
+    pub height_px: u32,
+    /// Sampling steps, in [`STEPS_RANGE`].
+    pub steps: u32,
+    /// Classifier-free guidance scale; 1 turns guidance off.
+    pub guidance_scale: f64,
+    /// Sampler name, such as `ddim`.
+    pub sampler: String,
+    /// Dtype of the U-Net and text encoder: `f32`, `bf16` or `f16`.
+    pub dtype: String,
+    /// Fields of newer programs, kept as they are.
+    #[serde(flatten)]
+    pub unknown: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A model by name, place and hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelRef {
+    /// Name shown to people; [`EMBEDDED_MODEL`] is the one that comes with the program.
+    pub name: String,
+    /// Where it was found when the recipe was written; absent for the embedded model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// SHA-256 over the model's weights and configuration, in hex; empty until it is resolved.
+    #[serde(default)]
+    pub hash: String,
+    /// Fields of newer programs, kept as they are.
+    #[serde(flatten)]
+    pub unknown: serde_json::Map<String, serde_json::Value>,
+}
+
+impl ModelRef {
+    /// The model that comes with the program.
+    pub fn embedded() -> Self {
+        Self {
+            name: EMBEDDED_MODEL.to_owned(),
+            path: None,
+            hash: String::new(),
+            unknown: serde_json::Map::new(),
+        }
+    }
+
+    /// The model in the folder `path`, named after it.
+    pub fn at(path: &std::path::Path) -> Self {
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let name = absolute.file_name().map_or_else(
+            || "model".to_owned(),
+            |name| name.to_string_lossy().into_owned(),
+        );
+        Self {
+            name,
+            path: Some(absolute.to_string_lossy().into_owned()),
+            hash: String::new(),
+            unknown: serde_json::Map::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    pub(crate) fn sample() -> Recipe {
+        Recipe {
+            version: RECIPE_VERSION,
+            model: ModelRef::embedded(),
+            prompt: "a black cat and a white dog in a room".to_owned(),
+            negative_prompt: "blurry".to_owned(),
+            seed: 7,
+            width_px: 128,
+            height_px: 64,
+            steps: 20,
+            guidance_scale: 7.5,
+            sampler: "ddim".to_owned(),
+            dtype: "f32".to_owned(),
+            unknown: serde_json::Map::new(),
+        }
+    }
+
+    /// Recipes with any text, seed and finite guidance, and an unknown field now and then.
+    pub(crate) fn arbitrary() -> impl Strategy<Value = Recipe> {
+        (
+            any::<String>(),
+            any::<String>(),
+            any::<u64>(),
+            1_u32..=1000,
+            any::<f64>().prop_filter("JSON holds finite numbers", |x| x.is_finite()),
+            any::<Option<String>>(),
+            proptest::collection::vec((any::<String>(), any::<i64>()), 0..3),
+        )
+            .prop_map(|(prompt, negative, seed, steps, guidance, path, unknown)| {
+                let mut recipe = sample();
+                recipe.prompt = prompt;
+                recipe.negative_prompt = negative;
+                recipe.seed = seed;
+                recipe.steps = steps;
+                recipe.guidance_scale = guidance;
+                recipe.model.path = path;
+                for (key, value) in unknown {
+                    recipe.unknown.insert(format!("x-{key}"), value.into());
+                }
+                recipe
+            })
+    }
+}

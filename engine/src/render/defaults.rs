@@ -1,0 +1,75 @@
+//! What a model is rendered with when the artist does not say.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::checkpoint::ModelFolder;
+use crate::models::unet::UNetConfig;
+use crate::models::vae::VaeConfig;
+use crate::sampling::{SamplerName, SchedulerConfig};
+use crate::{EngineError, Result};
+
+/// A model's native size and what suits it otherwise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Defaults {
+    /// Width and height in pixels that the model was trained for.
+    pub size_px: u32,
+    /// Sampling steps.
+    pub steps: u32,
+    /// Classifier-free guidance scale.
+    pub guidance_scale: f64,
+    recommended_sampler: Option<String>,
+    scheduler: SchedulerConfig,
+}
+
+/// What a model's author recommends, in `vernier.json` beside `model_index.json`; all optional.
+#[derive(Debug, Default, Deserialize)]
+struct Recommended {
+    steps: Option<u32>,
+    guidance_scale: Option<f64>,
+    sampler: Option<String>,
+}
+
+impl Defaults {
+    /// Reads what the model in `folder` says: its native size from the U-Net's configuration, the
+    /// rest from its `vernier.json` where it has one.
+    ///
+    /// # Errors
+    /// The folder is not a model folder, or a configuration file cannot be read.
+    pub fn of(folder: &Path) -> Result<Self> {
+        let model = ModelFolder::open(folder)?;
+        let unet: UNetConfig = model.component_config("unet")?;
+        let vae: VaeConfig = model.component_config("vae")?;
+        let recommended = recommended(folder)?;
+        let scheduler = SchedulerConfig::read(&model.scheduler_config_path()?)?;
+        Ok(Self {
+            size_px: (unet.sample_size * vae.downscale()) as u32,
+            steps: recommended.steps.unwrap_or(25),
+            guidance_scale: recommended.guidance_scale.unwrap_or(7.5),
+            recommended_sampler: recommended.sampler,
+            scheduler,
+        })
+    }
+
+    /// Name of the recommended sampler, or of the one that the model's scheduler names.
+    ///
+    /// # Errors
+    /// The scheduler is one that has no sampler here, and nothing else is recommended.
+    pub fn sampler(&self) -> Result<String> {
+        match &self.recommended_sampler {
+            Some(name) => Ok(name.clone()),
+            None => Ok(SamplerName::default_for(&self.scheduler)?.to_string()),
+        }
+    }
+}
+
+fn recommended(folder: &Path) -> Result<Recommended> {
+    let path = folder.join("vernier.json");
+    match std::fs::read_to_string(&path) {
+        Ok(text) => serde_json::from_str(&text)
+            .map_err(|e| EngineError::bad_file(&path, format!("cannot be understood: {e}"))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Recommended::default()),
+        Err(e) => Err(EngineError::io(&path, e)),
+    }
+}

@@ -1,0 +1,65 @@
+//! A recipe, resolved against a model.
+
+use crate::recipe::Recipe;
+use crate::sampling::{self, Guidance, Sampler, SamplerName, SchedulerConfig};
+use crate::{EngineError, Result};
+
+/// Everything that the denoising loop needs to know.
+pub struct Plan {
+    /// `[1, channels, h, w]`.
+    pub latent_shape: [i64; 4],
+    /// The walk from noise to latents.
+    pub sampler: Box<dyn Sampler>,
+    /// Classifier-free guidance, or `None` where each call sees the prompt alone.
+    pub guidance: Option<Guidance>,
+}
+
+/// What the plan needs to know about a model.
+#[derive(Debug)]
+pub(super) struct LatentSpace {
+    /// Channels of the latents.
+    pub(super) channels: i64,
+    /// Pixels per latent cell along one side.
+    pub(super) pixels_per_cell: i64,
+}
+
+impl Plan {
+    /// Resolves `recipe`, whose fields have been validated.
+    ///
+    /// # Errors
+    /// The size does not divide into latent cells, or the sampler cannot follow the model's
+    /// scheduler configuration.
+    pub(super) fn compile(
+        recipe: &Recipe,
+        space: &LatentSpace,
+        scheduler: &SchedulerConfig,
+    ) -> Result<Self> {
+        let name: SamplerName = recipe.sampler.parse()?;
+        let cells = |field: &str, pixels: u32| {
+            let pixels = i64::from(pixels);
+            if pixels % space.pixels_per_cell == 0 {
+                return Ok(pixels / space.pixels_per_cell);
+            }
+            Err(EngineError::request(
+                field,
+                format!(
+                    "{pixels} is not a multiple of {}, which this model's VAE needs",
+                    space.pixels_per_cell
+                ),
+            ))
+        };
+        let latent_shape = [
+            1,
+            space.channels,
+            cells("height_px", recipe.height_px)?,
+            cells("width_px", recipe.width_px)?,
+        ];
+        let sampler = sampling::build(name, scheduler, recipe.steps as usize)?;
+        let guidance = Guidance::new(recipe.guidance_scale, 0.0)?;
+        Ok(Self {
+            latent_shape,
+            sampler,
+            guidance: Some(guidance).filter(Guidance::is_on),
+        })
+    }
+}

@@ -1,0 +1,232 @@
+//! The engine thread with a tiny model: queue, progress, cancel, failures, one loaded model.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use vernier_engine::checkpoint::tiny;
+use vernier_engine::device::DeviceRequest;
+use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe};
+use vernier_engine::service::{Command, Event, JobId, RenderOptions, Service};
+
+/// A fresh model draws from libtorch's one generator, and so does the noise of a picture: two tests
+/// at once would disturb each other.
+fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn recipe(model: &Path) -> Recipe {
+    Recipe {
+        version: RECIPE_VERSION,
+        model: ModelRef::at(model),
+        prompt: "a cat".to_owned(),
+        negative_prompt: String::new(),
+        seed: 5,
+        width_px: 64,
+        height_px: 64,
+        steps: 3,
+        guidance_scale: 4.0,
+        sampler: "ddim".to_owned(),
+        dtype: "f32".to_owned(),
+        unknown: serde_json::Map::new(),
+    }
+}
+
+fn ask(service: &Service, job: u64, recipes: Vec<Recipe>) {
+    service.send(Command::Render {
+        job: JobId(job),
+        recipes,
+        options: RenderOptions {
+            device: DeviceRequest::Cpu,
+            embedded_model: "nowhere".into(),
+            want_latents: true,
+        },
+    });
+}
+
+fn is_end(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Finished { .. } | Event::Failed { .. } | Event::Cancelled { .. }
+    )
+}
+
+/// All events up to the next end of a job.
+fn until_end(service: &Service) -> Vec<Event> {
+    let mut events = Vec::new();
+    loop {
+        let event = service
+            .events()
+            .recv_timeout(Duration::from_secs(60))
+            .unwrap();
+        events.push(event);
+        if events.last().is_some_and(is_end) {
+            return events;
+        }
+    }
+}
+
+fn pixels(events: &[Event]) -> Vec<Vec<u8>> {
+    let picture = |event: &Event| match event {
+        Event::Picture { picture, .. } => Some(picture.rgb.clone()),
+        _ => None,
+    };
+    events.iter().filter_map(picture).collect()
+}
+
+fn loads(events: &[Event]) -> usize {
+    let is_load = |e: &&Event| matches!(e, Event::ModelLoaded { .. });
+    events.iter().filter(is_load).count()
+}
+
+#[test]
+fn jobs_run_in_order_on_one_loaded_model() {
+    let _alone = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    tiny::write_model(folder.path(), 1).unwrap();
+    let service = Service::spawn().unwrap();
+    let mut second = recipe(folder.path());
+    second.seed = u64::MAX;
+    second.prompt = "another cat ".repeat(60);
+    ask(&service, 1, vec![recipe(folder.path()), second.clone()]);
+    ask(&service, 2, vec![second]);
+
+    let first = until_end(&service);
+    assert_eq!(first.last(), Some(&Event::Finished { job: JobId(1) }));
+    assert_eq!(loads(&first), 1);
+    let steps: Vec<(usize, usize, usize)> = first
+        .iter()
+        .filter_map(|event| match event {
+            Event::Progress {
+                picture,
+                step,
+                steps,
+                its_per_sec,
+                eta_secs,
+                ..
+            } => {
+                assert!(*its_per_sec > 0.0 && eta_secs.is_some());
+                Some((*picture, *step, *steps))
+            }
+            _ => None,
+        })
+        .collect();
+    let expected: Vec<_> = (0..2)
+        .flat_map(|p| (1..=3).map(move |s| (p, s, 3)))
+        .collect();
+    assert_eq!(steps, expected);
+    let made = first.iter().find_map(|event| match event {
+        Event::Picture {
+            recipe, latents, ..
+        } => Some((recipe.clone(), latents.clone())),
+        _ => None,
+    });
+    let (made, latents) = made.unwrap();
+    assert_eq!(made.model.hash.len(), 64, "the hash is resolved");
+    assert_eq!(latents.unwrap().shape, [4, 8, 8]);
+
+    // The picture that was second in its batch comes out the same on its own.
+    let alone = until_end(&service);
+    assert_eq!(loads(&alone), 0, "the model is still there");
+    assert_eq!(pixels(&alone), [pixels(&first)[1].clone()]);
+    assert_ne!(pixels(&first)[0], pixels(&first)[1]);
+}
+
+#[test]
+fn a_running_and_a_waiting_job_can_be_cancelled() {
+    let _alone = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    tiny::write_model(folder.path(), 1).unwrap();
+    let service = Service::spawn().unwrap();
+    let mut long = recipe(folder.path());
+    long.steps = 900;
+    ask(&service, 1, vec![long.clone()]);
+    ask(&service, 2, vec![long]);
+    ask(&service, 3, vec![recipe(folder.path())]);
+    service.send(Command::Cancel(JobId(2)));
+    let mut events = Vec::new();
+    while events.iter().filter(|e| is_end(e)).count() < 3 {
+        let event = service
+            .events()
+            .recv_timeout(Duration::from_secs(60))
+            .unwrap();
+        // As soon as the first job computes.
+        if matches!(
+            event,
+            Event::Progress {
+                job: JobId(1),
+                step: 1,
+                ..
+            }
+        ) {
+            service.send(Command::Cancel(JobId(1)));
+        }
+        events.push(event);
+    }
+    for job in [1, 2] {
+        let cancelled = Event::Cancelled { job: JobId(job) };
+        assert!(events.contains(&cancelled), "{job}");
+    }
+    assert_eq!(events.last(), Some(&Event::Finished { job: JobId(3) }));
+    assert_eq!(pixels(&events).len(), 1);
+}
+
+#[test]
+fn failures_are_sentences_and_the_thread_goes_on() {
+    let _alone = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    tiny::write_model(folder.path(), 1).unwrap();
+    let service = Service::spawn().unwrap();
+    let mut bad_size = recipe(folder.path());
+    bad_size.height_px = 65;
+    let mut half = recipe(folder.path());
+    half.dtype = "f16".to_owned();
+    let absent = recipe(&folder.path().join("absent"));
+    let cases = [
+        (bad_size, "height_px: 65", true),
+        (half, "dtype: f16", true),
+        (absent, "absent", true),
+    ];
+    for (job, (recipe, said, usage)) in cases.into_iter().enumerate() {
+        ask(&service, job as u64, vec![recipe]);
+        let events = until_end(&service);
+        let Some(Event::Failed {
+            message, is_usage, ..
+        }) = events.last()
+        else {
+            panic!("{events:?}");
+        };
+        assert!(message.contains(said), "{message}");
+        assert_eq!(*is_usage, usage, "{message}");
+        assert!(pixels(&events).is_empty());
+    }
+    // Guidance this large overflows fp32 after a few steps.
+    let mut wild = recipe(folder.path());
+    wild.guidance_scale = 1e38;
+    wild.steps = 20;
+    ask(&service, 8, vec![wild]);
+    let events = until_end(&service);
+    let Some(Event::Failed { message, .. }) = events.last() else {
+        panic!("{events:?}");
+    };
+    assert!(message.contains("finite"), "{message}");
+
+    ask(&service, 9, vec![recipe(folder.path())]);
+    assert_eq!(pixels(&until_end(&service)).len(), 1);
+}
+
+#[test]
+fn a_model_that_changes_on_disk_is_loaded_again() {
+    let _alone = one_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    tiny::write_model(folder.path(), 1).unwrap();
+    let service = Service::spawn().unwrap();
+    ask(&service, 1, vec![recipe(folder.path())]);
+    let before = until_end(&service);
+    tiny::write_model(folder.path(), 2).unwrap();
+    ask(&service, 2, vec![recipe(folder.path())]);
+    let after = until_end(&service);
+    assert_eq!(loads(&after), 1);
+    assert_ne!(pixels(&before), pixels(&after));
+}
