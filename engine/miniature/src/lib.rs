@@ -15,5 +15,6 @@ pub mod latents;
 pub mod meter;
 pub mod pool;
 pub mod targets;
+pub mod unet_stage;
 pub mod vae_stage;
 pub mod vocabulary;

@@ -44,7 +44,7 @@ impl Defaults {
         let recommended = recommended(folder)?;
         let scheduler = SchedulerConfig::read(&model.scheduler_config_path()?)?;
         Ok(Self {
-            size_px: (unet.sample_size * vae.downscale()) as u32,
+            size_px: (unet.sample_size.as_ref().and_then(|s| s.get(0)).unwrap_or(64) * vae.downscale()) as u32,
             steps: recommended.steps.unwrap_or(25),
             guidance_scale: recommended.guidance_scale.unwrap_or(7.5),
             recommended_sampler: recommended.sampler,

@@ -17,6 +17,7 @@ use vernier_miniature::clip_stage::{ClipTrainer, clip_config};
 use vernier_miniature::data::Captioner;
 use vernier_miniature::meter::MeterTrainer;
 use vernier_miniature::pool::Pool;
+use vernier_miniature::unet_stage::{UNetData, UNetTrainer};
 use vernier_miniature::vae_stage::{VaeTrainer, reconstruction_psnr, vae_config};
 use vernier_miniature::vocabulary::Vocabulary;
 use vernier_miniature::{evaluate, export, gate, latents, meter};
@@ -87,8 +88,12 @@ enum Stage {
     Vae(Schedule),
     /// Standardises and exports the autoencoder, then encodes the pool.
     Encode,
+    /// Trains the U-Net.
+    Unet(Schedule),
     /// Trains the attribute meter.
     Meter(Schedule),
+    /// Measures the exported model on held-out prompts.
+    Evaluate(evaluate::Options),
 }
 
 fn main() -> Result<()> {
@@ -104,7 +109,9 @@ fn main() -> Result<()> {
         Stage::Gate => run.gate(),
         Stage::Vae(schedule) => run.vae(schedule),
         Stage::Encode => run.encode(),
+        Stage::Unet(schedule) => run.unet(schedule),
         Stage::Meter(schedule) => run.meter(schedule),
+        Stage::Evaluate(options) => evaluate::run(&run.cli.out, options, run.device),
     }
 }
 
@@ -274,6 +281,20 @@ impl Run {
         Ok(())
     }
 
+    fn unet(&self, schedule: &Schedule) -> Result<()> {
+        self.gate()?;
+        let pool = self.open_pool()?;
+        let stored = latents::read(&self.cli.work.join("latents.safetensors"))?;
+        ensure!(stored.size()[0] as usize == pool.len(), "the stored latents belong to another pool; run the stage encode again");
+        let batch = schedule.batch.unwrap_or(32);
+        let tensors = self.train("unet", schedule, 6e-4, AdamW::default(), |_| {
+            let (text, captioner) = self.text_tower(self.kind).map_err(engine_error)?;
+            let data = UNetData { pool: pool.share(), latents: stored.shallow_clone(), text, captioner };
+            UNetTrainer::new(data, batch, self.kind, self.device).map_err(engine_error)
+        })?;
+        export::unet(&self.cli.out, &tensors)
+    }
+
     fn meter(&self, schedule: &Schedule) -> Result<()> {
         let pool = self.open_pool()?;
         let batch = schedule.batch.unwrap_or(64);
@@ -284,7 +305,7 @@ impl Run {
         })?;
         let folder = self.cli.out.join("meter");
         meter::export(&folder, &tensors)?;
-        Ok(())
+        evaluate::meter_on_truth(&folder, 500, self.device)
     }
 }
 
