@@ -89,11 +89,16 @@ impl Checkout {
     }
 }
 
-/// Where cargo puts the workspace's binary `name`: beside this one, wherever the target folder is.
+/// Where cargo puts the workspace's release binary `name`: in the target folder we came from.
 pub(crate) fn program(name: &str) -> Result<PathBuf> {
     let me = env::current_exe().context("cannot tell where this program lies")?;
-    Ok(me
-        .with_file_name(name)
+    let target = me
+        .ancestors()
+        .nth(2)
+        .context("this program lies in no target folder")?;
+    Ok(target
+        .join("release")
+        .join(name)
         .with_extension(env::consts::EXE_EXTENSION))
 }
 

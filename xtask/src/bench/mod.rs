@@ -32,7 +32,7 @@ pub(crate) struct BenchArgs {
     /// A Python that has torch 2.11 and diffusers 0.42.1
     #[arg(long, value_name = "PATH", conflicts_with = "make_python")]
     python: Option<PathBuf>,
-    /// Make such a Python in the cache with pip (about 3 GB to download, 6 GB on disk)
+    /// Make such a Python in the cache with pip (2.7 GB to download, 5 GB on disk)
     #[arg(long)]
     make_python: bool,
     /// The small model, in diffusers layout [default: assets/miniature]
