@@ -238,11 +238,6 @@ impl Params {
         }
     }
 
-    /// The store's first file, or an empty path for fresh parameters.
-    pub fn path(&self) -> PathBuf {
-        self.store.path()
-    }
-
     /// The config.json beside the first weights file, for messages about its fields.
     pub fn config_path(&self) -> PathBuf {
         self.store.path().with_file_name("config.json")

@@ -190,7 +190,7 @@ fn check_heads(params: &Params, hidden_size: i64, heads: i64) -> Result<()> {
 }
 
 fn odd_field(params: &Params, field: &str, problem: String) -> EngineError {
-    EngineError::bad_config(params.path().with_file_name("config.json"), field, problem)
+    EngineError::bad_config(params.config_path(), field, problem)
 }
 
 /// Activations by their names in config.json.
