@@ -44,8 +44,9 @@ fn model(path: &Path) -> Result<(), Failure> {
     say(&format!("hash: {}", folder.hash()?));
     let defaults = Defaults::of(path)?;
     say(&format!(
-        "renders by default: {0}x{0}, {1} steps, guidance {2}, sampler {3}",
-        defaults.size_px,
+        "renders by default: {}x{}, {} steps, guidance {}, sampler {}",
+        defaults.width_px,
+        defaults.height_px,
         defaults.steps,
         defaults.guidance_scale,
         defaults

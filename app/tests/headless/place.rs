@@ -1,6 +1,9 @@
 //! A tiny model where the program looks for its own, and the program itself.
 
-#![allow(clippy::unwrap_used, reason = "test support: clippy only knows test functions")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "test support: clippy only knows test functions"
+)]
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

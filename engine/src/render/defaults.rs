@@ -13,8 +13,10 @@ use crate::{EngineError, Result};
 /// A model's native size and what suits it otherwise.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Defaults {
-    /// Width and height in pixels that the model was trained for.
-    pub size_px: u32,
+    /// Width in pixels of the pictures that the model was trained on.
+    pub width_px: u32,
+    /// Their height.
+    pub height_px: u32,
     /// Sampling steps.
     pub steps: u32,
     /// Classifier-free guidance scale.
@@ -41,10 +43,16 @@ impl Defaults {
         let model = ModelFolder::open(folder)?;
         let unet: UNetConfig = model.component_config("unet")?;
         let vae: VaeConfig = model.component_config("vae")?;
+        // Height comes first where a configuration gives both. 64 is Stable Diffusion 1.x.
+        let side = |i| {
+            let cells = unet.sample_size.as_ref().and_then(|size| size.get(i));
+            (cells.unwrap_or(64) * vae.downscale()) as u32
+        };
         let recommended = recommended(folder)?;
         let scheduler = SchedulerConfig::read(&model.scheduler_config_path()?)?;
         Ok(Self {
-            size_px: (unet.sample_size.as_ref().and_then(|s| s.get(0)).unwrap_or(64) * vae.downscale()) as u32,
+            width_px: side(1),
+            height_px: side(0),
             steps: recommended.steps.unwrap_or(25),
             guidance_scale: recommended.guidance_scale.unwrap_or(7.5),
             recommended_sampler: recommended.sampler,
