@@ -9,7 +9,7 @@ const MODEL: &str = "miniature";
 
 /// The assets folder: `VERNIER_ASSETS`, else beside the executable, else in the source checkout.
 fn folder() -> PathBuf {
-    if let Some(folder) = std::env::var_os("VERNIER_ASSETS") {
+    if let Some(folder) = std::env::var_os("VERNIER_ASSETS").filter(|folder| !folder.is_empty()) {
         return folder.into();
     }
     let beside = std::env::current_exe()

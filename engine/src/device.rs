@@ -162,54 +162,63 @@ pub fn choose(request: DeviceRequest) -> Result<ChosenDevice> {
             format!("CUDA cannot be used: {reason}; use --device cpu"),
         )),
         (_, Ok(_)) => Ok(chosen(Device::Cuda(0), "CUDA is there")),
-        (_, Err(reason)) => Ok(chosen(Device::Cpu, reason)),
+        (_, Err(reason)) => Ok(chosen(Device::Cpu, &reason)),
     }
 }
 
 /// How many CUDA devices can be used, or why none can.
-fn cuda_devices() -> Result<usize, &'static str> {
-    static FOUND: OnceLock<Result<usize, &'static str>> = OnceLock::new();
-    *FOUND.get_or_init(|| {
-        let folder = libtorch_folder().ok_or("libtorch's folder is unknown")?;
-        open_cuda_library(&folder)?;
-        match Cuda::device_count() {
-            count if count > 0 && Cuda::is_available() => Ok(count as usize),
-            _ if !Path::new("/proc/driver/nvidia").exists() => Err("no NVIDIA driver"),
-            _ => Err("the NVIDIA driver shows no usable device"),
-        }
-    })
+fn cuda_devices() -> Result<usize, String> {
+    static FOUND: OnceLock<Result<usize, String>> = OnceLock::new();
+    FOUND
+        .get_or_init(|| {
+            let folder = libtorch_folder().ok_or("libtorch's folder is unknown")?;
+            open_cuda(&folder)?;
+            match Cuda::device_count() {
+                count if count > 0 && Cuda::is_available() => Ok(count as usize),
+                _ => Err("the NVIDIA driver shows no usable device".to_owned()),
+            }
+        })
+        .clone()
 }
 
 /// The linker leaves `libtorch_cuda` out, because no symbol of it is used by name; opening it
 /// registers its kernels.
-fn open_cuda_library(folder: &Path) -> Result<(), &'static str> {
+fn open_cuda(folder: &Path) -> Result<(), String> {
     let path = folder.join("libtorch_cuda.so");
     if !path.exists() {
-        return Err("no libtorch_cuda.so beside libtorch");
+        return Err("no libtorch_cuda.so beside libtorch".to_owned());
     }
+    // The driver's own library is small and there with every driver: ask it before opening a
+    // gigabyte of kernels.
+    open_globally(Path::new("libcuda.so.1")).map_err(|_| "no NVIDIA driver")?;
     open_globally(&path)
 }
 
+/// Opens a library for good, its symbols visible to all others.
 #[cfg(unix)]
-fn open_globally(path: &Path) -> Result<(), &'static str> {
+fn open_globally(path: &Path) -> Result<(), String> {
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
-    // SAFETY: libtorch's own library; its initialisers only register kernels.
+    // SAFETY: libtorch's own library and the driver's; their initialisers only register things.
     match unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) } {
         Ok(library) => {
-            // Kernels stay registered for good, so the library must never be closed.
+            // What was registered points into the library, so it must never be closed.
             std::mem::forget(library);
             Ok(())
         }
         Err(error) => {
-            log::warn!("{}: {error}", path.display());
-            Err("libtorch_cuda.so could not be opened (a library that it needs is missing)")
+            let detail = std::error::Error::source(&error).map(ToString::to_string);
+            Err(format!(
+                "{} cannot be opened: {}",
+                path.display(),
+                detail.unwrap_or_else(|| error.to_string())
+            ))
         }
     }
 }
 
 #[cfg(not(unix))]
-fn open_globally(_: &Path) -> Result<(), &'static str> {
-    Err("CUDA is only looked for on Linux")
+fn open_globally(_: &Path) -> Result<(), String> {
+    Err("CUDA is only looked for on Linux".to_owned())
 }
 
 /// The folder that `libtorch_cpu` was loaded from, according to the process's memory map.
@@ -283,9 +292,19 @@ mod tests {
     fn an_absent_cuda_library_is_the_reason() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(
-            open_cuda_library(folder.path()),
-            Err("no libtorch_cuda.so beside libtorch")
+            open_cuda(folder.path()),
+            Err("no libtorch_cuda.so beside libtorch".to_owned())
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_library_that_cannot_be_opened_says_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("libbroken.so");
+        std::fs::write(&path, "not a library").unwrap();
+        let said = open_globally(&path).unwrap_err();
+        assert!(said.contains("libbroken.so cannot be opened: "), "{said}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The engine thread with a tiny model: queue, progress, cancel, failures, one loaded model.
 
+#![allow(clippy::unwrap_used, reason = "clippy only knows test functions")]
+
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -58,7 +60,7 @@ fn until_end(service: &Service) -> Vec<Event> {
     loop {
         let event = service
             .events()
-            .recv_timeout(Duration::from_secs(60))
+            .recv_timeout(Duration::from_mins(1))
             .unwrap();
         events.push(event);
         if events.last().is_some_and(is_end) {
@@ -149,7 +151,7 @@ fn a_running_and_a_waiting_job_can_be_cancelled() {
     while events.iter().filter(|e| is_end(e)).count() < 3 {
         let event = service
             .events()
-            .recv_timeout(Duration::from_secs(60))
+            .recv_timeout(Duration::from_mins(1))
             .unwrap();
         // As soon as the first job computes.
         if matches!(

@@ -17,7 +17,7 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Render pictures from a prompt or a recipe
-    Render(RenderArgs),
+    Render(Box<RenderArgs>),
     /// Render pictures again from the recipes they carry, and compare
     Replay(ReplayArgs),
     /// Tell what a model folder, a recipe, a picture or a weights file is

@@ -40,7 +40,7 @@ pub(super) fn run(args: &InfoArgs) -> Result<(), Failure> {
 
 fn model(path: &Path) -> Result<(), Failure> {
     let folder = ModelFolder::open(path)?;
-    say(&folder.describe()?.to_string());
+    say(folder.describe()?.to_string().trim_end());
     say(&format!("hash: {}", folder.hash()?));
     let defaults = Defaults::of(path)?;
     say(&format!(

@@ -119,7 +119,7 @@ impl Reporter {
                     bar.finish_and_clear();
                     *bar = ProgressBar::new(total);
                     // The template is a constant; were it ever wrong, the plain style would show.
-                    if let Ok(style) = ProgressStyle::with_template("{bar:32} {msg}") {
+                    if let Ok(style) = ProgressStyle::with_template("{bar:20} {wide_msg}") {
                         bar.set_style(style);
                     }
                 }
