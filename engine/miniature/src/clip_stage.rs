@@ -182,7 +182,7 @@ impl Replica for ClipTrainer {
         let loss = contrast
             .f_add(&eos.f_mul_scalar(3.0)?)?
             .f_add(&noun.f_mul_scalar(2.0)?)?
-            .f_add(&apart.f_mul_scalar(4.0)?)?
+            .f_add(&apart.f_mul_scalar(20.0)?)?
             .f_add(&seen)?;
 
         let right = f64::try_from(
