@@ -1,5 +1,7 @@
 //! The networks against diffusers-rs, on the same weights in the same process.
 
+#![allow(clippy::unwrap_used)] // a test may panic
+
 mod models_common;
 
 use diffusers::models::unet_2d::{BlockConfig, UNet2DConditionModel, UNet2DConditionModelConfig};

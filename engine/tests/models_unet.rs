@@ -1,5 +1,7 @@
 //! The U-Net against Python diffusers.
 
+#![allow(clippy::unwrap_used)] // a test may panic
+
 mod models_common;
 
 use models_common::{assert_close, case, expected, keys, relative_difference, store, tensor};
