@@ -29,7 +29,7 @@ pub const HEADS: &str = "heads";
 /// Fraction of pairs whose two captions share their wording.
 const TWIN_FRACTION: f64 = 0.6;
 /// 1 − cosine that the EOS states of twins must reach.
-const TWIN_DISTANCE: f64 = 0.1;
+const TWIN_DISTANCE: f64 = 0.15;
 
 /// The towers and their auxiliary heads.
 pub struct ClipTrainer {
@@ -182,7 +182,7 @@ impl Replica for ClipTrainer {
         let loss = contrast
             .f_add(&eos.f_mul_scalar(3.0)?)?
             .f_add(&noun.f_mul_scalar(2.0)?)?
-            .f_add(&apart.f_mul_scalar(20.0)?)?
+            .f_add(&apart.f_mul_scalar(40.0)?)?
             .f_add(&seen)?;
 
         let right = f64::try_from(

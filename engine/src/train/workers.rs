@@ -69,6 +69,7 @@ struct Shared {
     figures: Mutex<Vec<(&'static str, f64)>>,
     failure: Mutex<Option<EngineError>>,
     failed: AtomicBool,
+    finished: AtomicBool,
 }
 
 struct Worker<R> {
@@ -150,6 +151,7 @@ impl TrainLoop {
             figures: Mutex::new(Vec::new()),
             failure: Mutex::new(None),
             failed: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
         };
         let lead = std::thread::scope(|scope| {
             for mut worker in workers {
@@ -191,10 +193,12 @@ impl TrainLoop {
             if worker.index == 0
                 && (self.stop.load(Ordering::Relaxed) || worker.state.step >= total)
             {
-                shared.failed.store(true, Ordering::SeqCst);
+                shared.finished.store(true, Ordering::SeqCst);
             }
             shared.barrier.wait();
-            if shared.failed.load(Ordering::SeqCst) {
+            // A flag of its own: it changes only before this barrier, so that every worker reads
+            // the same answer here, and `failed` only within a step.
+            if shared.finished.load(Ordering::SeqCst) {
                 return;
             }
             let fail = |error: EngineError| {
@@ -233,7 +237,12 @@ impl TrainLoop {
                         .unwrap_or_else(std::sync::PoisonError::into_inner),
                 );
                 if let Err(error) = after_step(worker.state.step, &figures) {
-                    fail(error);
+                    shared
+                        .failure
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner)
+                        .get_or_insert(error);
+                    shared.finished.store(true, Ordering::SeqCst);
                 }
             }
         }
