@@ -1,5 +1,7 @@
 //! The U-Net against Python diffusers.
 
+#![allow(clippy::unwrap_used, reason = "clippy only knows test functions")]
+
 mod models_common;
 
 use models_common::{assert_close, case, expected, store, tensor};

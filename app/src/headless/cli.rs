@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::bench::BenchWork;
+
 /// A text-to-image studio whose controls are calibrated like instruments.
 ///
 /// Without a command it renders the sample prompts to `renders/`.
@@ -22,6 +24,9 @@ pub(super) enum Command {
     Replay(ReplayArgs),
     /// Tell what a model folder, a recipe, a picture or a weights file is
     Info(InfoArgs),
+    /// The timed half of `cargo xtask bench`
+    #[command(subcommand, hide = true)]
+    Bench(BenchWork),
 }
 
 #[derive(Debug, Args)]
@@ -99,7 +104,7 @@ pub(super) struct InfoArgs {
     pub(super) path: PathBuf,
 }
 
-fn parse_size(text: &str) -> Result<(u32, u32), String> {
+pub(super) fn parse_size(text: &str) -> Result<(u32, u32), String> {
     let bad = || "write it as WIDTHxHEIGHT, such as 512x768".to_owned();
     let (width, height) = text.split_once(['x', 'X']).ok_or_else(bad)?;
     Ok((

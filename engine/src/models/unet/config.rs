@@ -13,6 +13,10 @@ use crate::{EngineError, Result};
 /// fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "the fields are config.json's own"
+)]
 pub struct UNetConfig {
     /// Side, or height and width, of the training latents.
     pub sample_size: Option<PerBlock<i64>>,
