@@ -171,7 +171,8 @@ impl Bench {
     fn job(&self, table: &mut Table) -> Result<()> {
         let name = "The same, from process start";
         let ours = || {
-            let mut command = self.ours(&["render", "--device", "cpu"]);
+            // Its events are not looked at: this way it says nothing on stderr but failures.
+            let mut command = self.ours(&["render", "--json", "--device", "cpu"]);
             command.arg("--out").arg(self.temp.path().join("pictures"));
             command
         };
