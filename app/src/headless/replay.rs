@@ -36,21 +36,20 @@ pub(super) fn run(args: &ReplayArgs) -> Result<(), Failure> {
             say(&named(path, &found.join("; ")));
         }
     }
+    let all = args.pictures.len();
     let mut wrong = Vec::new();
     if args.verify && different > 0 {
-        wrong.push(format!("{different} did not come out the same"));
+        wrong.push(format!(
+            "{different} of {all} pictures did not come out the same"
+        ));
     }
     if failed > 0 {
-        wrong.push(format!("{failed} could not be replayed"));
+        wrong.push(format!("{failed} of {all} pictures could not be replayed"));
     }
     if wrong.is_empty() {
         return Ok(());
     }
-    let all = args.pictures.len();
-    Err(Failure::Failed(format!(
-        "of {all} pictures {}",
-        wrong.join(" and ")
-    )))
+    Err(Failure::Failed(wrong.join("; ")))
 }
 
 /// `text` with the picture's name in front, once.
