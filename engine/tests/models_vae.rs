@@ -1,6 +1,6 @@
 //! The autoencoder against Python diffusers.
 
-#![allow(clippy::unwrap_used, reason = "clippy only knows test functions")]
+#![allow(clippy::unwrap_used)] // a test may panic
 
 mod models_common;
 

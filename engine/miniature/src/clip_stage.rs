@@ -26,6 +26,10 @@ use crate::targets::{HeadLayout, Targets};
 
 /// Prefix of the auxiliary heads, which are not shipped.
 pub const HEADS: &str = "heads";
+/// Fraction of pairs whose two captions share their wording.
+const TWIN_FRACTION: f64 = 0.6;
+/// 1 − cosine that the EOS states of twins must reach.
+const TWIN_DISTANCE: f64 = 0.1;
 
 /// The towers and their auxiliary heads.
 pub struct ClipTrainer {
@@ -126,10 +130,23 @@ impl Replica for ClipTrainer {
         let chosen: Vec<usize> = pairs.sample(&mut self.rng, self.pairs_per_batch).copied().collect();
         let indices: Vec<usize> = chosen.iter().flat_map(|&p| [2 * p, 2 * p + 1]).collect();
         let mut captions = Vec::with_capacity(indices.len());
-        for &pair in &chosen {
-            let wanted = differences(self.pool.scene(2 * pair), self.pool.scene(2 * pair + 1));
-            for entry in [2 * pair, 2 * pair + 1] {
-                captions.push(caption_naming(self.pool.scene(entry), &wanted, &mut self.rng));
+        // Twins share their wording, so that only the variation tells them apart.
+        let mut twins = Vec::new();
+        for (row, &pair) in chosen.iter().enumerate() {
+            let (one, other) = (self.pool.scene(2 * pair), self.pool.scene(2 * pair + 1));
+            let wanted = differences(one, other);
+            let first = caption_naming(one, &wanted, &mut self.rng);
+            if self.rng.random_bool(TWIN_FRACTION) {
+                let named: Vec<_> = first.named.iter().map(|n| (n.subject, n.attribute)).collect();
+                let wording = self.rng.random_range(1..u64::MAX);
+                let pair = [one, other].map(|s| vernier_world::caption_of(s, &named, wording));
+                if pair[0].text != pair[1].text {
+                    twins.push(2 * row as i64);
+                }
+                captions.extend(pair);
+            } else {
+                captions.push(first);
+                captions.push(caption_naming(other, &wanted, &mut self.rng));
             }
         }
         let batch = self.captioner.batch(&captions, None)?;
@@ -161,7 +178,12 @@ impl Replica for ClipTrainer {
             let scene = scenes[row];
             slot.is_none_or(|s| s < scene.subjects.len()).then(|| scene.value(slot, attribute)).flatten()
         })?;
-        let loss = contrast.f_add(&eos.f_mul_scalar(2.0)?)?.f_add(&noun.f_mul_scalar(2.0)?)?.f_add(&seen)?;
+        let apart = separation(&text.pooled, &twins)?;
+        let loss = contrast
+            .f_add(&eos.f_mul_scalar(3.0)?)?
+            .f_add(&noun.f_mul_scalar(2.0)?)?
+            .f_add(&apart.f_mul_scalar(20.0)?)?
+            .f_add(&seen)?;
 
         let right = f64::try_from(
             logits.f_argmax(1, false)?.f_eq_tensor(&diagonal)?.f_to_kind(Kind::Float)?.f_mean(Kind::Float)?,
@@ -172,6 +194,7 @@ impl Replica for ClipTrainer {
             ("eos", figure(&eos)?),
             ("noun", figure(&noun)?),
             ("image", figure(&seen)?),
+            ("apart", figure(&apart)?),
             ("top1", right),
         ];
         Ok((loss, figures))
@@ -239,6 +262,21 @@ impl ClipTrainer {
         }
         Ok(Tensor::f_stack(&total, 0)?.f_mean(Kind::Float)?)
     }
+}
+
+/// How much nearer than [`TWIN_DISTANCE`] the states `[batch, dim]` of twins (rows `i` and `i + 1`)
+/// lie, on average.
+fn separation(states: &Tensor, twins: &[i64]) -> Result<Tensor> {
+    let states = unit(states)?;
+    if twins.is_empty() {
+        return Ok(states.f_sum(Kind::Float)?.f_mul_scalar(0.0)?);
+    }
+    let index = Tensor::from_slice(twins).f_to_device(states.device())?;
+    let one = states.f_index_select(0, &index)?;
+    let other = states.f_index_select(0, &index.f_add_scalar(1)?)?;
+    let dims = [-1_i64];
+    let cosine = one.f_mul(&other)?.f_sum_dim_intlist(dims.as_slice(), false, Kind::Float)?;
+    Ok(cosine.f_sub_scalar(1.0 - TWIN_DISTANCE)?.f_relu()?.f_mean(Kind::Float)?)
 }
 
 /// Rows scaled to unit length, in fp32.

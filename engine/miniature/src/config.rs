@@ -154,3 +154,8 @@ pub fn model_index() -> Value {
         "vae": ["diffusers", "AutoencoderKL"],
     })
 }
+
+/// `vernier.json`: the settings that suit the miniature.
+pub fn recommended() -> Value {
+    json!({ "steps": 20, "guidance_scale": 3.0, "sampler": "ddim" })
+}

@@ -101,13 +101,14 @@ pub fn vae(folder: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
     component(&folder.join("vae"), &config::vae(), tensors)
 }
 
-/// Writes the U-Net to `folder/unet`, the scheduler and the index.
+/// Writes the U-Net to `folder/unet`, the scheduler, the recommended settings and the index.
 ///
 /// # Errors
 /// The folder cannot be written.
 pub fn unet(folder: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
     component(&folder.join("unet"), &config::unet(), tensors)?;
     write_json(&folder.join("scheduler"), "scheduler_config.json", &config::scheduler())?;
+    write_json(folder, "vernier.json", &config::recommended())?;
     write_json(folder, "model_index.json", &config::model_index())
 }
 

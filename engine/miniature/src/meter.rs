@@ -18,6 +18,8 @@ use crate::targets::{HeadLayout, Targets};
 
 /// Largest shift of a training crop from the nominal region, as a fraction of the picture.
 const JITTER: f64 = 0.03;
+/// One in this many pictures goes through the autoencoder.
+const SOFTENED: i64 = 8;
 
 /// The meter's configuration; regions are those of undisturbed scenes.
 pub fn config() -> MeterConfig {
@@ -65,7 +67,7 @@ pub struct MeterTrainer {
 }
 
 impl MeterTrainer {
-    /// A replica; with a `vae`, half of the pictures go through it first, so that the meter knows
+    /// A replica; with a `vae`, an eighth of the pictures go through it first, so that the meter knows
     /// the softness of generated pictures.
     ///
     /// # Errors
@@ -80,16 +82,17 @@ impl MeterTrainer {
     fn soften(&mut self, pictures: &Tensor) -> Result<Tensor> {
         let _guard = tch::no_grad_guard();
         let count = pictures.size()[0];
+        let softened = count / SOFTENED;
         let mut out = pictures.shallow_clone();
         if let Some(vae) = &self.vae {
-            let half = pictures.f_narrow(0, 0, count / 2)?;
-            let posterior = vae.encode(&half)?;
+            let part = pictures.f_narrow(0, 0, softened)?;
+            let posterior = vae.encode(&part)?;
             let latents = posterior.mean();
             // Noise on the latents looks like the small mistakes of a sampler.
             let strength = self.rng.random_range(0.0..0.25);
             let noise = latents.f_randn_like()?.f_mul_scalar(strength)?;
             let again = vae.decode(&latents.f_add(&noise)?)?.f_clamp(-1.0, 1.0)?;
-            out = Tensor::f_cat(&[again, pictures.f_narrow(0, count / 2, count - count / 2)?], 0)?;
+            out = Tensor::f_cat(&[again, pictures.f_narrow(0, softened, count - softened)?], 0)?;
         }
         let noise = out.f_randn_like()?.f_mul_scalar(self.rng.random_range(0.0..0.05))?;
         Ok(out.f_add(&noise)?)

@@ -8,10 +8,10 @@ use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use rand::SeedableRng;
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Kind, Tensor};
-use vernier_world::{SampleOptions, Scene};
+use vernier_world::{SampleOptions, Scene, Variation};
 
 use crate::config::PICTURE_PX;
 
@@ -32,10 +32,18 @@ pub struct Pool {
 pub fn scene_pair(pair: u64) -> [Scene; 2] {
     let mut rng = ChaCha8Rng::seed_from_u64(pair);
     let scene = Scene::sample(&mut rng, &SampleOptions::default());
-    let mut variations = scene.variations(&mut rng);
-    let chosen = rand::RngExt::random_range(&mut rng, 0..variations.len().max(1));
-    let varied =
-        if variations.is_empty() { scene.clone() } else { variations.swap_remove(chosen).1 };
+    let (swaps, changes): (Vec<_>, Vec<_>) = scene
+        .variations(&mut rng)
+        .into_iter()
+        .partition(|(variation, _)| !matches!(variation, Variation::Attribute(..)));
+    // Who has which colour is what a text tower learns last: show it often.
+    let mut chosen = if !swaps.is_empty() && rng.random_bool(0.4) { swaps } else { changes };
+    let varied = if chosen.is_empty() {
+        scene.clone()
+    } else {
+        let index = rng.random_range(0..chosen.len());
+        chosen.swap_remove(index).1
+    };
     [scene, varied]
 }
 

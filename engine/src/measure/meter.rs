@@ -74,7 +74,11 @@ struct Level {
 
 impl Level {
     fn new(params: &Params, input: i64, output: i64, group_channels: i64) -> Result<Self> {
-        let halve = ConvShape { kernel: 3, stride: 2, padding: 1 };
+        let halve = ConvShape {
+            kernel: 3,
+            stride: 2,
+            padding: 1,
+        };
         let groups = output / group_channels;
         Ok(Self {
             conv1: Conv2d::new(&params.at("conv1"), input, output, halve)?,
@@ -110,7 +114,12 @@ impl AttributeMeter {
         let mut levels = Vec::with_capacity(config.channels.len());
         let mut input = 3;
         for (at, &output) in config.channels.iter().enumerate() {
-            levels.push(Level::new(&params.at("levels").at(at), input, output, config.group_channels)?);
+            levels.push(Level::new(
+                &params.at("levels").at(at),
+                input,
+                output,
+                config.group_channels,
+            )?);
             input = output;
         }
         let width = |heads: &[HeadSpec]| heads.iter().map(HeadSpec::width).sum::<i64>();
@@ -119,8 +128,18 @@ impl AttributeMeter {
         Ok(Self {
             levels,
             hidden: Linear::new(&params.at("hidden"), input * side * side, hidden, true)?,
-            subject: Linear::new(&params.at("subject"), hidden, width(&config.subject_heads), true)?,
-            picture: Linear::new(&params.at("picture"), hidden, width(&config.picture_heads), true)?,
+            subject: Linear::new(
+                &params.at("subject"),
+                hidden,
+                width(&config.subject_heads),
+                true,
+            )?,
+            picture: Linear::new(
+                &params.at("picture"),
+                hidden,
+                width(&config.picture_heads),
+                true,
+            )?,
             config: config.clone(),
         })
     }
@@ -132,8 +151,9 @@ impl AttributeMeter {
     pub fn open(folder: &Path, device: Device) -> Result<Self> {
         let path = folder.join("config.json");
         let text = std::fs::read_to_string(&path).map_err(|e| EngineError::io(&path, e))?;
-        let config: MeterConfig = serde_json::from_str(&text)
-            .map_err(|e| EngineError::bad_file(&path, format!("is not a meter's configuration ({e})")))?;
+        let config: MeterConfig = serde_json::from_str(&text).map_err(|e| {
+            EngineError::bad_file(&path, format!("is not a meter's configuration ({e})"))
+        })?;
         let store = ParamStore::open(&[folder.join("meter.safetensors")], Kind::Float, device)?;
         let meter = Self::new(&store.root(), &config)?;
         store.finish()?;
@@ -166,13 +186,19 @@ impl AttributeMeter {
     /// The region is empty or memory runs out.
     pub fn crop(&self, pictures: &Tensor, region: [f64; 4]) -> Result<Tensor> {
         let (_, _, height, width) = pictures.size4()?;
-        let edge = |fraction: f64, size: i64| ((fraction * size as f64).round() as i64).clamp(0, size);
+        let edge =
+            |fraction: f64, size: i64| ((fraction * size as f64).round() as i64).clamp(0, size);
         let (left, right) = (edge(region[0], width), edge(region[2], width));
         let (top, bottom) = (edge(region[1], height), edge(region[3], height));
         if right <= left || bottom <= top {
-            return Err(EngineError::request("region", format!("{region:?} is empty")));
+            return Err(EngineError::request(
+                "region",
+                format!("{region:?} is empty"),
+            ));
         }
-        let crop = pictures.f_narrow(3, left, right - left)?.f_narrow(2, top, bottom - top)?;
+        let crop = pictures
+            .f_narrow(3, left, right - left)?
+            .f_narrow(2, top, bottom - top)?;
         let side = self.config.input_px;
         Ok(crop.f_upsample_bilinear2d([side, side], false, None, None)?)
     }
@@ -224,7 +250,16 @@ fn reading(head: &HeadSpec, outputs: &[f32]) -> Reading {
     if head.classes.is_empty() {
         return Reading::Value(f64::from(outputs[0]).clamp(0.0, 1.0));
     }
-    let best = (0..outputs.len()).max_by(|&a, &b| outputs[a].total_cmp(&outputs[b])).unwrap_or(0);
-    let total: f64 = outputs.iter().map(|&o| f64::from(o - outputs[best]).exp()).sum();
-    Reading::Class { index: best, name: head.classes[best].clone(), confidence: 1.0 / total }
+    let best = (0..outputs.len())
+        .max_by(|&a, &b| outputs[a].total_cmp(&outputs[b]))
+        .unwrap_or(0);
+    let total: f64 = outputs
+        .iter()
+        .map(|&o| f64::from(o - outputs[best]).exp())
+        .sum();
+    Reading::Class {
+        index: best,
+        name: head.classes[best].clone(),
+        confidence: 1.0 / total,
+    }
 }

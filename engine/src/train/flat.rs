@@ -21,7 +21,10 @@ impl FlatParams {
     /// libtorch runs out of memory, or there is nothing to train.
     pub fn gather(params: Vec<(String, Tensor)>) -> Result<Self> {
         let Some((_, first)) = params.first() else {
-            return Err(EngineError::request("trainable parameters", "there are none"));
+            return Err(EngineError::request(
+                "trainable parameters",
+                "there are none",
+            ));
         };
         let _guard = tch::no_grad_guard();
         let total: i64 = params.iter().map(|(_, t)| t.numel() as i64).sum();
@@ -35,7 +38,10 @@ impl FlatParams {
     /// The replica's parameters differ in number or shape.
     pub fn share(&self, params: Vec<(String, Tensor)>) -> Result<Self> {
         let same = params.len() == self.views.len()
-            && params.iter().zip(&self.views).all(|(a, b)| a.0 == b.0 && a.1.size() == b.1.size());
+            && params
+                .iter()
+                .zip(&self.views)
+                .all(|(a, b)| a.0 == b.0 && a.1.size() == b.1.size());
         if !same {
             return Err(EngineError::request("replica", "is not the same model"));
         }
@@ -48,7 +54,10 @@ impl FlatParams {
         let mut at = 0;
         for (name, mut tensor) in params {
             let len = tensor.numel() as i64;
-            let mut view = buffer.f_narrow(0, at, len)?.f_view(tensor.size().as_slice())?.f_detach()?;
+            let mut view = buffer
+                .f_narrow(0, at, len)?
+                .f_view(tensor.size().as_slice())?
+                .f_detach()?;
             if keep_values {
                 view.f_copy_(&tensor)?;
             }
@@ -67,8 +76,11 @@ impl FlatParams {
 
     /// Names and shapes in the order of the buffer, for checking a stored one against this.
     pub fn layout(&self) -> String {
-        let entries: Vec<String> =
-            self.views.iter().map(|(name, t)| format!("{name}{:?}", t.size())).collect();
+        let entries: Vec<String> = self
+            .views
+            .iter()
+            .map(|(name, t)| format!("{name}{:?}", t.size()))
+            .collect();
         entries.join(";")
     }
 
@@ -116,7 +128,9 @@ impl FlatParams {
         let mut at = 0;
         for (name, tensor) in &self.views {
             let len = tensor.numel() as i64;
-            let part = flat.f_narrow(0, at, len)?.f_view(tensor.size().as_slice())?;
+            let part = flat
+                .f_narrow(0, at, len)?
+                .f_view(tensor.size().as_slice())?;
             named.push((name.clone(), part.f_to_kind(kind)?));
             at += len;
         }
@@ -126,5 +140,8 @@ impl FlatParams {
 
 /// Other handles on the same named tensors.
 pub fn shallow(named: &[(String, Tensor)]) -> Vec<(String, Tensor)> {
-    named.iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+    named
+        .iter()
+        .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
+        .collect()
 }

@@ -64,7 +64,13 @@ impl AdamWState {
         ema.f_copy_(&master)?;
         let moment1 = master.f_zeros_like()?;
         let moment2 = master.f_zeros_like()?;
-        Ok(Self { step: 0, master, moment1, moment2, ema })
+        Ok(Self {
+            step: 0,
+            master,
+            moment1,
+            moment2,
+            ema,
+        })
     }
 
     /// The slice `start..start + len` of the same state: a view, updates show in both.
@@ -100,15 +106,23 @@ impl AdamWState {
         let _ = self.moment1.f_lerp_(grad, 1.0 - options.beta1)?;
         let _ = self.moment2.f_mul_scalar_(options.beta2)?;
         let mut square = grad.f_mul(grad)?;
-        let _ = self.moment2.f_add_(&square.f_mul_scalar_(1.0 - options.beta2)?)?;
+        let _ = self
+            .moment2
+            .f_add_(&square.f_mul_scalar_(1.0 - options.beta2)?)?;
         let mut denominator = self.moment2.f_sqrt()?;
-        let _ = denominator.f_div_scalar_(correction2.sqrt())?.f_add_scalar_(options.eps)?;
+        let _ = denominator
+            .f_div_scalar_(correction2.sqrt())?
+            .f_add_scalar_(options.eps)?;
         let mut change = self.moment1.f_div(&denominator)?;
         let _ = change.f_mul_scalar_(learning_rate / correction1)?;
-        let _ = self.master.f_mul_scalar_(1.0 - learning_rate * options.weight_decay)?;
+        let _ = self
+            .master
+            .f_mul_scalar_(1.0 - learning_rate * options.weight_decay)?;
         let _ = self.master.f_sub_(&change)?;
         // A young average follows faster, so that it is not stuck at the random start.
-        let decay = options.ema_decay.min((1.0 + f64::from(t)) / (10.0 + f64::from(t)));
+        let decay = options
+            .ema_decay
+            .min((1.0 + f64::from(t)) / (10.0 + f64::from(t)));
         let _ = self.ema.f_lerp_(&self.master, 1.0 - decay)?;
         params.f_copy_(&self.master)?;
         Ok(())
@@ -126,7 +140,10 @@ impl AdamWState {
             ("ema", &self.ema),
         ]
         .map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone()));
-        let metadata = [("step", self.step.to_string()), ("layout", layout.to_owned())];
+        let metadata = [
+            ("step", self.step.to_string()),
+            ("layout", layout.to_owned()),
+        ];
         save(path, &tensors, &metadata)
     }
 
@@ -157,7 +174,11 @@ impl AdamWState {
             }
             target.f_copy_(&read)?;
         }
-        self.step = file.metadata().get("step").and_then(|s| s.parse().ok()).ok_or_else(other)?;
+        self.step = file
+            .metadata()
+            .get("step")
+            .and_then(|s| s.parse().ok())
+            .ok_or_else(other)?;
         Ok(())
     }
 }

@@ -109,7 +109,12 @@ impl TrainLoop {
         let buffers = (0..count)
             .map(|_| Tensor::f_zeros([params.len()], (Kind::Float, device)))
             .collect::<Result<Vec<_>, _>>()?;
-        let clones = || buffers.iter().map(Tensor::shallow_clone).collect::<Vec<_>>();
+        let clones = || {
+            buffers
+                .iter()
+                .map(Tensor::shallow_clone)
+                .collect::<Vec<_>>()
+        };
         let whole = params.len();
         let slice = |index: usize| {
             let start = whole * index as i64 / count as i64;
@@ -122,11 +127,23 @@ impl TrainLoop {
             let shared = params.share(replica.parameters())?;
             let (start, len) = slice(index);
             let state = state.slice(start, len)?;
-            workers.push(Worker { index, replica, params: shared, gradients: clones(), state });
+            workers.push(Worker {
+                index,
+                replica,
+                params: shared,
+                gradients: clones(),
+                state,
+            });
         }
         let (start, len) = slice(0);
         let mine = state.slice(start, len)?;
-        let lead = Worker { index: 0, replica: first, params, gradients: clones(), state: mine };
+        let lead = Worker {
+            index: 0,
+            replica: first,
+            params,
+            gradients: clones(),
+            state: mine,
+        };
         let shared = Shared {
             barrier: Barrier::new(count),
             norms: Mutex::new(vec![0.0; count]),
@@ -151,7 +168,11 @@ impl TrainLoop {
             });
             lead
         });
-        if let Some(error) = shared.failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+        if let Some(error) = shared
+            .failure
+            .into_inner()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        {
             return Err(error);
         }
         state.save(&self.options.state_file, &lead.params.layout())?;
@@ -167,7 +188,9 @@ impl TrainLoop {
     ) {
         let total = self.options.learning_rate.total_steps;
         loop {
-            if worker.index == 0 && (self.stop.load(Ordering::Relaxed) || worker.state.step >= total) {
+            if worker.index == 0
+                && (self.stop.load(Ordering::Relaxed) || worker.state.step >= total)
+            {
                 shared.failed.store(true, Ordering::SeqCst);
             }
             shared.barrier.wait();
@@ -175,8 +198,10 @@ impl TrainLoop {
                 return;
             }
             let fail = |error: EngineError| {
-                let mut slot =
-                    shared.failure.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut slot = shared
+                    .failure
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner);
                 slot.get_or_insert(error);
                 shared.failed.store(true, Ordering::SeqCst);
             };
@@ -202,7 +227,10 @@ impl TrainLoop {
             }
             if worker.index == 0 {
                 let figures = std::mem::take(
-                    &mut *shared.figures.lock().unwrap_or_else(std::sync::PoisonError::into_inner),
+                    &mut *shared
+                        .figures
+                        .lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner),
                 );
                 if let Err(error) = after_step(worker.state.step, &figures) {
                     fail(error);
@@ -218,7 +246,10 @@ impl TrainLoop {
         slice: &impl Fn(usize) -> (i64, i64),
     ) -> Result<()> {
         let norm = {
-            let norms = shared.norms.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let norms = shared
+                .norms
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
             norms.iter().sum::<f64>().sqrt()
         };
         if !norm.is_finite() {
@@ -236,7 +267,9 @@ impl TrainLoop {
         }
         let rate = self.options.learning_rate.at(worker.state.step);
         let mut params = worker.params.buffer().f_narrow(0, start, len)?;
-        worker.state.update(&self.options.optimizer, rate, &grad, &mut params)
+        worker
+            .state
+            .update(&self.options.optimizer, rate, &grad, &mut params)
     }
 }
 
@@ -244,10 +277,19 @@ impl TrainLoop {
 fn backward<R: Replica>(worker: &mut Worker<R>, shared: &Shared) -> Result<()> {
     let (loss, figures) = worker.replica.loss(worker.state.step)?;
     loss.f_backward()?;
-    worker.params.take_gradients(&mut worker.gradients[worker.index])?;
-    let mut all = vec![("loss", f64::try_from(loss.f_detach()?.f_to_kind(Kind::Double)?)?)];
+    worker
+        .params
+        .take_gradients(&mut worker.gradients[worker.index])?;
+    let mut all = vec![(
+        "loss",
+        f64::try_from(loss.f_detach()?.f_to_kind(Kind::Double)?)?,
+    )];
     all.extend(figures);
-    shared.figures.lock().unwrap_or_else(std::sync::PoisonError::into_inner).extend(all);
+    shared
+        .figures
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+        .extend(all);
     Ok(())
 }
 
@@ -268,7 +310,10 @@ fn average<R>(
         let _ = sum.f_div_scalar_(count as f64)?;
     }
     let square = f64::try_from(sum.f_dot(&sum)?)?;
-    shared.norms.lock().unwrap_or_else(std::sync::PoisonError::into_inner)[worker.index] = square;
+    shared
+        .norms
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)[worker.index] = square;
     Ok(())
 }
 
@@ -285,7 +330,14 @@ struct Clock {
 impl Clock {
     fn new(first_step: u64, layout: String) -> Self {
         let now = Instant::now();
-        Self { start: now, first_step, last_report: now, last_save: now, smooth: Vec::new(), layout }
+        Self {
+            start: now,
+            first_step,
+            last_report: now,
+            last_save: now,
+            smooth: Vec::new(),
+            layout,
+        }
     }
 
     fn tick(
@@ -346,7 +398,9 @@ mod tests {
         fn loss(&mut self, step: u64) -> Result<(Tensor, Vec<(&'static str, f64)>)> {
             let target = Tensor::from_slice(&[1.0_f32, -2.0, 3.0]);
             let phase = step as f64 + self.worker as f64;
-            let input = Tensor::f_arange(3, (Kind::Float, Device::Cpu))?.f_add_scalar(phase)?.f_sin()?;
+            let input = Tensor::f_arange(3, (Kind::Float, Device::Cpu))?
+                .f_add_scalar(phase)?
+                .f_sin()?;
             let error = (&self.weight - target) * input;
             let loss = error.square().mean(Kind::Float);
             let poisoned = self.poison_at == Some(step);
@@ -354,11 +408,25 @@ mod tests {
         }
     }
 
-    fn train(folder: &std::path::Path, workers: usize, steps: u64, poison_at: Option<u64>) -> Result<Vec<f32>> {
+    fn train(
+        folder: &std::path::Path,
+        workers: usize,
+        steps: u64,
+        poison_at: Option<u64>,
+    ) -> Result<Vec<f32>> {
         let options = TrainOptions {
             workers,
-            optimizer: AdamW { ema_decay: 0.0, weight_decay: 0.0, ..AdamW::default() },
-            learning_rate: LearningRate { peak: 0.1, warmup_steps: 1, total_steps: steps, decay_fraction: 0.0 },
+            optimizer: AdamW {
+                ema_decay: 0.0,
+                weight_decay: 0.0,
+                ..AdamW::default()
+            },
+            learning_rate: LearningRate {
+                peak: 0.1,
+                warmup_steps: 1,
+                total_steps: steps,
+                decay_fraction: 0.0,
+            },
             state_file: folder.join("state.safetensors"),
             save_every: Duration::from_secs(0),
             report_every: Duration::from_secs(3600),
@@ -366,7 +434,11 @@ mod tests {
         let named = TrainLoop::new(options, Arc::new(AtomicBool::new(false))).run(
             |worker| {
                 let weight = Tensor::f_zeros([3], (Kind::Float, Device::Cpu))?;
-                Ok(Line { weight, worker: worker as i64, poison_at })
+                Ok(Line {
+                    weight,
+                    worker: worker as i64,
+                    poison_at,
+                })
             },
             |_| {},
         )?;
