@@ -35,7 +35,12 @@ mod tests {
 
     #[test]
     fn rises_stays_and_falls_to_zero() {
-        let lr = LearningRate { peak: 2.0, warmup_steps: 10, total_steps: 100, decay_fraction: 0.4 };
+        let lr = LearningRate {
+            peak: 2.0,
+            warmup_steps: 10,
+            total_steps: 100,
+            decay_fraction: 0.4,
+        };
         assert!(lr.at(0) < 0.21);
         assert!((lr.at(30) - 2.0).abs() < 1e-12);
         assert!(lr.at(80) < 2.0 && lr.at(80) > 0.5);
