@@ -54,7 +54,7 @@ mod tests {
         let logits = Tensor::from_slice(&[0.0_f32, 0.0, 1.0, 3.0]).view([2, 2]);
         let classes = Tensor::from_slice(&[1_i64, 0]);
         let got = figure(&cross_entropy(&logits, &classes).unwrap()).unwrap();
-        let want = (2.0_f64.ln() + (1.0 + 2.0_f64.exp()).ln()) / 2.0;
+        let want = f64::midpoint(2.0_f64.ln(), (1.0 + 2.0_f64.exp()).ln());
         assert!((got - want).abs() < 1e-6, "{got} {want}");
         assert_eq!(logits.kind(), Kind::Float);
     }

@@ -8,8 +8,8 @@ pub fn psnr_db(mean_square: f64, range: f64) -> f64 {
 /// Spearman's rank correlation of pairs, -1..1; ties share their mean rank. 0 where one side is
 /// constant.
 pub fn spearman(pairs: &[(f64, f64)]) -> f64 {
-    let a = ranks(pairs.iter().map(|p| p.0).collect());
-    let b = ranks(pairs.iter().map(|p| p.1).collect());
+    let (a, b): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+    let (a, b) = (ranks(&a), ranks(&b));
     let mean = (pairs.len() as f64 - 1.0) / 2.0;
     let (mut both, mut left, mut right) = (0.0, 0.0, 0.0);
     for (x, y) in a.iter().zip(&b) {
@@ -25,7 +25,7 @@ pub fn spearman(pairs: &[(f64, f64)]) -> f64 {
 }
 
 /// The rank of each value, from 0.
-fn ranks(values: Vec<f64>) -> Vec<f64> {
+fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
     let mut ranks = vec![0.0; values.len()];

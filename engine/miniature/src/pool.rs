@@ -12,6 +12,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
 use vernier_engine::atomic::{self, Existing};
+use vernier_engine::picture::Picture;
 use vernier_engine::render::Flow;
 use vernier_engine::{EngineError, Result};
 use vernier_world::{SampleOptions, Scene};
@@ -63,7 +64,7 @@ pub fn held_out_scene(index: u64, options: &SampleOptions) -> Scene {
 /// libtorch runs out of memory.
 pub fn held_out_pictures(count: u64) -> Result<Tensor> {
     let pixels = (0..count)
-        .map(|i| pixels_of(&held_out_scene(i, &SampleOptions::default())))
+        .map(|i| pixels(&draw(&held_out_scene(i, &SampleOptions::default()))))
         .collect::<Result<Vec<_>>>()?;
     normalise(&Tensor::f_stack(&pixels, 0)?)
 }
@@ -136,7 +137,7 @@ impl Pool {
     /// world's random numbers: captions would then speak of something else.
     fn compare_with_world(&self, path: &Path) -> Result<()> {
         for entry in 0..self.len().min(COMPARED) {
-            let drawn = pixels_of(self.scene(entry))?.f_to_kind(Kind::Float)?;
+            let drawn = pixels(&draw(self.scene(entry)))?.f_to_kind(Kind::Float)?;
             let stored = self.pixels.f_get(entry as i64)?.f_to_kind(Kind::Float)?;
             let difference = drawn.f_sub(&stored)?.f_abs()?.f_mean(Kind::Float)?;
             if f64::try_from(difference)? > OTHER_SCENE {
@@ -212,18 +213,23 @@ pub fn normalise(pixels: &Tensor) -> Result<Tensor> {
         .f_contiguous()?)
 }
 
-/// A scene's picture as u8 `[128, 128, 3]`.
+/// A scene's picture.
+pub fn draw(scene: &Scene) -> Picture {
+    let drawn = scene.render();
+    Picture {
+        width_px: drawn.width as u32,
+        height_px: drawn.height as u32,
+        rgb: drawn.rgb,
+    }
+}
+
+/// A picture as u8 `[height, width, 3]`.
 ///
 /// # Errors
-/// libtorch runs out of memory.
-pub fn pixels_of(scene: &Scene) -> Result<Tensor> {
-    let picture = scene.render();
-    let shape = [picture.height as i64, picture.width as i64, 3];
-    Ok(Tensor::f_from_data_size(
-        &picture.rgb,
-        &shape,
-        Kind::Uint8,
-    )?)
+/// The picture holds another number of bytes than its size says.
+pub fn pixels(picture: &Picture) -> Result<Tensor> {
+    let shape = [picture.height_px.into(), picture.width_px.into(), 3];
+    Ok(Tensor::f_from_slice(&picture.rgb)?.f_view(shape)?)
 }
 
 #[cfg(test)]
@@ -234,7 +240,7 @@ mod tests {
     use vernier_engine::EngineError;
     use vernier_engine::render::Flow;
 
-    use super::{Pool, normalise, pixels_of, scene_pair};
+    use super::{Pool, draw, normalise, pixels, scene_pair};
 
     fn drawn(pairs: u64) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
@@ -251,10 +257,13 @@ mod tests {
         assert_eq!(pool.len(), 6);
         for pair in 0..3 {
             let [fresh, varied] = scene_pair(pair as u64);
-            assert_eq!((pool.scene(2 * pair), pool.scene(2 * pair + 1)), (&fresh, &varied));
+            assert_eq!(
+                (pool.scene(2 * pair), pool.scene(2 * pair + 1)),
+                (&fresh, &varied)
+            );
             assert_ne!(fresh, varied);
             let pictures = pool.pictures(&[2 * pair, 2 * pair + 1]).unwrap();
-            let pixels = [pixels_of(&fresh).unwrap(), pixels_of(&varied).unwrap()];
+            let pixels = [&fresh, &varied].map(|scene| pixels(&draw(scene)).unwrap());
             let want = normalise(&Tensor::stack(&pixels, 0)).unwrap();
             assert_eq!(pictures, want);
             assert_eq!(pictures, again.pictures(&[2 * pair, 2 * pair + 1]).unwrap());
@@ -289,7 +298,10 @@ mod tests {
         bytes.rotate_left(middle);
         std::fs::write(&path, bytes).unwrap();
         let sentence = Pool::open(&path, 3).unwrap_err().to_string();
-        assert!(sentence.contains("another version of the world"), "{sentence}");
+        assert!(
+            sentence.contains("another version of the world"),
+            "{sentence}"
+        );
     }
 
     #[test]

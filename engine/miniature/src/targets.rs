@@ -77,14 +77,24 @@ impl HeadLayout {
     fn of(keep: impl Fn(Attribute) -> bool) -> Self {
         let mut heads = Vec::new();
         let mut start = 0;
-        let continuous = Continuous::ALL.iter().map(|&a| (Attribute::Continuous(a), 1));
-        let discrete =
-            Discrete::ALL.iter().map(|&a| (Attribute::Discrete(a), a.classes().len() as i64));
+        let continuous = Continuous::ALL
+            .iter()
+            .map(|&a| (Attribute::Continuous(a), 1));
+        let discrete = Discrete::ALL
+            .iter()
+            .map(|&a| (Attribute::Discrete(a), a.classes().len() as i64));
         for (attribute, width) in continuous.chain(discrete).filter(|(a, _)| keep(*a)) {
-            heads.push(Head { attribute, start, width });
+            heads.push(Head {
+                attribute,
+                start,
+                width,
+            });
             start += width;
         }
-        Self { heads, width: start }
+        Self {
+            heads,
+            width: start,
+        }
     }
 
     /// The head of `attribute`.
@@ -113,7 +123,8 @@ impl Targets {
 
     /// Adds a row.
     pub fn push(&mut self, layout: &HeadLayout, value: impl Fn(Attribute) -> Option<Value>) {
-        self.values.push(layout.heads.iter().map(|h| value(h.attribute)).collect());
+        self.values
+            .push(layout.heads.iter().map(|h| value(h.attribute)).collect());
     }
 
     /// Mean loss of `outputs` `[rows, layout.width]` over the heads that have a value in any row:
@@ -229,9 +240,7 @@ mod tests {
         let layout = HeadLayout::subject();
         let smile = Attribute::Continuous(Continuous::Smile);
         let mut targets = Targets::new();
-        targets.push(&layout, |a| {
-            (a == smile).then_some(Value::Continuous(0.8))
-        });
+        targets.push(&layout, |a| (a == smile).then_some(Value::Continuous(0.8)));
         targets.push(&layout, |_| None);
         let outputs = Tensor::zeros([2, layout.width], (Kind::Float, Device::Cpu));
         let outputs = outputs.set_requires_grad(true);

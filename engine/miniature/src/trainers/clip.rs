@@ -197,7 +197,10 @@ impl Replica for ClipTrainer {
         let (entries, captions) = self.batch();
         let tokens = self.captioner.batch(&captions, None)?;
         let pictures = self.pool.pictures(&entries)?.f_to_device(self.device)?;
-        let text = self.model.text.forward(&tokens.ids.f_to_device(self.device)?)?;
+        let text = self
+            .model
+            .text
+            .forward(&tokens.ids.f_to_device(self.device)?)?;
         let kind = self.model.text.kind();
         let image = self.model.vision.forward(&pictures.f_to_kind(kind)?)?;
         let texts = projected(text.projected.as_ref())?;
@@ -223,7 +226,10 @@ impl Replica for ClipTrainer {
             ("eos", figure(&eos)?),
             ("noun", figure(&noun)?),
             ("image", figure(&seen)?),
-            ("top1", figure(&hits.f_to_kind(Kind::Float)?.f_mean(Kind::Float)?)?),
+            (
+                "top1",
+                figure(&hits.f_to_kind(Kind::Float)?.f_mean(Kind::Float)?)?,
+            ),
         ];
         Ok((loss, figures))
     }

@@ -3,11 +3,11 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
+use vernier_engine::Result;
 use vernier_engine::measure::{AttributeMeter, HeadSpec, MeterConfig};
 use vernier_engine::models::vae::Vae;
 use vernier_engine::train::{Replica, shallow};
 use vernier_engine::weights::ParamStore;
-use vernier_engine::Result;
 use vernier_world::{Attribute, SampleOptions};
 
 use super::fresh_rng;
@@ -43,9 +43,19 @@ pub fn meter_config() -> MeterConfig {
     let fractions = |subjects: usize| -> Vec<[f64; 4]> {
         // Regions belong to the places, not to who stands there: any scene tells them.
         let two_subjects = if subjects == 2 { 1.0 } else { 0.0 };
-        let scene = held_out_scene(0, &SampleOptions { two_subjects, ..SampleOptions::default() });
+        let scene = held_out_scene(
+            0,
+            &SampleOptions {
+                two_subjects,
+                ..SampleOptions::default()
+            },
+        );
         (0..subjects)
-            .map(|at| scene.region(at).map(|edge| f64::from(edge) / PICTURE_PX as f64))
+            .map(|at| {
+                scene
+                    .region(at)
+                    .map(|edge| f64::from(edge) / PICTURE_PX as f64)
+            })
             .collect()
     };
     MeterConfig {

@@ -138,9 +138,7 @@ impl Replica for UNetTrainer {
 /// Loss weights for cumulative alphas `[batch]`.
 fn weights(alpha_bar: &Tensor) -> Result<Tensor> {
     let snr = alpha_bar.f_div(&one_minus(alpha_bar)?.f_clamp_min(1e-8)?)?;
-    let weight = snr
-        .f_clamp_max(SNR_CAP)?
-        .f_div(&snr.f_add_scalar(1.0)?)?;
+    let weight = snr.f_clamp_max(SNR_CAP)?.f_div(&snr.f_add_scalar(1.0)?)?;
     Ok(weight.f_clamp_min(LEAST_WEIGHT)?)
 }
 
