@@ -8,7 +8,7 @@ use crate::{EngineError, Result};
 
 /// What happens when the target exists already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Existing {
+pub enum Existing {
     /// The new file takes its place.
     Replace,
     /// The old file stays, and the write says so.
@@ -21,7 +21,7 @@ pub(crate) enum Existing {
 ///
 /// # Errors
 /// The folder cannot be written, or `fill` fails; no half-written file stays behind.
-pub(crate) fn write(
+pub fn write(
     path: &Path,
     existing: Existing,
     fill: impl FnOnce(&mut BufWriter<&File>) -> Result<()>,

@@ -5,7 +5,7 @@
 //! [`weights`], [`sampling`] → [`conditioning`], [`device`].
 //! [`recipe`] is plain data that names no tensor; everybody may read it.
 
-mod atomic;
+pub mod atomic;
 pub mod checkpoint;
 pub mod conditioning;
 pub mod device;

@@ -1,6 +1,13 @@
-//! The miniature's geometry, as the configuration files that it ships with.
+//! The miniature's geometry, as the configuration files that it ships with and as the engine reads
+//! them.
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use vernier_engine::models::clip::ClipConfig;
+use vernier_engine::models::unet::UNetConfig;
+use vernier_engine::models::vae::VaeConfig;
+use vernier_engine::sampling::SchedulerConfig;
+use vernier_engine::{EngineError, Result};
 
 /// Width and height of the miniature's pictures, in pixels.
 pub const PICTURE_PX: i64 = 128;
@@ -153,6 +160,44 @@ pub fn model_index() -> Value {
         "unet": ["diffusers", "UNet2DConditionModel"],
         "vae": ["diffusers", "AutoencoderKL"],
     })
+}
+
+/// Both towers for the engine.
+///
+/// # Errors
+/// [`clip`] is not what the engine reads, a defect of this program; so with the next three.
+pub fn clip_config(vocab_size: usize) -> Result<ClipConfig> {
+    read("clip/config.json", clip(vocab_size))
+}
+
+/// The autoencoder for the engine.
+///
+/// # Errors
+/// [`vae`] is not what the engine reads.
+pub fn vae_config() -> Result<VaeConfig> {
+    read("vae/config.json", vae())
+}
+
+/// The U-Net for the engine.
+///
+/// # Errors
+/// [`unet`] is not what the engine reads.
+pub fn unet_config() -> Result<UNetConfig> {
+    read("unet/config.json", unet())
+}
+
+/// The scheduler for the engine.
+///
+/// # Errors
+/// [`scheduler`] is not what the engine reads.
+pub fn scheduler_config() -> Result<SchedulerConfig> {
+    let name = "scheduler/scheduler_config.json";
+    let fields = read(name, scheduler())?;
+    SchedulerConfig::from_map(&fields, name)
+}
+
+fn read<T: DeserializeOwned>(name: &str, value: Value) -> Result<T> {
+    serde_json::from_value(value).map_err(|e| EngineError::bad_file(name, e.to_string()))
 }
 
 /// `vernier.json`: the settings that suit the miniature.

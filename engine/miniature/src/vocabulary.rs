@@ -2,13 +2,19 @@
 //! one token, and single bytes for all else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
+use vernier_engine::Result;
 
 use crate::config::MAX_TOKENS;
+use crate::export::{write_file, write_json};
+
+/// The token before every text.
+const BOS: &str = "<|startoftext|>";
+/// The token after every text, which pads it too.
+const EOS: &str = "<|endoftext|>";
 
 /// Tokens in id order, and merges in order of rank.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,11 +27,19 @@ pub struct Vocabulary {
 
 /// GPT-2's printable stand-in for every byte, in the order of CLIP's vocabulary.
 fn byte_symbols() -> Vec<String> {
-    let printable = |b: u32| (33..=126).contains(&b) || (161..=172).contains(&b) || (174..=255).contains(&b);
-    let mut symbols: Vec<String> =
-        (0..256).filter(|&b| printable(b)).filter_map(char::from_u32).map(String::from).collect();
+    let printable =
+        |b: u32| (33..=126).contains(&b) || (161..=172).contains(&b) || (174..=255).contains(&b);
+    let mut symbols: Vec<String> = (0..256)
+        .filter(|&b| printable(b))
+        .filter_map(char::from_u32)
+        .map(String::from)
+        .collect();
     let hidden = (0..256).filter(|&b| !printable(b)).count() as u32;
-    symbols.extend((0..hidden).filter_map(|n| char::from_u32(256 + n)).map(String::from));
+    symbols.extend(
+        (0..hidden)
+            .filter_map(|n| char::from_u32(256 + n))
+            .map(String::from),
+    );
     symbols
 }
 
@@ -85,8 +99,7 @@ impl Vocabulary {
                 tokens.push(token);
             }
         }
-        tokens.push("<|startoftext|>".to_owned());
-        tokens.push("<|endoftext|>".to_owned());
+        tokens.extend([BOS, EOS].map(str::to_owned));
         Self { tokens, merges }
     }
 
@@ -100,58 +113,99 @@ impl Vocabulary {
     /// # Errors
     /// The folder cannot be written.
     pub fn save(&self, folder: &Path) -> Result<()> {
-        fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-        let ids: Map<String, Value> =
-            self.tokens.iter().enumerate().map(|(id, t)| (t.clone(), json!(id))).collect();
+        let ids: Map<String, Value> = self
+            .tokens
+            .iter()
+            .enumerate()
+            .map(|(id, token)| (token.clone(), json!(id)))
+            .collect();
         let mut merges = String::from("#version: 0.2\n");
         for (left, right) in &self.merges {
-            merges.push_str(&format!("{left} {right}\n"));
+            let _ = writeln!(merges, "{left} {right}");
         }
-        let special = |content: &str| json!({
-            "content": content, "lstrip": false, "normalized": true, "rstrip": false, "single_word": false,
+        let special = |content: &str| {
+            json!({
+                "content": content,
+                "lstrip": false,
+                "normalized": true,
+                "rstrip": false,
+                "single_word": false,
+            })
+        };
+        let specials = json!({
+            "bos_token": special(BOS),
+            "eos_token": special(EOS),
+            "pad_token": EOS,
+            "unk_token": special(EOS),
         });
         let config = json!({
             "add_prefix_space": false,
-            "bos_token": special("<|startoftext|>"),
+            "bos_token": special(BOS),
             "do_lower_case": true,
-            "eos_token": special("<|endoftext|>"),
+            "eos_token": special(EOS),
             "errors": "replace",
             "model_max_length": MAX_TOKENS,
-            "pad_token": "<|endoftext|>",
+            "pad_token": EOS,
             "tokenizer_class": "CLIPTokenizer",
-            "unk_token": special("<|endoftext|>"),
+            "unk_token": special(EOS),
         });
-        let map = json!({
-            "bos_token": special("<|startoftext|>"),
-            "eos_token": special("<|endoftext|>"),
-            "pad_token": "<|endoftext|>",
-            "unk_token": special("<|endoftext|>"),
-        });
-        let files = [
-            ("vocab.json", serde_json::to_string(&ids)?),
-            ("merges.txt", merges),
-            ("tokenizer_config.json", serde_json::to_string_pretty(&config)? + "\n"),
-            ("special_tokens_map.json", serde_json::to_string_pretty(&map)? + "\n"),
-        ];
-        for (name, text) in files {
-            let path = folder.join(name);
-            fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
-        }
-        Ok(())
+        let ids = Value::Object(ids).to_string();
+        write_file(folder, "vocab.json", ids.as_bytes())?;
+        write_file(folder, "merges.txt", merges.as_bytes())?;
+        write_json(folder, "tokenizer_config.json", &config)?;
+        write_json(folder, "special_tokens_map.json", &specials)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use vernier_engine::prompt::Tokenizer;
+
     use super::Vocabulary;
 
     #[test]
-    fn every_word_becomes_one_token() {
+    fn tokens_are_unique_and_end_with_the_special_ones() {
         let vocabulary = Vocabulary::learn(["old", "older", "wide-faced", "cat", "cold"]);
         for word in ["old", "older", "wide", "faced", "cat", "cold"] {
             assert!(vocabulary.tokens.contains(&format!("{word}</w>")), "{word}");
         }
-        assert_eq!(vocabulary.tokens.len(), vocabulary.tokens.iter().collect::<std::collections::BTreeSet<_>>().len());
-        assert_eq!(vocabulary.tokens.last().map(String::as_str), Some("<|endoftext|>"));
+        let unique: BTreeSet<_> = vocabulary.tokens.iter().collect();
+        assert_eq!(vocabulary.tokens.len(), unique.len());
+        let last = &vocabulary.tokens[unique.len() - 2..];
+        assert_eq!(last, ["<|startoftext|>", "<|endoftext|>"]);
+    }
+
+    #[test]
+    fn the_engine_reads_every_word_of_the_world_as_one_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let vocabulary = Vocabulary::of_the_world();
+        vocabulary.save(folder.path()).unwrap();
+        let tokenizer = Tokenizer::open(folder.path()).unwrap();
+        assert_eq!(tokenizer.vocab_size(), vocabulary.tokens.len());
+        assert_eq!(tokenizer.layout().bos as usize, vocabulary.tokens.len() - 2);
+        let mut whole = 0;
+        for word in vernier_world::lexicon() {
+            // Hyphens and digits stand alone in every CLIP.
+            for part in word.split(|c: char| !c.is_ascii_lowercase()) {
+                if !part.is_empty() {
+                    let ids = tokenizer.encode(part).unwrap().ids;
+                    assert_eq!(ids.len(), 1, "{part}");
+                    assert_eq!(vocabulary.tokens[ids[0] as usize], format!("{part}</w>"));
+                    whole += 1;
+                }
+            }
+        }
+        assert!(whole > 100, "{whole}");
+    }
+
+    #[test]
+    fn any_other_text_has_tokens_too() {
+        let folder = tempfile::tempdir().unwrap();
+        Vocabulary::learn(["cat"]).save(folder.path()).unwrap();
+        let tokenizer = Tokenizer::open(folder.path()).unwrap();
+        // Three letters, a digit, two bytes of one letter.
+        assert_eq!(tokenizer.encode("dog 7 é").unwrap().ids.len(), 3 + 1 + 2);
     }
 }

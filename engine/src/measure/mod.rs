@@ -1,5 +1,7 @@
 //! Meters: what a picture shows, read back from its pixels.
 
+mod config;
 mod meter;
 
-pub use meter::{AttributeMeter, HeadSpec, MeterConfig, Reading};
+pub use config::{HeadSpec, MeterConfig};
+pub use meter::{AttributeMeter, Reading};

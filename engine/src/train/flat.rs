@@ -43,7 +43,10 @@ impl FlatParams {
                 .zip(&self.views)
                 .all(|(a, b)| a.0 == b.0 && a.1.size() == b.1.size());
         if !same {
-            return Err(EngineError::request("replica", "is not the same model"));
+            return Err(EngineError::request(
+                "replica",
+                "is not the same model as the first one",
+            ));
         }
         let _guard = tch::no_grad_guard();
         Self::attach(params, self.buffer.shallow_clone(), false)
@@ -144,4 +147,86 @@ pub fn shallow(named: &[(String, Tensor)]) -> Vec<(String, Tensor)> {
         .iter()
         .map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind, Tensor};
+
+    use super::{FlatParams, shallow};
+
+    fn params(seed: i64) -> Vec<(String, Tensor)> {
+        tch::manual_seed(seed);
+        let fresh = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
+        vec![
+            ("weight".to_owned(), fresh(&[2, 3])),
+            ("scale".to_owned(), fresh(&[])),
+            ("bias".to_owned(), fresh(&[2])),
+        ]
+    }
+
+    fn values(tensor: &Tensor) -> Vec<f32> {
+        Vec::try_from(tensor.detach().reshape([-1])).unwrap()
+    }
+
+    #[test]
+    fn gathering_keeps_the_values_and_split_gives_them_back() {
+        let before = params(1);
+        let copies: Vec<Vec<f32>> = before.iter().map(|(_, t)| values(t)).collect();
+        let flat = FlatParams::gather(shallow(&before)).unwrap();
+        assert_eq!(flat.len(), 9);
+        assert_eq!(values(flat.buffer()), copies.concat());
+        for ((name, part), ((want, tensor), copy)) in flat
+            .split(flat.buffer(), Kind::Float)
+            .unwrap()
+            .iter()
+            .zip(before.iter().zip(copies))
+        {
+            assert_eq!((name, part.size()), (want, tensor.size()));
+            assert_eq!(values(part), copy);
+        }
+    }
+
+    #[test]
+    fn handles_look_into_the_buffer_and_so_do_those_of_a_second_replica() {
+        let (first, second) = (params(1), params(2));
+        let flat = FlatParams::gather(shallow(&first)).unwrap();
+        let shared = flat.share(shallow(&second)).unwrap();
+        assert_eq!(values(&second[0].1), values(&first[0].1));
+        let _ = tch::no_grad(|| flat.buffer().shallow_clone().fill_(7.0));
+        for (_, tensor) in first.iter().chain(&second) {
+            assert_eq!(values(tensor), vec![7.0; tensor.numel()]);
+        }
+        assert_eq!(flat.layout(), shared.layout());
+    }
+
+    #[test]
+    fn replicas_have_gradients_of_their_own() {
+        let (first, second) = (params(1), params(2));
+        let mut flat = FlatParams::gather(shallow(&first)).unwrap();
+        let mut shared = flat.share(shallow(&second)).unwrap();
+        (&first[0].1 * 2.0).sum(Kind::Float).backward();
+        (&second[2].1 * 5.0).sum(Kind::Float).backward();
+        let mut out = Tensor::ones([9], (Kind::Float, Device::Cpu));
+        flat.take_gradients(&mut out).unwrap();
+        assert_eq!(values(&out), [2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 0.0, 0.0, 0.0]);
+        shared.take_gradients(&mut out).unwrap();
+        assert_eq!(values(&out), [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0, 5.0]);
+        // Taking clears: nothing is left for the next step.
+        flat.take_gradients(&mut out).unwrap();
+        assert_eq!(values(&out), [0.0; 9]);
+    }
+
+    #[test]
+    fn another_model_is_refused_and_so_is_none() {
+        let flat = FlatParams::gather(params(1)).unwrap();
+        let mut other = params(2);
+        other[0].0 = "kernel".to_owned();
+        let error = flat.share(other).unwrap_err().to_string();
+        assert_eq!(error, "replica: is not the same model as the first one");
+        let mut other = params(2);
+        other.swap(0, 2);
+        assert!(flat.share(other).is_err());
+        assert!(FlatParams::gather(Vec::new()).is_err());
+    }
 }

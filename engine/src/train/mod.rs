@@ -1,11 +1,13 @@
 //! Training: flat parameters, AdamW, averages, learning-rate schedules, data-parallel workers.
 
+mod clock;
 mod flat;
 mod learning_rate;
 mod optimizer;
-mod workers;
+mod train_loop;
+mod worker;
 
 pub use flat::{FlatParams, shallow};
 pub use learning_rate::LearningRate;
 pub use optimizer::{AdamW, AdamWState};
-pub use workers::{Replica, StepReport, TrainLoop, TrainOptions};
+pub use train_loop::{Replica, StepReport, TrainLoop, TrainOptions, Trained, Watch};

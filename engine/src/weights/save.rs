@@ -1,12 +1,13 @@
 //! Writing safetensors files.
 
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use tch::{Device, Kind, Tensor};
 
+use crate::atomic::{self, Existing};
 use crate::{EngineError, Result};
 
 /// Writes tensors to a safetensors file, each in the dtype it has.
@@ -50,30 +51,23 @@ pub fn save(path: &Path, tensors: &[(String, Tensor)], metadata: &[(&str, String
     let mut header = Value::Object(header).to_string().into_bytes();
     header.resize(header.len().next_multiple_of(8), b' ');
 
-    let folder = path
-        .parent()
-        .filter(|p| !p.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let file = tempfile::NamedTempFile::new_in(folder).map_err(|e| EngineError::io(folder, e))?;
     let io = |e| EngineError::io(path, e);
-    let mut writer = BufWriter::new(file);
-    writer
-        .write_all(&(header.len() as u64).to_le_bytes())
-        .map_err(io)?;
-    writer.write_all(&header).map_err(io)?;
-    let mut bytes = Vec::new();
-    for (_, tensor) in ordered.values() {
-        let tensor = tensor
-            .f_detach()?
-            .f_to_device(Device::Cpu)?
-            .f_contiguous()?;
-        bytes.resize(tensor.numel() * tensor.kind().elt_size_in_bytes(), 0);
-        tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
-        writer.write_all(&bytes).map_err(io)?;
-    }
-    let file = writer.into_inner().map_err(|e| io(e.into_error()))?;
-    file.as_file().sync_all().map_err(io)?;
-    file.persist(path).map_err(|e| io(e.error))?;
+    atomic::write(path, Existing::Replace, |file| {
+        file.write_all(&(header.len() as u64).to_le_bytes())
+            .map_err(io)?;
+        file.write_all(&header).map_err(io)?;
+        let mut bytes = Vec::new();
+        for (_, tensor) in ordered.values() {
+            let tensor = tensor
+                .f_detach()?
+                .f_to_device(Device::Cpu)?
+                .f_contiguous()?;
+            bytes.resize(tensor.numel() * tensor.kind().elt_size_in_bytes(), 0);
+            tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
+            file.write_all(&bytes).map_err(io)?;
+        }
+        Ok(())
+    })?;
     Ok(())
 }
 
@@ -91,4 +85,28 @@ fn dtype_name(kind: Kind) -> Option<&'static str> {
         Kind::Double => "F64",
         _ => return None,
     })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use tch::Tensor;
+
+    use super::save;
+
+    #[test]
+    fn a_saved_file_has_the_permissions_of_any_new_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (saved, plain) = (folder.path().join("a"), folder.path().join("b"));
+        save(
+            &saved,
+            &[("x".to_owned(), Tensor::from_slice(&[1.0_f32]))],
+            &[],
+        )
+        .unwrap();
+        std::fs::write(&plain, "x").unwrap();
+        let mode = |path| std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(saved), mode(plain));
+    }
 }

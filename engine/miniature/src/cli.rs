@@ -1,0 +1,181 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tch::Kind;
+use vernier_engine::device::DeviceRequest;
+
+/// Trains Vernier's embedded model on its procedural world, stage by stage.
+///
+/// Every stage resumes where it stopped; Ctrl-C stops one and keeps its state.
+#[derive(Parser, Debug, Clone)]
+#[command(name = "train-miniature", version, about)]
+pub struct Cli {
+    /// Folder of training states [default: vernier/training in the user's cache].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub work: Option<PathBuf>,
+    /// Folder that receives the model.
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "assets/miniature"
+    )]
+    pub out: PathBuf,
+    /// Pairs of pictures in the pool.
+    #[arg(long, global = true, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub pairs: u64,
+    /// Dtype of the forward and backward passes; masters are fp32.
+    #[arg(long, global = true, default_value = "bf16")]
+    pub dtype: Dtype,
+    /// Where to train: auto, cpu, cuda or cuda:N.
+    #[arg(long, global = true, default_value = "auto")]
+    pub device: DeviceRequest,
+    /// What to do.
+    #[command(subcommand)]
+    pub stage: Stage,
+}
+
+/// Dtype of the passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Dtype {
+    /// 32-bit floats.
+    F32,
+    /// Brain floats.
+    Bf16,
+}
+
+impl Dtype {
+    /// libtorch's name of it.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::F32 => Kind::Float,
+            Self::Bf16 => Kind::BFloat16,
+        }
+    }
+}
+
+/// What to do, in the order in which a model comes to be.
+#[derive(Subcommand, Debug, Clone)]
+pub enum Stage {
+    /// Draws the pool of pictures and writes the tokenizer.
+    Pool,
+    /// Trains both CLIP towers.
+    Clip(Schedule),
+    /// Measures what the text tower carries; fails where an attribute is lost.
+    Gate,
+    /// Trains the autoencoder.
+    Vae(Schedule),
+    /// Standardises and exports the autoencoder, then encodes the pool.
+    Encode,
+    /// Trains the U-Net.
+    Unet(UNetSchedule),
+    /// Trains the attribute meter.
+    Meter(Schedule),
+    /// Measures the exported model on held-out prompts.
+    Evaluate(Evaluate),
+}
+
+/// How long and how fast a network is trained.
+#[derive(Args, Debug, Clone)]
+pub struct Schedule {
+    /// All steps, earlier runs included.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub steps: u64,
+    /// Data-parallel workers, one thread each on a CPU; a GPU has one.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
+    pub workers: u8,
+    /// Pictures (or pairs, or crops) that a worker takes each step.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch: Option<u32>,
+    /// Peak learning rate.
+    #[arg(long, value_parser = positive)]
+    pub lr: Option<f64>,
+    /// Fraction of all steps over which the learning rate falls to zero at the end.
+    #[arg(long, default_value_t = 0.4, value_parser = fraction)]
+    pub decay: f64,
+}
+
+/// The U-Net's schedule, and how often to look.
+#[derive(Args, Debug, Clone)]
+pub struct UNetSchedule {
+    /// The schedule.
+    #[command(flatten)]
+    pub schedule: Schedule,
+    /// Minutes between sheets of samples in the work folder; 0 for none.
+    #[arg(long, default_value_t = 15)]
+    pub samples_every: u32,
+}
+
+/// Settings of an evaluation.
+#[derive(Args, Debug, Clone)]
+pub struct Evaluate {
+    /// Prompts; half with one subject, half with two.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..))]
+    pub prompts: u64,
+    /// Sampling steps.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub steps: u32,
+    /// Guidance scale.
+    #[arg(long, default_value_t = 3.0, value_parser = positive)]
+    pub guidance: f64,
+    /// Also writes the pictures here, as one sheet.
+    #[arg(long, value_name = "FILE.png")]
+    pub sheet: Option<PathBuf>,
+    /// Reads the world's own pictures instead of rendered ones: the meter's own ceiling.
+    #[arg(long)]
+    pub truth: bool,
+}
+
+fn number(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "is not a number".to_owned())
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let value = number(text)?;
+    if value.is_finite() && value > 0.0 {
+        Ok(value)
+    } else {
+        Err("must be above 0".to_owned())
+    }
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    let value = number(text)?;
+    if (0.0..=1.0).contains(&value) {
+        Ok(value)
+    } else {
+        Err("must be within 0 and 1".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn values_out_of_range_are_refused() {
+        let parses = |line: &str| Cli::try_parse_from(line.split(' ')).is_ok();
+        assert!(parses("train-miniature clip --steps 10 --pairs 5"));
+        for wrong in [
+            "train-miniature clip",
+            "train-miniature clip --steps 0",
+            "train-miniature clip --steps 10 --workers 0",
+            "train-miniature clip --steps 10 --batch 0",
+            "train-miniature clip --steps 10 --lr nan",
+            "train-miniature clip --steps 10 --decay 1.5",
+            "train-miniature pool --pairs 0",
+            "train-miniature pool --device gpu",
+        ] {
+            assert!(!parses(wrong), "{wrong}");
+        }
+    }
+}
