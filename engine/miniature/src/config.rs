@@ -138,7 +138,7 @@ pub fn scheduler() -> Value {
         "trained_betas": null,
         "clip_sample": false,
         "set_alpha_to_one": true,
-        "steps_offset": 0,
+        "steps_offset": 1,
         "prediction_type": "v_prediction",
         "timestep_spacing": "trailing",
         "rescale_betas_zero_snr": true,
