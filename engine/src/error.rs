@@ -1,12 +1,13 @@
 //! One error type, each variant one sentence that names the file or field and says what to do.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// Everything that can go wrong in the engine.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// A file could not be opened, read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), describe_io(source))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -112,6 +113,22 @@ impl EngineError {
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Request { .. })
     }
+}
+
+/// The operating system's words, where ours do not say better what to do.
+fn describe_io(source: &std::io::Error) -> String {
+    let words = match source.kind() {
+        ErrorKind::NotFound => "there is no such file or folder",
+        ErrorKind::PermissionDenied => {
+            "this user has no permission; change its permissions or choose another place"
+        }
+        ErrorKind::IsADirectory => "is a folder, where a file is needed",
+        ErrorKind::NotADirectory => "leads through a file, where a folder is needed",
+        ErrorKind::ReadOnlyFilesystem => "lies on a read-only disk; choose another place",
+        ErrorKind::StorageFull => "the disk is full; free some space or choose another place",
+        _ => return source.to_string(),
+    };
+    words.to_owned()
 }
 
 /// libtorch appends a C++ stack trace to its messages; the first line is the sentence.

@@ -172,7 +172,7 @@ fn folders_that_are_no_model_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let error = |path: &Path| ModelFolder::open(path).unwrap_err().to_string();
-    assert!(error(&at.join("absent")).contains("No such file"));
+    assert!(error(&at.join("absent")).contains("there is no such file"));
     assert!(error(at).ends_with("is not a model folder: it has no model_index.json"));
     assert!(error(&fixture("text_pair")).contains("is one component of a model"));
     assert!(error(&fixture("text_tokens.json")).contains("is a file; give the model's folder"));

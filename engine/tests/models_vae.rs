@@ -1,5 +1,7 @@
 //! The autoencoder against Python diffusers.
 
+#![allow(clippy::unwrap_used)] // a test may panic
+
 mod models_common;
 
 use models_common::{assert_close, case, expected, keys, store, store_renamed, tensor};

@@ -34,7 +34,7 @@ fn open_error(path: &Path) -> String {
 fn every_way_of_being_damaged_has_its_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
-    assert!(open_error(&path).contains("No such file"));
+    assert!(open_error(&path).contains("there is no such file"));
 
     std::fs::write(&path, b"abc").unwrap();
     assert_eq!(

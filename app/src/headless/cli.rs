@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use vernier_engine::sampling::SamplerName;
+
+use super::bench::BenchWork;
+
 /// A text-to-image studio whose controls are calibrated like instruments.
 ///
 /// Without a command it renders the sample prompts to `renders/`.
@@ -22,14 +26,17 @@ pub(super) enum Command {
     Replay(ReplayArgs),
     /// Tell what a model folder, a recipe, a picture or a weights file is
     Info(InfoArgs),
+    /// The timed half of `cargo xtask bench`
+    #[command(subcommand, hide = true)]
+    Bench(BenchWork),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct RenderArgs {
-    /// What to show
+    /// What to show, in as many words as you like
     #[arg(long, value_name = "TEXT", required_unless_present = "recipe")]
     pub(super) prompt: Option<String>,
-    /// What to steer away from
+    /// What to steer away from; without guidance it does nothing
     #[arg(long, value_name = "TEXT")]
     pub(super) negative: Option<String>,
     /// Model folder in diffusers layout [default: the embedded model]
@@ -44,22 +51,21 @@ pub(super) struct RenderArgs {
     /// Guidance scale; 1 turns guidance off [default: what suits the model]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(super) guidance: Option<f64>,
-    /// Sampler, such as ddim or euler_a [default: the model's own]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help = sampler_help())]
     pub(super) sampler: Option<String>,
     /// Width and height in pixels, multiples of 8 [default: the model's own]
     #[arg(long, value_name = "WxH", value_parser = parse_size)]
     pub(super) size: Option<(u32, u32)>,
-    /// How many pictures, of every recipe where there are several
+    /// How many pictures, each with its own seed; of every recipe where there are several
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(super) count: u32,
-    /// Dtype of the U-Net and the text encoder: f32, bf16 or f16 [default: f32]
+    /// Dtype of the U-Net and the text encoder: f32, bf16, or on CUDA f16 [default: f32]
     #[arg(long, value_name = "DTYPE")]
     pub(super) dtype: Option<String>,
-    /// Where to compute: auto, cpu, cuda or cuda:N
+    /// Where to compute: cpu, cuda, cuda:N, or auto for CUDA where it is there
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(super) device: String,
-    /// Folder for the pictures
+    /// Folder for the pictures; none that is there is overwritten
     #[arg(long, value_name = "DIR", default_value = "renders")]
     pub(super) out: PathBuf,
     /// Also write the final latents to this safetensors file
@@ -84,7 +90,7 @@ pub(super) struct ReplayArgs {
     /// Where the model lies now [default: where the recipe says]
     #[arg(long, value_name = "DIR")]
     pub(super) model: Option<PathBuf>,
-    /// Where to compute: auto, cpu, cuda or cuda:N
+    /// Where to compute: cpu, cuda, cuda:N, or auto for CUDA where it is there
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(super) device: String,
     /// Pictures that Vernier made
@@ -99,7 +105,12 @@ pub(super) struct InfoArgs {
     pub(super) path: PathBuf,
 }
 
-fn parse_size(text: &str) -> Result<(u32, u32), String> {
+fn sampler_help() -> String {
+    let names = SamplerName::ALL.map(SamplerName::name).join(", ");
+    format!("One of {names} [default: the model's own]")
+}
+
+pub(super) fn parse_size(text: &str) -> Result<(u32, u32), String> {
     let bad = || "write it as WIDTHxHEIGHT, such as 512x768".to_owned();
     let (width, height) = text.split_once(['x', 'X']).ok_or_else(bad)?;
     Ok((

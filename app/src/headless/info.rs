@@ -2,20 +2,25 @@
 
 use std::path::Path;
 
+use vernier_engine::EngineError;
 use vernier_engine::checkpoint::ModelFolder;
 use vernier_engine::picture;
 use vernier_engine::recipe::{self, Recipe};
 use vernier_engine::render::Defaults;
-use vernier_engine::weights::SafetensorsFile;
+use vernier_engine::weights::{SafetensorsFile, TensorEntry};
 
 use super::cli::InfoArgs;
 use super::say;
 use crate::failure::Failure;
 
+/// Tensors of a weights file that are named one by one.
+const SHOWN_TENSORS: usize = 20;
+
 /// Tells on stdout what the path is.
 pub(super) fn run(args: &InfoArgs) -> Result<(), Failure> {
     let path = &args.path;
-    if path.is_dir() {
+    let about = std::fs::metadata(path).map_err(|e| EngineError::io(path, e))?;
+    if about.is_dir() {
         return model(path);
     }
     let ending = path
@@ -41,10 +46,10 @@ pub(super) fn run(args: &InfoArgs) -> Result<(), Failure> {
 fn model(path: &Path) -> Result<(), Failure> {
     let folder = ModelFolder::open(path)?;
     say(folder.describe()?.to_string().trim_end());
-    say(&format!("hash: {}", folder.hash()?));
+    say(&format!("hash            {}", folder.hash()?));
     let defaults = Defaults::of(path)?;
     say(&format!(
-        "renders by default: {}x{}, {} steps, guidance {}, sampler {}",
+        "by default      {}x{}, {} steps, guidance {}, sampler {}",
         defaults.width_px,
         defaults.height_px,
         defaults.steps,
@@ -75,14 +80,27 @@ fn png(path: &Path) -> Result<(), Failure> {
 
 fn weights(path: &Path) -> Result<(), Failure> {
     let file = SafetensorsFile::open(path)?;
+    let entries = file.entries();
+    let values: i64 = entries.values().map(TensorEntry::numel).sum();
     say(&format!(
-        "safetensors file, {} tensors",
-        file.entries().len()
+        "safetensors file, {} with {:.2} M values",
+        counted(entries.len(), "tensor"),
+        values as f64 / 1e6
     ));
     for (key, value) in file.metadata() {
         say(&format!("{key}: {value}"));
     }
+    for (name, entry) in entries.iter().take(SHOWN_TENSORS) {
+        say(&format!("{name} {:?} {}", entry.shape, entry.dtype));
+    }
+    if let Some(more) = entries.len().checked_sub(SHOWN_TENSORS + 1) {
+        say(&format!("and {} more", counted(more + 1, "tensor")));
+    }
     Ok(())
+}
+
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn describe(recipe: &Recipe) -> String {

@@ -42,10 +42,9 @@ pub(super) fn render(
     reporter: &mut Reporter,
 ) -> Result<(), Failure> {
     // Before the first minute of work, not after it.
-    require_writable(output.folder)?;
+    require_writable_folder(output.folder)?;
     for file in [output.latents, output.recipes].into_iter().flatten() {
-        let folder = file.parent().filter(|p| !p.as_os_str().is_empty());
-        require_writable(folder.unwrap_or(Path::new(".")))?;
+        require_writable_file(file)?;
     }
     let engine = Engine::start()?;
     let mut latents = Vec::new();
@@ -81,11 +80,29 @@ pub(super) fn render(
 }
 
 /// Fails where no file can be made in `folder`, which is made first where it is not there.
-fn require_writable(folder: &Path) -> EngineResult<()> {
-    std::fs::create_dir_all(folder).map_err(|e| EngineError::io(folder, e))?;
+fn require_writable_folder(folder: &Path) -> EngineResult<()> {
+    if folder.exists() && !folder.is_dir() {
+        let problem = "is a file, where a folder is needed; choose another name";
+        return Err(EngineError::bad_file(folder, problem));
+    }
     let probe = folder.join(format!(".vernier-probe-{}.tmp", std::process::id()));
-    std::fs::write(&probe, []).map_err(|e| EngineError::io(folder, e))?;
-    std::fs::remove_file(&probe).map_err(|e| EngineError::io(&probe, e))
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(&probe, []))
+        .and_then(|()| std::fs::remove_file(&probe))
+        .map_err(|e| {
+            let problem = format!("no file can be made in this folder ({e}); choose another one");
+            EngineError::bad_file(folder, problem)
+        })
+}
+
+/// Fails where the file `path` cannot be written.
+fn require_writable_file(path: &Path) -> EngineResult<()> {
+    if path.is_dir() {
+        let problem = "is a folder, where a file is needed; add a file name";
+        return Err(EngineError::bad_file(path, problem));
+    }
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    require_writable_folder(folder.unwrap_or(Path::new(".")))
 }
 
 /// The engine thread, with Ctrl-C bound to it.

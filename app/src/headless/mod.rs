@@ -1,5 +1,6 @@
 //! Vernier without a window.
 
+mod bench;
 mod cli;
 mod info;
 mod job;
@@ -22,6 +23,7 @@ pub(crate) fn run() -> ExitCode {
         Some(cli::Command::Render(args)) => render::run(&args),
         Some(cli::Command::Replay(args)) => replay::run(&args),
         Some(cli::Command::Info(args)) => info::run(&args),
+        Some(cli::Command::Bench(work)) => bench::run(work),
     };
     failure::report(outcome)
 }

@@ -17,28 +17,46 @@ use crate::failure::Failure;
 pub(super) fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let device = args.device.parse()?;
     let engine = Engine::start()?;
-    let mut different = 0;
+    let (mut different, mut failed) = (0, 0);
     for path in &args.pictures {
         let found = match replay(path, args.model.as_deref(), device, &engine) {
             Ok(found) => found,
             Err(Failure::Cancelled(text)) => return Err(Failure::Cancelled(text)),
             // One picture that cannot be replayed must not hide what the others say.
-            Err(failure) => vec![failure.to_string()],
+            Err(failure) => {
+                failed += 1;
+                say(&named(path, &failure.to_string()));
+                continue;
+            }
         };
         if found.is_empty() {
-            say(&format!("{}: the same", path.display()));
+            say(&named(path, "the same"));
         } else {
             different += 1;
-            say(&format!("{}: {}", path.display(), found.join("; ")));
+            say(&named(path, &found.join("; ")));
         }
     }
-    if different == 0 || !args.verify {
+    let all = args.pictures.len();
+    let mut wrong = Vec::new();
+    if args.verify && different > 0 {
+        wrong.push(format!(
+            "{different} of {all} pictures did not come out the same"
+        ));
+    }
+    if failed > 0 {
+        wrong.push(format!("{failed} of {all} pictures could not be replayed"));
+    }
+    if wrong.is_empty() {
         return Ok(());
     }
-    Err(Failure::Failed(format!(
-        "{different} of {} pictures did not come out the same",
-        args.pictures.len()
-    )))
+    Err(Failure::Failed(wrong.join("; ")))
+}
+
+/// `text` with the picture's name in front, once.
+fn named(path: &Path, text: &str) -> String {
+    let name = format!("{}: ", path.display());
+    let text = text.strip_prefix(&name).unwrap_or(text);
+    name + text
 }
 
 /// What differs between the picture at `path` and a new rendering of its recipe.

@@ -107,6 +107,23 @@ fn places_that_are_not_there() {
     fs::write(place.path("file"), "mine").unwrap();
     let args = ["render", "--prompt", "a cat", "--out", "file/pictures"];
     refused(&place, &args, 1, &["file/pictures"]);
+    let args = ["render", "--prompt", "a cat", "--out", "file"];
+    refused(&place, &args, 1, &["file: is a file"]);
+    for option in ["--latents-out", "--save-recipe"] {
+        refused(
+            &place,
+            &with(&[option, "assets"]),
+            1,
+            &["assets: is a folder"],
+        );
+        refused(&place, &with(&[option, "file/x"]), 1, &["file: is a file"]);
+    }
+    refused(
+        &place,
+        &["info", "nowhere"],
+        1,
+        &["nowhere: there is no such"],
+    );
     let output = place
         .vernier()
         .env("VERNIER_ASSETS", place.path("empty"))

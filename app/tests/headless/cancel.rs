@@ -25,7 +25,7 @@ fn an_interrupt_keeps_finished_pictures_and_exits_130() {
     assert!(sent.success());
     let asked = Instant::now();
     let status = child.wait().unwrap();
-    assert!(asked.elapsed() < Duration::from_secs(20));
+    assert!(asked.elapsed() < Duration::from_mins(2));
     assert_eq!(status.code(), Some(130));
     assert!(first.ends_with("0001-1.png"), "{first}");
     let names = place.names("o");

@@ -1,6 +1,7 @@
 //! Headless runs of the real binary.
 
 mod bad_input;
+mod bench;
 #[cfg(unix)]
 mod cancel;
 mod place;

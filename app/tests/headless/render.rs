@@ -2,6 +2,8 @@
 
 use crate::place::{Place, assert_success, stderr, stdout};
 use serde_json::Value;
+use vernier_engine::picture;
+use vernier_engine::sampling::SamplerName;
 
 #[test]
 fn the_same_seed_gives_the_same_bytes_and_batches_equal_singles() {
@@ -152,10 +154,35 @@ fn latents_and_long_prompts() {
     ]);
     assert_success(&output);
     let info = stdout(&place.run(&["info", "l.safetensors"]));
-    assert!(info.contains("1 tensor"), "{info}");
+    for said in ["1 tensor ", "0.00 M", "latents [2, 4, 8, 8] F32"] {
+        assert!(info.contains(said), "{info}");
+    }
     let file =
         vernier_engine::weights::SafetensorsFile::open(&place.path("l.safetensors")).unwrap();
     assert_eq!(file.entries()["latents"].shape, [2, 4, 8, 8]);
+}
+
+#[test]
+fn bf16_comes_close_to_f32() {
+    let place = Place::new();
+    let pixels = |dtype: &str| {
+        assert_success(&place.render(&["--seed", "1", "--dtype", dtype, "--out", dtype]));
+        picture::read_pixels(&place.path(&format!("{dtype}/0001-1.png"))).unwrap()
+    };
+    let (exact, rounded) = (pixels("f32"), pixels("bf16"));
+    let apart = |(a, b): (&u8, &u8)| f64::from(a.abs_diff(*b));
+    let sum: f64 = exact.rgb.iter().zip(&rounded.rgb).map(apart).sum();
+    let mean = sum / exact.rgb.len() as f64;
+    println!("mean difference {mean}");
+    assert!(mean > 0.0 && mean < 4.0, "{mean}");
+}
+
+#[test]
+fn the_help_names_every_sampler() {
+    let help = stdout(&Place::new().run(&["render", "--help"]));
+    for sampler in SamplerName::ALL {
+        assert!(help.contains(sampler.name()), "{sampler}: {help}");
+    }
 }
 
 #[test]
@@ -164,6 +191,6 @@ fn a_model_folder_is_described() {
     let output = place.run(&["info", "assets/miniature"]);
     assert_success(&output);
     let said = stdout(&output);
-    assert!(said.contains("hash: ") && said.contains("64x64"), "{said}");
+    assert!(said.contains("hash  ") && said.contains("64x64"), "{said}");
     assert!(said.contains("sampler ddim"), "{said}");
 }

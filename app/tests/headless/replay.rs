@@ -29,9 +29,15 @@ fn pictures_are_verified_and_differences_named() {
         said.contains("pixels differ: max 1") && said.contains("at 10,20"),
         "{said}"
     );
-    assert!(stderr(&off).contains("1 of 2 pictures"));
-    // Without --verify it tells the same but does not fail.
+    assert!(stderr(&off).contains("1 of 2 pictures did not come out the same"));
+    // Without --verify it tells the same but does not fail, unless there is nothing to compare.
     assert_success(&place.run(&["replay", second]));
+    let absent = place.run(&["replay", "absent.png", first]);
+    assert_eq!(absent.status.code(), Some(1));
+    let said = stdout(&absent);
+    assert!(said.starts_with("absent.png: there is no such"), "{said}");
+    assert!(said.contains("0001-7.png: the same"), "{said}");
+    assert!(stderr(&absent).contains("1 of 2 pictures could not be replayed"));
 
     // The recipe says another size than the picture has.
     let mut other = recipe.clone();

@@ -162,6 +162,11 @@ pub fn model_index() -> Value {
     })
 }
 
+/// `vernier.json`: the settings that suit the miniature.
+pub fn recommended() -> Value {
+    json!({ "steps": 20, "guidance_scale": 3.0, "sampler": "ddim" })
+}
+
 /// Both towers for the engine.
 ///
 /// # Errors

@@ -59,7 +59,7 @@ pub fn vae(folder: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
     part(&folder.join("vae"), &config::vae(), file, &half)
 }
 
-/// Writes the U-Net to `folder/unet`, the scheduler and the index.
+/// Writes the U-Net to `folder/unet`, the scheduler, the recommended settings and the index.
 ///
 /// # Errors
 /// The folder cannot be written.
@@ -69,6 +69,7 @@ pub fn unet(folder: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
     part(&folder.join("unet"), &config::unet(), file, &half)?;
     let scheduler = folder.join("scheduler");
     write_json(&scheduler, "scheduler_config.json", &config::scheduler())?;
+    write_json(folder, "vernier.json", &config::recommended())?;
     write_json(folder, "model_index.json", &config::model_index())
 }
 

@@ -15,7 +15,7 @@ use vernier_engine::atomic::{self, Existing};
 use vernier_engine::picture::Picture;
 use vernier_engine::render::Flow;
 use vernier_engine::{EngineError, Result};
-use vernier_world::{SampleOptions, Scene};
+use vernier_world::{SampleOptions, Scene, Variation};
 
 use crate::config::PICTURE_PX;
 
@@ -24,6 +24,9 @@ pub const PICTURE_BYTES: usize = (PICTURE_PX * PICTURE_PX * 3) as usize;
 
 /// Seeds from here on are never drawn for training.
 pub const HELD_OUT: u64 = 1 << 40;
+
+/// Fraction of pairs of two-subject scenes that differ by an exchange between the two.
+const EXCHANGES: f64 = 0.4;
 
 /// Entries that are compared with freshly drawn pictures when a pool is opened.
 const COMPARED: usize = 6;
@@ -43,12 +46,21 @@ pub struct Pool {
 pub fn scene_pair(pair: u64) -> [Scene; 2] {
     let mut rng = ChaCha8Rng::seed_from_u64(pair);
     let scene = Scene::sample(&mut rng, &SampleOptions::default());
-    let mut variations = scene.variations(&mut rng);
-    let chosen = rng.random_range(0..variations.len().max(1));
-    let varied = if variations.is_empty() {
+    let (exchanges, changes): (Vec<_>, Vec<_>) = scene
+        .variations(&mut rng)
+        .into_iter()
+        .partition(|(variation, _)| !matches!(variation, Variation::Attribute(..)));
+    // Who has which colour is what a text tower learns last: show it often.
+    let mut chosen = if !exchanges.is_empty() && rng.random_bool(EXCHANGES) {
+        exchanges
+    } else {
+        changes
+    };
+    let varied = if chosen.is_empty() {
         scene.clone()
     } else {
-        variations.swap_remove(chosen).1
+        let index = rng.random_range(0..chosen.len());
+        chosen.swap_remove(index).1
     };
     [scene, varied]
 }

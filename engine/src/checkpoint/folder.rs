@@ -141,7 +141,7 @@ impl ModelFolder {
     /// # Errors
     /// The component or its config.json is missing, or a field is missing or odd.
     pub fn component_config<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
-        read_config(&self.component_dir(name)?.join("config.json"))
+        super::network_config(&self.component_dir(name)?)
     }
 
     /// Path of the scheduler's configuration.

@@ -14,3 +14,4 @@ mod weights_files;
 
 pub use describe::{ComponentDescription, ModelDescription};
 pub use folder::ModelFolder;
+pub use load::{network_config, network_params};

@@ -11,17 +11,19 @@ use tch::{Device, Kind};
 use crate::models::clip::{ClipTextConfig, ClipTextModel};
 use crate::models::unet::{UNet, UNetConfig};
 use crate::models::vae::{Vae, VaeConfig};
+use crate::sampling::lock_generator;
 use crate::weights::{ParamStore, Params, save};
 use crate::{EngineError, Result};
 
 /// Writes the model into `folder`, which is made where it is not there.
 ///
 /// It renders 64×64 pictures of noise; two `seed`s give two models of one geometry. The random
-/// numbers come from libtorch's global generator.
+/// numbers come from libtorch's global generator, which pictures wait for meanwhile.
 ///
 /// # Errors
 /// The folder cannot be written.
 pub fn write_model(folder: &Path, seed: i64) -> Result<()> {
+    let _generator = lock_generator();
     tch::manual_seed(seed);
     write_json(
         &folder.join("model_index.json"),

@@ -58,7 +58,7 @@ impl Denoiser<'_> {
     }
 
     /// The guided model output in fp32.
-    fn predict(
+    pub(super) fn predict(
         &self,
         input: &Tensor,
         timestep: f64,

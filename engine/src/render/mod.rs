@@ -4,6 +4,7 @@
 //! walks it from noise to latents and decodes them. Every picture is computed on its own, so it
 //! never depends on the batch that it is part of.
 
+pub mod bench;
 mod defaults;
 mod denoise;
 mod latents;

@@ -136,6 +136,11 @@ impl Renderer {
         })
     }
 
+    /// Forgets the last prompt's keys and values: the next picture encodes its prompt anew.
+    pub(super) fn forget_prompt(&mut self) {
+        self.encoded = None;
+    }
+
     /// Makes the text keys and values of `recipe`, unless the last picture had the same words.
     fn encode(&mut self, recipe: &Recipe, guided: bool) -> Result<()> {
         let negative = guided.then(|| recipe.negative_prompt.clone());

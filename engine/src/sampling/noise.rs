@@ -12,7 +12,7 @@ use crate::Result;
 /// seeds it anew, but must not draw on another thread while an image's noise is drawn.
 static GENERATOR: Mutex<()> = Mutex::new(());
 
-pub(super) fn lock_generator() -> MutexGuard<'static, ()> {
+pub(crate) fn lock_generator() -> MutexGuard<'static, ()> {
     GENERATOR.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn measures_time_and_memory_of_a_process() {
         let job = Job::run(Command::new("sleep").arg("0.2")).unwrap();
-        assert!((0.2..2.0).contains(&job.seconds), "{}", job.seconds);
+        assert!((0.2..60.0).contains(&job.seconds), "{}", job.seconds);
         assert!((1e5..1e8).contains(&job.peak_bytes.unwrap()));
         assert!(Job::run(Command::new("sh").args(["-c", "exit 2"])).is_err());
     }

@@ -44,6 +44,27 @@ pub(crate) struct BenchArgs {
     /// Measure only this; may be given more than once
     #[arg(long, value_enum)]
     only: Vec<Work>,
+    /// How the latents and weights of the steps lie in memory, on both sides
+    #[arg(long, value_enum, default_value_t = Layout::Contiguous)]
+    layout: Layout,
+}
+
+/// Memory layouts, as both sides call them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Layout {
+    /// One plane after the other
+    Contiguous,
+    /// All channels of a pixel side by side
+    ChannelsLast,
+}
+
+impl Layout {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Contiguous => "contiguous",
+            Self::ChannelsLast => "channels-last",
+        }
+    }
 }
 
 /// The pieces of work that are measured.
@@ -66,6 +87,7 @@ struct Bench {
     model: PathBuf,
     temp: TempFolder,
     runs: u32,
+    layout: Layout,
 }
 
 struct Peer {
@@ -105,6 +127,7 @@ pub(crate) fn bench(checkout: &Checkout, args: BenchArgs) -> Result<()> {
             env::temp_dir().join(format!("vernier-bench-{}", std::process::id())),
         )?,
         runs: args.runs,
+        layout: args.layout,
     };
 
     warn_when_busy();
@@ -148,7 +171,8 @@ impl Bench {
     fn job(&self, table: &mut Table) -> Result<()> {
         let name = "The same, from process start";
         let ours = || {
-            let mut command = self.ours(&["render", "--device", "cpu"]);
+            // Its events are not looked at: this way it says nothing on stderr but failures.
+            let mut command = self.ours(&["render", "--json", "--device", "cpu"]);
             command.arg("--out").arg(self.temp.path().join("pictures"));
             command
         };
@@ -180,7 +204,8 @@ impl Bench {
     }
 
     fn step(&self, peer: &Peer, dtype: &str, table: &mut Table) -> Result<()> {
-        let name = format!("SD1.5-geometry step 512×512, {dtype}");
+        let layout = self.layout.name();
+        let name = format!("SD1.5-geometry step 512×512, {dtype} {layout}");
         let unet = self.temp.path().join("unet");
         if !unet.exists() {
             eprintln!("Writing a U-Net of SD1.5 geometry with random weights (3.4 GB)");
@@ -193,7 +218,8 @@ impl Bench {
         }
         let mut sides = Vec::new();
         for mut command in [self.ours(&["bench", "step"]), peer.script("step.py")] {
-            command.arg("--unet").arg(&unet).args(["--dtype", dtype]);
+            command.arg("--unet").arg(&unet);
+            command.args(["--dtype", dtype, "--layout", layout]);
             sides.push(Worker::start(&mut command)?);
         }
         let times = self.take_turns(&name, &mut sides)?;

@@ -67,7 +67,7 @@ impl Attention {
     }
 
     /// `[batch, pixels, dim]` to the same shape.
-    pub(super) fn forward(&self, x: &Tensor, pass: &mut Pass<'_>) -> Result<Tensor> {
+    pub(super) fn forward(&self, x: &Tensor, pass: &mut Pass<'_, '_>) -> Result<Tensor> {
         let size = x.size();
         let q = self.split_heads(&self.to_q.forward(x)?)?;
         let own;

@@ -39,7 +39,7 @@ impl Stage {
         })
     }
 
-    fn forward(&self, x: &Tensor, pass: &mut Pass<'_>) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, pass: &mut Pass<'_, '_>) -> Result<Tensor> {
         let x = self.resnet.forward(x, Some(&pass.time))?;
         match &self.transformer {
             Some(transformer) => transformer.forward(&x, pass),
@@ -127,7 +127,7 @@ impl DownBlock {
     pub(super) fn forward(
         &self,
         mut x: Tensor,
-        pass: &mut Pass<'_>,
+        pass: &mut Pass<'_, '_>,
         skips: &mut Vec<Tensor>,
     ) -> Result<Tensor> {
         for stage in &self.stages {
@@ -188,7 +188,7 @@ impl MidBlock {
         })
     }
 
-    pub(super) fn forward(&self, x: &Tensor, pass: &mut Pass<'_>) -> Result<Tensor> {
+    pub(super) fn forward(&self, x: &Tensor, pass: &mut Pass<'_, '_>) -> Result<Tensor> {
         let x = self.first.forward(x, pass)?;
         match &self.second {
             Some(second) => second.forward(&x, pass),
@@ -256,7 +256,7 @@ impl UpBlock {
     pub(super) fn forward(
         &self,
         mut x: Tensor,
-        pass: &mut Pass<'_>,
+        pass: &mut Pass<'_, '_>,
         skips: &mut Vec<Tensor>,
     ) -> Result<Tensor> {
         for stage in &self.stages {

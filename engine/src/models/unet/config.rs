@@ -13,6 +13,7 @@ use crate::{EngineError, Result};
 /// fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[allow(clippy::struct_excessive_bools)] // the file has them so
 pub struct UNetConfig {
     /// Side, or height and width, of the training latents.
     pub sample_size: Option<PerBlock<i64>>,

@@ -174,13 +174,13 @@ impl UNet {
     ///
     /// # Errors
     /// Shapes disagree, `added` lacks what the model asks for, the hook fails, or memory runs out.
-    pub fn forward<'a>(
+    pub fn forward(
         &self,
         latents: &Tensor,
         timesteps: &Tensor,
-        text: &'a TextContext,
+        text: &TextContext,
         added: Option<&AddedConditions>,
-        hook: Option<&'a mut dyn AttentionHook>,
+        hook: Option<&mut dyn AttentionHook>,
     ) -> Result<Tensor> {
         let time = self.embedding.forward(timesteps, added)?;
         let mut pass = Pass {

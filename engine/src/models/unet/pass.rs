@@ -46,9 +46,9 @@ pub struct AddedConditions {
 }
 
 /// What every block needs.
-pub(super) struct Pass<'a> {
+pub(super) struct Pass<'a, 'h> {
     /// Timestep embedding with the activation applied, `[batch, time_dim]`.
     pub(super) time: Tensor,
     pub(super) text: &'a TextContext,
-    pub(super) hook: Option<&'a mut dyn AttentionHook>,
+    pub(super) hook: Option<&'h mut dyn AttentionHook>,
 }

@@ -62,7 +62,7 @@ impl TransformerBlock {
     }
 
     /// `[batch, pixels, channels]` to the same shape.
-    fn forward(&self, x: &Tensor, pass: &mut Pass<'_>) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, pass: &mut Pass<'_, '_>) -> Result<Tensor> {
         let x = add(self.attn1.forward(&self.norm1.forward(x)?, pass)?, x)?;
         let x = add(self.attn2.forward(&self.norm2.forward(&x)?, pass)?, &x)?;
         add(self.ff.forward(&self.norm3.forward(&x)?)?, &x)
@@ -126,7 +126,7 @@ impl Transformer {
     }
 
     /// `[batch, channels, h, w]` to the same shape.
-    pub(super) fn forward(&self, x: &Tensor, pass: &mut Pass<'_>) -> Result<Tensor> {
+    pub(super) fn forward(&self, x: &Tensor, pass: &mut Pass<'_, '_>) -> Result<Tensor> {
         let (batch, channels, height, width) = x.size4()?;
         let to_tokens = |x: &Tensor| -> Result<Tensor> {
             Ok(x.f_permute([0, 2, 3, 1])?

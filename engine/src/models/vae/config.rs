@@ -11,6 +11,7 @@ use crate::{EngineError, Result};
 /// Configuration of an `AutoencoderKL`, with the defaults of Python diffusers for absent fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[allow(clippy::struct_excessive_bools)] // the file has them so
 pub struct VaeConfig {
     /// Channels of the picture that is encoded.
     pub in_channels: i64,
