@@ -162,11 +162,6 @@ pub fn model_index() -> Value {
     })
 }
 
-/// `vernier.json`: the settings that suit the miniature.
-pub fn recommended() -> Value {
-    json!({ "steps": 20, "guidance_scale": 3.0, "sampler": "ddim" })
-}
-
 /// Both towers for the engine.
 ///
 /// # Errors
@@ -203,4 +198,9 @@ pub fn scheduler_config() -> Result<SchedulerConfig> {
 
 fn read<T: DeserializeOwned>(name: &str, value: Value) -> Result<T> {
     serde_json::from_value(value).map_err(|e| EngineError::bad_file(name, e.to_string()))
+}
+
+/// `vernier.json`: the settings that suit the miniature.
+pub fn recommended() -> Value {
+    json!({ "steps": 20, "guidance_scale": 3.0, "sampler": "ddim" })
 }

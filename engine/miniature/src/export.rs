@@ -59,7 +59,7 @@ pub fn vae(folder: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
     part(&folder.join("vae"), &config::vae(), file, &half)
 }
 
-/// Writes the U-Net to `folder/unet`, the scheduler, the recommended settings and the index.
+/// Writes the U-Net to `folder/unet`, the scheduler and the index.
 ///
 /// # Errors
 /// The folder cannot be written.

@@ -25,9 +25,6 @@ pub const PICTURE_BYTES: usize = (PICTURE_PX * PICTURE_PX * 3) as usize;
 /// Seeds from here on are never drawn for training.
 pub const HELD_OUT: u64 = 1 << 40;
 
-/// Fraction of pairs of two-subject scenes that differ by an exchange between the two.
-const EXCHANGES: f64 = 0.4;
-
 /// Entries that are compared with freshly drawn pictures when a pool is opened.
 const COMPARED: usize = 6;
 
@@ -42,17 +39,20 @@ pub struct Pool {
     pixels: Tensor,
 }
 
+/// Fraction of two-subject scenes whose variation is an exchange between the subjects.
+const SWAP_FRACTION: f64 = 0.4;
+
 /// The scene pair with number `pair`: a fresh one and a variation of it.
 pub fn scene_pair(pair: u64) -> [Scene; 2] {
     let mut rng = ChaCha8Rng::seed_from_u64(pair);
     let scene = Scene::sample(&mut rng, &SampleOptions::default());
-    let (exchanges, changes): (Vec<_>, Vec<_>) = scene
+    let (swaps, changes): (Vec<_>, Vec<_>) = scene
         .variations(&mut rng)
         .into_iter()
         .partition(|(variation, _)| !matches!(variation, Variation::Attribute(..)));
     // Who has which colour is what a text tower learns last: show it often.
-    let mut chosen = if !exchanges.is_empty() && rng.random_bool(EXCHANGES) {
-        exchanges
+    let mut chosen = if !swaps.is_empty() && rng.random_bool(SWAP_FRACTION) {
+        swaps
     } else {
         changes
     };

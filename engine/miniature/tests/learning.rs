@@ -182,8 +182,9 @@ fn every_loss_reaches_every_parameter() {
     }
     let store = ParamStore::fresh(KIND, CPU);
     let vae = Vae::new(&store.root(), &vae_config().unwrap()).unwrap();
-    for vae in [None, Some(vae)] {
-        let meter = MeterTrainer::new(pool(), vae, 2, KIND, CPU).unwrap();
+    // An eighth of a batch goes through the autoencoder.
+    for (vae, batch) in [(None, 2), (Some(vae), 8)] {
+        let meter = MeterTrainer::new(pool(), vae, batch, KIND, CPU).unwrap();
         reaches_every_parameter(meter, 0);
     }
 }

@@ -1,9 +1,9 @@
 //! Both CLIP towers.
 //!
-//! Contrastive learning (arXiv 2103.00020) alone carries only what retrieval needs. Every batch
-//! holds each scene beside a variation of it, and more losses make the text tower carry every
-//! attribute: the EOS state and each noun's own token must let a linear head read what the caption
-//! says, and captions that differ in one thing only ("twins") must lie apart.
+//! Contrastive learning (arXiv 2103.00020) alone carries only what retrieval needs. Two more
+//! losses make the text tower carry every attribute: the EOS state and each noun's own token must
+//! let a linear head read what the caption says, and every batch holds each scene beside a
+//! variation of it.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -27,20 +27,29 @@ pub const HEADS: &str = "heads";
 
 /// The contrastive scale never exceeds e to the power of this, nearly CLIP's own 100.
 const LARGEST_LOGIT_SCALE: f64 = 4.6;
-/// Weight of the loss of reading claims from the EOS state, against the contrastive one.
+/// Weights of the losses of reading claims from the EOS state and from the nouns' tokens, against
+/// the contrastive one.
 const EOS_WEIGHT: f64 = 3.0;
-/// Weight of the loss of reading claims from the nouns.
 const NOUN_WEIGHT: f64 = 2.0;
-/// Weight of the loss of twins that lie too near each other.
-const APART_WEIGHT: f64 = 40.0;
-/// Fraction of pairs whose two captions share their wording.
-const TWIN_FRACTION: f64 = 0.6;
+/// Weight of keeping twins apart.
+const TWIN_WEIGHT: f64 = 40.0;
 /// 1 − cosine that the EOS states of twins must reach.
 const TWIN_DISTANCE: f64 = 0.15;
+/// Fraction of pairs whose two captions are twins: they share their wording, so that only what
+/// differs between the scenes tells them apart.
+const TWIN_FRACTION: f64 = 0.6;
 /// Captions of a pair are worded anew up to this often to name what differs.
 const REWORDINGS: usize = 6;
 /// Scenes that differ in more than this many attributes need not name them all.
 const FEW_DIFFERENCES: usize = 2;
+
+/// Pool entries and their captions; each of `twins` and the row after it share their wording.
+#[derive(Debug, Default)]
+struct Batch {
+    entries: Vec<usize>,
+    captions: Vec<Caption>,
+    twins: Vec<i64>,
+}
 
 /// The towers and their auxiliary heads.
 #[derive(Debug)]
@@ -57,17 +66,6 @@ pub struct ClipTrainer {
     pairs_per_batch: usize,
     rng: ChaCha8Rng,
     device: Device,
-}
-
-/// What one step sees.
-#[derive(Default)]
-struct Batch {
-    /// Entries of the pool, the two of a pair beside each other.
-    entries: Vec<usize>,
-    /// A caption for each.
-    captions: Vec<Caption>,
-    /// Rows whose caption and the next one differ in one thing only.
-    twins: Vec<i64>,
 }
 
 impl ClipTrainer {
@@ -112,30 +110,34 @@ impl ClipTrainer {
         })
     }
 
-    /// Both entries of some pairs of the pool, with captions that name what sets the two apart.
+    /// Entries of the pool, both of each pair, and a caption for each that names what sets it
+    /// apart from the other.
     fn batch(&mut self) -> Batch {
         let pairs = self.pool.len() / 2;
         let chosen = rand::seq::index::sample(&mut self.rng, pairs, self.pairs_per_batch);
         let mut batch = Batch::default();
         for pair in chosen {
-            let entries = [2 * pair, 2 * pair + 1];
-            let scenes = entries.map(|entry| self.pool.scene(entry));
-            let wanted = differences(scenes[0], scenes[1]);
-            let first = caption_naming(scenes[0], &wanted, &mut self.rng);
-            if self.rng.random_bool(TWIN_FRACTION) {
-                let named = first.named.iter().map(|n| (n.subject, n.attribute));
-                let named: Vec<_> = named.collect();
+            let both = [2 * pair, 2 * pair + 1];
+            let [fresh, varied] = both.map(|entry| self.pool.scene(entry));
+            let wanted = differences(fresh, varied);
+            let first = caption_naming(fresh, &wanted, &mut self.rng);
+            let captions = if self.rng.random_bool(TWIN_FRACTION) {
+                let named: Vec<_> = first
+                    .named
+                    .iter()
+                    .map(|n| (n.subject, n.attribute))
+                    .collect();
                 let wording = self.rng.random_range(1..u64::MAX);
-                let twins = scenes.map(|s| vernier_world::caption_of(s, &named, wording));
+                let twins = [fresh, varied].map(|s| vernier_world::caption_of(s, &named, wording));
                 if twins[0].text != twins[1].text {
-                    batch.twins.push(batch.captions.len() as i64);
+                    batch.twins.push(batch.entries.len() as i64);
                 }
-                batch.captions.extend(twins);
+                twins
             } else {
-                let other = caption_naming(scenes[1], &wanted, &mut self.rng);
-                batch.captions.extend([first, other]);
-            }
-            batch.entries.extend(entries);
+                [first, caption_naming(varied, &wanted, &mut self.rng)]
+            };
+            batch.entries.extend(both);
+            batch.captions.extend(captions);
         }
         batch
     }
@@ -248,11 +250,11 @@ impl Replica for ClipTrainer {
         let noun = self.noun_loss(&captions, &tokens, &text)?;
         let scenes: Vec<&Scene> = entries.iter().map(|&i| self.pool.scene(i)).collect();
         let seen = self.image_loss(&scenes, images)?;
-        let apart = separation(&text.pooled, &twins)?;
+        let near = nearness(&text.pooled, &twins)?;
         let loss = contrast
             .f_add(&eos.f_mul_scalar(EOS_WEIGHT)?)?
             .f_add(&noun.f_mul_scalar(NOUN_WEIGHT)?)?
-            .f_add(&apart.f_mul_scalar(APART_WEIGHT)?)?
+            .f_add(&near.f_mul_scalar(TWIN_WEIGHT)?)?
             .f_add(&seen)?;
 
         let hits = logits.f_argmax(1, false)?.f_eq_tensor(&own)?;
@@ -261,7 +263,7 @@ impl Replica for ClipTrainer {
             ("eos", figure(&eos)?),
             ("noun", figure(&noun)?),
             ("image", figure(&seen)?),
-            ("apart", figure(&apart)?),
+            ("twins", figure(&near)?),
             (
                 "top1",
                 figure(&hits.f_to_kind(Kind::Float)?.f_mean(Kind::Float)?)?,
@@ -275,24 +277,6 @@ fn projected(features: Option<&Tensor>) -> Result<&Tensor> {
     features.ok_or_else(|| EngineError::request("CLIP", "has a tower without a projection"))
 }
 
-/// How much nearer than [`TWIN_DISTANCE`] the states `[batch, width]` of twins (rows `i` and
-/// `i + 1` for each `i` of `twins`) lie, on average.
-fn separation(states: &Tensor, twins: &[i64]) -> Result<Tensor> {
-    let states = unit_rows(states)?;
-    if twins.is_empty() {
-        return Ok(states.f_sum(Kind::Float)?.f_mul_scalar(0.0)?);
-    }
-    let index = Tensor::f_from_slice(twins)?.f_to_device(states.device())?;
-    let one = states.f_index_select(0, &index)?;
-    let other = states.f_index_select(0, &index.f_add_scalar(1)?)?;
-    let dims = [-1_i64];
-    let cosine = one
-        .f_mul(&other)?
-        .f_sum_dim_intlist(dims.as_slice(), false, Kind::Float)?;
-    let short = cosine.f_sub_scalar(1.0 - TWIN_DISTANCE)?.f_relu()?;
-    Ok(short.f_mean(Kind::Float)?)
-}
-
 /// The attributes by which two scenes of the same shape differ, where they are few.
 fn differences(a: &Scene, b: &Scene) -> Vec<(Option<usize>, Attribute)> {
     let mut differ = a.applicable();
@@ -301,6 +285,22 @@ fn differences(a: &Scene, b: &Scene) -> Vec<(Option<usize>, Attribute)> {
         differ.clear();
     }
     differ
+}
+
+/// By how much the states `[rows, dim]` of twins (each row of `twins` and the next) lie nearer than
+/// [`TWIN_DISTANCE`], on average.
+fn nearness(states: &Tensor, twins: &[i64]) -> Result<Tensor> {
+    let states = unit_rows(states)?;
+    if twins.is_empty() {
+        return Ok(states.f_sum(Kind::Float)?.f_mul_scalar(0.0)?);
+    }
+    let index = Tensor::f_from_slice(twins)?.f_to_device(states.device())?;
+    let one = states.f_index_select(0, &index)?;
+    let other = states.f_index_select(0, &index.f_add_scalar(1)?)?;
+    let product = one.f_mul(&other)?;
+    let cosine = product.f_sum_dim_intlist([-1_i64].as_slice(), false, Kind::Float)?;
+    let excess = cosine.f_sub_scalar(1.0 - TWIN_DISTANCE)?.f_relu()?;
+    Ok(excess.f_mean(Kind::Float)?)
 }
 
 /// A varied caption that names each of `wanted`, where a few tries find one.
@@ -323,15 +323,15 @@ fn caption_naming(
 mod tests {
     use tch::Tensor;
 
-    use super::{TWIN_DISTANCE, separation};
+    use super::{TWIN_DISTANCE, nearness};
     use crate::loss::figure;
 
     #[test]
     fn only_twins_that_lie_too_near_each_other_cost_something() {
-        // Rows 0 and 1 are the same, 2 and 3 at a right angle.
+        // Rows 0 and 1 have one direction, 2 and 3 are at a right angle.
         let states = Tensor::from_slice(&[1.0_f32, 0.0, 2.0, 0.0, 1.0, 0.0, 0.0, 1.0]);
         let states = states.view([4, 2]);
-        let loss = |twins: &[i64]| figure(&separation(&states, twins).unwrap()).unwrap();
+        let loss = |twins: &[i64]| figure(&nearness(&states, twins).unwrap()).unwrap();
         assert!((loss(&[0]) - TWIN_DISTANCE).abs() < 1e-6);
         assert!(loss(&[2]).abs() < 1e-6);
         assert!((loss(&[0, 2]) - TWIN_DISTANCE / 2.0).abs() < 1e-6);

@@ -19,8 +19,6 @@ use crate::targets::{HeadLayout, Targets};
 /// Largest shift of a training crop from the nominal region, as a fraction of the picture.
 const JITTER: f64 = 0.03;
 
-/// One in this many pictures goes through the autoencoder.
-const SOFTENED: i64 = 8;
 /// Largest noise on the latents of a picture that went through the autoencoder: it looks like the
 /// small mistakes of a sampler.
 const LATENT_NOISE: f64 = 0.25;
@@ -70,6 +68,9 @@ pub fn meter_config() -> MeterConfig {
     }
 }
 
+/// One in this many pictures goes through the autoencoder, which costs more than the meter.
+const SOFTENED: i64 = 8;
+
 /// The meter in training.
 #[derive(Debug)]
 pub struct MeterTrainer {
@@ -87,7 +88,7 @@ pub struct MeterTrainer {
 
 impl MeterTrainer {
     /// A replica with fresh parameters that sees `batch` pictures a step; with a `vae`, an
-    /// eighth of them goes through it first, so that the meter knows the softness of generated pictures.
+    /// eighth of them go through it first, so that the meter knows the softness of generated pictures.
     ///
     /// # Errors
     /// Memory runs out.
@@ -118,15 +119,18 @@ impl MeterTrainer {
     fn soften(&mut self, pictures: &Tensor) -> Result<Tensor> {
         let _guard = tch::no_grad_guard();
         let count = pictures.size()[0];
-        let part = count / SOFTENED;
+        let softened = count / SOFTENED;
         let mut out = pictures.shallow_clone();
-        if let Some(vae) = self.vae.as_ref().filter(|_| part > 0) {
-            let posterior = vae.encode(&pictures.f_narrow(0, 0, part)?)?;
+        if let Some(vae) = self.vae.as_ref().filter(|_| softened > 0) {
+            let posterior = vae.encode(&pictures.f_narrow(0, 0, softened)?)?;
             let latents = posterior.mean();
             let strength = self.rng.random_range(0.0..LATENT_NOISE);
             let noise = latents.f_randn_like()?.f_mul_scalar(strength)?;
             let again = vae.decode(&latents.f_add(&noise)?)?.f_clamp(-1.0, 1.0)?;
-            out = Tensor::f_cat(&[again, pictures.f_narrow(0, part, count - part)?], 0)?;
+            out = Tensor::f_cat(
+                &[again, pictures.f_narrow(0, softened, count - softened)?],
+                0,
+            )?;
         }
         let strength = self.rng.random_range(0.0..PIXEL_NOISE);
         Ok(out.f_add(&out.f_randn_like()?.f_mul_scalar(strength)?)?)
