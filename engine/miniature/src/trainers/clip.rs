@@ -122,10 +122,13 @@ impl ClipTrainer {
             let wanted = differences(fresh, varied);
             let first = caption_naming(fresh, &wanted, &mut self.rng);
             let captions = if self.rng.random_bool(TWIN_FRACTION) {
-                let named: Vec<_> = first.named.iter().map(|n| (n.subject, n.attribute)).collect();
+                let named: Vec<_> = first
+                    .named
+                    .iter()
+                    .map(|n| (n.subject, n.attribute))
+                    .collect();
                 let wording = self.rng.random_range(1..u64::MAX);
-                let twins =
-                    [fresh, varied].map(|s| vernier_world::caption_of(s, &named, wording));
+                let twins = [fresh, varied].map(|s| vernier_world::caption_of(s, &named, wording));
                 if twins[0].text != twins[1].text {
                     batch.twins.push(batch.entries.len() as i64);
                 }
@@ -314,4 +317,24 @@ fn caption_naming(
         caption = varied_caption(scene, rng);
     }
     caption
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Tensor;
+
+    use super::{TWIN_DISTANCE, nearness};
+    use crate::loss::figure;
+
+    #[test]
+    fn only_twins_that_lie_too_near_each_other_cost_something() {
+        // Rows 0 and 1 have one direction, 2 and 3 are at a right angle.
+        let states = Tensor::from_slice(&[1.0_f32, 0.0, 2.0, 0.0, 1.0, 0.0, 0.0, 1.0]);
+        let states = states.view([4, 2]);
+        let loss = |twins: &[i64]| figure(&nearness(&states, twins).unwrap()).unwrap();
+        assert!((loss(&[0]) - TWIN_DISTANCE).abs() < 1e-6);
+        assert!(loss(&[2]).abs() < 1e-6);
+        assert!((loss(&[0, 2]) - TWIN_DISTANCE / 2.0).abs() < 1e-6);
+        assert!(loss(&[]).abs() < 1e-6);
+    }
 }

@@ -127,7 +127,10 @@ impl MeterTrainer {
             let strength = self.rng.random_range(0.0..LATENT_NOISE);
             let noise = latents.f_randn_like()?.f_mul_scalar(strength)?;
             let again = vae.decode(&latents.f_add(&noise)?)?.f_clamp(-1.0, 1.0)?;
-            out = Tensor::f_cat(&[again, pictures.f_narrow(0, softened, count - softened)?], 0)?;
+            out = Tensor::f_cat(
+                &[again, pictures.f_narrow(0, softened, count - softened)?],
+                0,
+            )?;
         }
         let strength = self.rng.random_range(0.0..PIXEL_NOISE);
         Ok(out.f_add(&out.f_randn_like()?.f_mul_scalar(strength)?)?)
