@@ -140,7 +140,7 @@ mod tests {
         let (model, store, captioner) = shipped();
         let smile = Attribute::Continuous(Continuous::Smile);
         let options = SampleOptions::default();
-        let mut scene = (0..)
+        let mut scene = (0..100)
             .map(|index| held_out_scene(index, &options))
             .find(|scene| scene.value(Some(0), smile).is_some())
             .unwrap();
