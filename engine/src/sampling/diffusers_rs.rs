@@ -237,10 +237,6 @@ impl Sampler for DiffusersRs {
         })
     }
 
-    fn needs_noise(&self, _: usize) -> bool {
-        false
-    }
-
     fn step(
         &mut self,
         model_output: &Tensor,

@@ -155,10 +155,6 @@ impl Sampler for Dpmpp2m {
         Ok(sample.f_to_kind(tch::Kind::Float)?)
     }
 
-    fn needs_noise(&self, _: usize) -> bool {
-        false
-    }
-
     fn step(
         &mut self,
         model_output: &Tensor,

@@ -80,10 +80,6 @@ impl Sampler for Euler {
         scale_by_sigma(sample, at(&self.schedule.sigmas, i)?)
     }
 
-    fn needs_noise(&self, _: usize) -> bool {
-        false
-    }
-
     fn step(
         &mut self,
         model_output: &Tensor,

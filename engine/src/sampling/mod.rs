@@ -66,8 +66,10 @@ pub trait Sampler: Send {
     /// `i` is not a call of this schedule, or a tensor operation failed.
     fn scale_model_input(&self, sample: &Tensor, i: usize) -> Result<Tensor>;
 
-    /// Whether [`Sampler::step`] at call `i` consumes noise.
-    fn needs_noise(&self, i: usize) -> bool;
+    /// Whether [`Sampler::step`] at call `i` consumes noise; most samplers never do.
+    fn needs_noise(&self, _i: usize) -> bool {
+        false
+    }
 
     /// The next sample from the (guided) model output at call `i`, in fp32.
     ///

@@ -187,10 +187,6 @@ impl Sampler for Pndm {
         Ok(sample.f_to_kind(tch::Kind::Float)?)
     }
 
-    fn needs_noise(&self, _: usize) -> bool {
-        false
-    }
-
     fn step(
         &mut self,
         model_output: &Tensor,
