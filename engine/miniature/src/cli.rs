@@ -95,6 +95,9 @@ pub struct Schedule {
     /// Fraction of all steps over which the learning rate falls to zero at the end.
     #[arg(long, default_value_t = 0.4, value_parser = fraction)]
     pub decay: f64,
+    /// Weights of an exported network to start from, where no training state is stored yet.
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub from: Option<PathBuf>,
 }
 
 /// The U-Net's schedule, and how often to look.

@@ -1,5 +1,6 @@
 //! A stage's network through the training loop.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use vernier_engine::Result;
 use vernier_engine::train::{
     AdamW, LearningRate, Replica, StepReport, TrainLoop, TrainOptions, Watch,
 };
+use vernier_engine::weights::SafetensorsFile;
 
 use super::Session;
 use super::console::say;
@@ -98,6 +100,23 @@ impl Session {
             options.state_file.display()
         ));
         let mut lines = Lines { name, look };
+        let start = match &schedule.from {
+            Some(path) if options.state_file.exists() => {
+                say(&format!(
+                    "{name}: goes on from its state; {} is not read",
+                    path.display()
+                ));
+                None
+            }
+            from => from.as_deref(),
+        };
+        let build = || {
+            let replica = build()?;
+            if let Some(path) = start {
+                start_from(path, &replica.parameters())?;
+            }
+            Ok(replica)
+        };
         let trained =
             TrainLoop::new(options, Arc::clone(&self.stop)).run(|_| build(), &mut lines)?;
         let complete = trained.step >= schedule.steps;
@@ -112,6 +131,23 @@ impl Session {
             complete,
         })
     }
+}
+
+/// Sets `parameters` to the tensors of the same names in `path`.
+fn start_from(path: &Path, parameters: &[(String, Tensor)]) -> Result<()> {
+    let _guard = tch::no_grad_guard();
+    let file = SafetensorsFile::open(path)?;
+    for (name, parameter) in parameters {
+        let stored = file.tensor(name, parameter.kind(), parameter.device())?;
+        let stored = stored.filter(|stored| stored.size() == parameter.size());
+        let Some(stored) = stored else {
+            let shape = parameter.size();
+            let problem = format!("holds no \"{name}\" of shape {shape:?}: it is another network's");
+            return Err(EngineError::bad_file(path, problem));
+        };
+        parameter.shallow_clone().f_copy_(&stored)?;
+    }
+    Ok(())
 }
 
 /// Tells the progress line by line, and passes the averages on.
@@ -152,9 +188,24 @@ fn progress_line(name: &str, report: &StepReport) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tch::Tensor;
     use vernier_engine::train::StepReport;
+    use vernier_engine::weights::save;
 
-    use super::progress_line;
+    use super::{progress_line, start_from};
+
+    #[test]
+    fn a_network_starts_from_exported_weights_of_its_own_shape_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        let named = |values: &[f32]| vec![("w".to_owned(), Tensor::from_slice(values))];
+        save(&path, &named(&[1.0, 2.0]), &[]).unwrap();
+        let parameters = named(&[0.0, 0.0]);
+        start_from(&path, &parameters).unwrap();
+        assert_eq!(parameters[0].1, Tensor::from_slice(&[1.0_f32, 2.0]));
+        let error = start_from(&path, &named(&[0.0; 3])).unwrap_err();
+        assert!(error.to_string().contains("holds no \"w\""), "{error}");
+    }
 
     #[test]
     fn a_line_tells_step_speed_time_left_and_figures() {
