@@ -26,6 +26,7 @@ fn recipe(model: &Path) -> Recipe {
         guidance_scale: 4.0,
         sampler: "ddim".to_owned(),
         dtype: "f32".to_owned(),
+        controls: Vec::new(),
         unknown: serde_json::Map::new(),
     }
 }

@@ -90,6 +90,7 @@ fn recipe(args: &PictureArgs) -> Result<Recipe, Failure> {
         guidance_scale: args.guidance,
         sampler: Defaults::of(&args.model)?.sampler()?,
         dtype: args.dtype.clone(),
+        controls: Vec::new(),
         unknown: serde_json::Map::new(),
     })
 }

@@ -79,6 +79,7 @@ fn fresh(args: &RenderArgs) -> Result<Recipe, Failure> {
         guidance_scale: defaults.guidance_scale,
         sampler,
         dtype: "f32".to_owned(),
+        controls: Vec::new(),
         unknown: serde_json::Map::new(),
     })
 }

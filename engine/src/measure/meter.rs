@@ -9,7 +9,8 @@ use std::path::Path;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
-use super::{HeadSpec, MeterConfig};
+use super::places::placed_subjects;
+use super::{HeadSpec, Meter, MeterConfig, Place, PlacedSubject};
 use crate::layers::{Activation, Conv2d, ConvShape, GroupNorm, Linear};
 use crate::weights::{ParamStore, Params};
 use crate::{EngineError, Result};
@@ -196,6 +197,66 @@ impl AttributeMeter {
     }
 }
 
+/// Class names of this head are the nouns of the subjects that the meter knows.
+const KIND: &str = "kind";
+
+impl Meter for AttributeMeter {
+    fn name(&self) -> String {
+        "attribute meter".to_owned()
+    }
+
+    fn subject_attributes(&self) -> Vec<String> {
+        continuous(&self.config.subject_heads)
+    }
+
+    fn picture_attributes(&self) -> Vec<String> {
+        continuous(&self.config.picture_heads)
+    }
+
+    fn score(&self, pictures: &Tensor, attribute: &str, place: Option<Place>) -> Result<Tensor> {
+        let (heads, region) = match place {
+            Some(Place { index, count }) => {
+                let regions = self.config.regions_of(count)?;
+                let region = regions.get(index).ok_or_else(|| {
+                    EngineError::request("subject", format!("there is no place {index} of {count}"))
+                })?;
+                (&self.config.subject_heads, *region)
+            }
+            None => (&self.config.picture_heads, [0.0, 0.0, 1.0, 1.0]),
+        };
+        let mut column = 0;
+        for head in heads {
+            if head.name == attribute && head.classes.is_empty() {
+                let (subject, picture) = self.forward(&self.crop(pictures, region)?)?;
+                let outputs = if place.is_some() { subject } else { picture };
+                return Ok(outputs.f_select(1, column)?);
+            }
+            column += head.width();
+        }
+        let known = continuous(heads).join(", ");
+        let whose = if place.is_some() {
+            "a subject"
+        } else {
+            "the whole picture"
+        };
+        Err(EngineError::request(
+            format!("attribute \"{attribute}\""),
+            format!("the meter does not read it of {whose}; it reads {known}"),
+        ))
+    }
+
+    fn subjects(&self, prompt: &str) -> Vec<PlacedSubject> {
+        let kinds = self.config.subject_heads.iter().find(|h| h.name == KIND);
+        kinds.map_or_else(Vec::new, |kinds| placed_subjects(prompt, &kinds.classes))
+    }
+}
+
+/// Names of the heads that read a number.
+fn continuous(heads: &[HeadSpec]) -> Vec<String> {
+    let numbers = heads.iter().filter(|head| head.classes.is_empty());
+    numbers.map(|head| head.name.clone()).collect()
+}
+
 fn readings(heads: &[HeadSpec], outputs: &Tensor) -> Result<Vec<BTreeMap<String, Reading>>> {
     let rows = outputs.size()[0];
     let outputs = outputs.f_to_kind(Kind::Float)?.f_to_device(Device::Cpu)?;
@@ -236,7 +297,7 @@ fn reading(head: &HeadSpec, outputs: &[f32]) -> Reading {
 mod tests {
     use tch::{Device, Kind, Tensor};
 
-    use super::{AttributeMeter, HeadSpec, MeterConfig, Reading};
+    use super::{AttributeMeter, HeadSpec, Meter as _, MeterConfig, Place, Reading};
     use crate::Result;
     use crate::weights::{ParamStore, save};
 
@@ -336,6 +397,23 @@ mod tests {
         // Values outside the scale are read as its end.
         let whole = meter.read_picture(&pictures(1)).unwrap();
         assert_eq!(whole[0]["warmth"], Reading::Value(1.0));
+    }
+
+    #[test]
+    fn a_score_is_the_raw_output_of_its_head() {
+        let meter = constant_meter();
+        let place = Some(Place { index: 1, count: 2 });
+        let smile = meter.score(&pictures(2), "smile", place).unwrap();
+        let smile: Vec<f32> = Vec::try_from(smile).unwrap();
+        assert!(smile.iter().all(|s| (s - 0.3).abs() < 1e-6) && smile.len() == 2);
+        // Readings are held within 0..1, scores are not.
+        let score = meter.score(&pictures(1), "warmth", None).unwrap();
+        assert!((score.double_value(&[0]) - 1.7).abs() < 1e-6);
+        assert_eq!(meter.read(&pictures(1), "warmth", None).unwrap(), [1.0]);
+        for (attribute, place) in [("hat", place), ("smile", None)] {
+            let error = meter.score(&pictures(1), attribute, place).unwrap_err();
+            assert!(error.to_string().contains("does not read it"), "{error}");
+        }
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 mod config;
 mod meter;
+mod places;
+mod reader;
 
 pub use config::{HeadSpec, MeterConfig};
 pub use meter::{AttributeMeter, Reading};
+pub use reader::{Meter, Place, PlacedSubject};

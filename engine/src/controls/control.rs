@@ -1,0 +1,41 @@
+//! A control, ready to be used.
+
+use super::{ControlFile, ControlKind, Direction, Slider};
+use crate::{EngineError, Result};
+
+/// A control's tensors, by the way in which they reach into a render.
+#[derive(Debug)]
+pub enum Control {
+    /// Moves the subject's tokens.
+    Direction(Direction),
+    /// Adds branches to the U-Net's layers.
+    Slider(Slider),
+    /// Pushes the predicted picture along a meter's gradient; the strength is in its settings.
+    Guidance {
+        /// How far each step goes, as a part of the distance to the asked value.
+        strength: f64,
+    },
+}
+
+impl Control {
+    /// Reads what `file` holds.
+    ///
+    /// # Errors
+    /// The tensors are not those of its kind.
+    pub fn read(file: &ControlFile) -> Result<Self> {
+        match file.info.kind {
+            ControlKind::Direction => Ok(Self::Direction(Direction::read(file)?)),
+            ControlKind::Slider => Ok(Self::Slider(Slider::read(file)?)),
+            ControlKind::Guidance => {
+                let strength = file.info.settings.get("strength");
+                Ok(Self::Guidance {
+                    strength: strength.and_then(serde_json::Value::as_f64).unwrap_or(1.0),
+                })
+            }
+            kind @ (ControlKind::Value | ControlKind::AttAdapter) => Err(EngineError::bad_file(
+                file.path(),
+                format!("is of the kind {}, which cannot be used yet", kind.label()),
+            )),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Attribute controls: what moves one attribute of one subject, and how far it can be trusted.
+//!
+//! A control is one safetensors file: its tensors, and in the metadata a [`ControlInfo`] with
+//! what it is for and its [`Calibration`]s. [`Control::open`] makes it ready for a U-Net.
+
+mod calibration;
+mod control;
+mod decoupled;
+mod direction;
+mod file;
+mod info;
+mod library;
+mod slider;
+
+pub use calibration::{Calibration, ResponsePoint};
+pub use control::Control;
+pub use decoupled::{DecoupledAttention, DecoupledBranch};
+pub use direction::{DELTA_NAMES, Direction};
+pub use file::ControlFile;
+pub use info::{CONTROL_VERSION, ControlInfo, ControlKind, MadeFor};
+pub use library::{ControlLibrary, FoundControl};
+pub use slider::{Slider, SliderLayer};
