@@ -53,6 +53,10 @@ pub struct Calibration {
     pub seeds: usize,
 }
 
+#[allow(
+    clippy::float_cmp,
+    reason = "ends and neutral point are compared as stored"
+)]
 impl Calibration {
     /// The raw setting for `unit` in calibrated units; beyond -1 and 1 it goes on in proportion.
     pub fn raw_of_unit(&self, unit: f64) -> f64 {
