@@ -186,6 +186,7 @@ fn interpolate(points: impl Iterator<Item = (f64, f64)>, x: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "ends must be hit exactly")]
 pub(crate) mod tests {
     use proptest::prelude::*;
 

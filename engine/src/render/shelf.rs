@@ -238,7 +238,8 @@ mod tests {
     #[test]
     fn units_become_raw_settings_and_nothing_stays_nothing() {
         let direction = ControlKind::Direction;
-        assert_eq!(raw(direction, true, "smile=0.5"), (Some(2.0), 0));
+        let (half, notes) = raw(direction, true, "smile=0.5");
+        assert!((half.unwrap() - 2.0).abs() < 1e-9 && notes == 0, "{half:?}");
         assert_eq!(raw(direction, true, "smile=0"), (None, 0));
         assert_eq!(raw(direction, true, "smile~0"), (None, 0));
         assert_eq!(raw(direction, true, "smile~-1"), (Some(-1.0), 0));
