@@ -5,6 +5,8 @@
 //! never depends on the batch that it is part of.
 
 pub mod bench;
+
+mod adapters;
 mod closed_loop;
 mod defaults;
 mod denoise;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use tch::Tensor;
 
+use super::adapters;
 use super::meter_push::MeterPush;
 use super::shelf::{Resolved, Shelf};
 use crate::conditioning::{Conditioning, TokenSpan};
@@ -135,13 +136,15 @@ fn phase(
                     strength: *strength,
                 });
             }
-            // Its strength is set when the phase begins.
-            Control::Slider(_) => {}
+            // A slider's strength is set when the phase begins; values act together.
+            Control::Slider(_) | Control::Value(_) | Control::AttAdapter(_) => {}
         }
     }
-    let plain = at_work
-        .iter()
-        .all(|c| !c.loaded.reaches_text && !matches!(c.loaded.control, Control::Direction(_)));
+    adapters::add_tokens(&at_work, &mut positive)?;
+    let plain = at_work.iter().all(|c| {
+        let control = &c.loaded.control;
+        !c.loaded.reaches_text && !matches!(control, Control::Direction(_) | Control::Value(_))
+    });
     let contexts = if plain {
         encoded.contexts.shallow_clone()
     } else {
@@ -154,7 +157,7 @@ fn phase(
     Ok(Phase {
         from,
         contexts,
-        hook: None,
+        hook: adapters::attention(&at_work, unet)?,
         pushes,
         active,
         key,

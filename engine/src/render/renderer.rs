@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
+use super::adapters;
 use super::denoise::{Denoiser, Walk};
 use super::meter_push::PushedModel;
 use super::phases::{self, Contexts, EncodedPrompt};
@@ -171,7 +172,7 @@ impl Renderer {
         let mut notes = Vec::new();
         let plan = Plan::compile(recipe, &self.space, &self.scheduler)?;
         let controls = self.resolve(recipe, &mut notes)?;
-        self.encode(recipe, plan.guidance.is_some())?;
+        self.encode(recipe, &controls, plan.guidance.is_some())?;
         if controls.iter().any(Resolved::needs_meter) {
             self.meter()?;
         }
@@ -193,7 +194,7 @@ impl Renderer {
                 noise,
                 prediction: self.scheduler.prediction_type,
             }),
-            key: everything_but_controls(recipe),
+            key: everything_but_controls(recipe, &encoded.prompt),
             seed: recipe.seed,
         };
         let denoiser = Denoiser {
@@ -253,27 +254,33 @@ impl Renderer {
         self.snapshots = Snapshots::default();
     }
 
-    /// Encodes the prompts of `recipe`, unless the last picture had the same words.
-    pub(super) fn encode(&mut self, recipe: &Recipe, guided: bool) -> Result<()> {
+    /// Encodes the prompts of `recipe` under `controls`, unless the last picture had the same words.
+    pub(super) fn encode(
+        &mut self,
+        recipe: &Recipe,
+        controls: &[Resolved],
+        guided: bool,
+    ) -> Result<()> {
+        let prompt = adapters::prompt(&controls.iter().collect::<Vec<_>>(), &recipe.prompt)?;
         let negative_prompt = guided.then(|| recipe.negative_prompt.clone());
         let same = self
             .encoded
             .as_ref()
-            .is_some_and(|e| e.prompt == recipe.prompt && e.negative_prompt == negative_prompt);
+            .is_some_and(|e| e.prompt == prompt && e.negative_prompt == negative_prompt);
         if same {
             return Ok(());
         }
         self.encoded = None;
         let (positive, negative) = match &negative_prompt {
-            None => (self.text.encode(&recipe.prompt, 1)?, None),
+            None => (self.text.encode(&prompt, 1)?, None),
             Some(negative) => {
                 // Both are padded to as many chunks as the longer one needs.
-                let (prompt, negative) = self.text.encode_pair(&recipe.prompt, negative)?;
-                (prompt, Some(negative))
+                let (positive, negative) = self.text.encode_pair(&prompt, negative)?;
+                (positive, Some(negative))
             }
         };
         self.encoded = Some(EncodedPrompt {
-            prompt: recipe.prompt.clone(),
+            prompt,
             negative_prompt,
             contexts: Contexts::make(&self.unet, &positive, negative.as_ref())?,
             positive,
@@ -288,11 +295,11 @@ fn not_encoded() -> EngineError {
 }
 
 /// What the latents of one model depend on, the controls aside.
-fn everything_but_controls(recipe: &Recipe) -> String {
+fn everything_but_controls(recipe: &Recipe, prompt: &str) -> String {
     format!(
         "{:?}",
         (
-            &recipe.prompt,
+            prompt,
             &recipe.negative_prompt,
             recipe.seed,
             (recipe.width_px, recipe.height_px),

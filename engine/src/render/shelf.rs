@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use crate::controls::{Control, ControlFile, ControlInfo, ControlLibrary};
+use super::adapters;
+use crate::controls::{Control, ControlFile, ControlInfo, ControlLibrary, Slider};
 use crate::layers::Multiplier;
 use crate::models::unet::UNet;
 use crate::recipe::{ControlScale, ControlUse};
@@ -17,7 +18,7 @@ pub(super) struct Loaded {
     pub(super) info: ControlInfo,
     pub(super) hash: String,
     pub(super) control: Control,
-    /// The strength of its branches in the U-Net, for sliders; 0 between renders.
+    /// The strength of its branches in the U-Net, where it has some; 0 between renders.
     pub(super) multiplier: Option<Multiplier>,
     /// Whether its branches change the text's keys and values.
     pub(super) reaches_text: bool,
@@ -76,12 +77,18 @@ impl Shelf {
             .collect()
     }
 
-    /// Sets the strength of every attached slider: that of `active`, or 0.
+    /// Sets the strength of everything attached: that of `active`, or 0. What takes values is at 1
+    /// while one is set.
     pub(super) fn set_strengths(&self, active: &[&Resolved]) {
         for (_, loaded) in self.loaded.values() {
             if let Some(multiplier) = &loaded.multiplier {
                 let own = active.iter().filter(|a| Rc::ptr_eq(&a.loaded, loaded));
-                multiplier.set(own.filter_map(|a| a.raw).sum());
+                let raw: Vec<f64> = own.filter_map(|a| a.raw).collect();
+                multiplier.set(if loaded.info.kind.takes_values() {
+                    f64::from(u8::from(!raw.is_empty()))
+                } else {
+                    raw.iter().sum()
+                });
             }
         }
     }
@@ -98,7 +105,7 @@ impl Shelf {
         let control = Control::read(&file)?;
         let mut multiplier = None;
         let mut reaches_text = false;
-        if let Control::Slider(slider) = &control {
+        if let Some(slider) = attached(&control) {
             let strength = Multiplier::new(0.0);
             slider.attach(unet, &strength)?;
             multiplier = Some(strength);
@@ -115,6 +122,15 @@ impl Shelf {
         self.loaded
             .insert(path.to_owned(), (stamp, Rc::clone(&loaded)));
         Ok(loaded)
+    }
+}
+
+/// The branches that a control has in the U-Net's layers.
+fn attached(control: &Control) -> Option<&Slider> {
+    match control {
+        Control::Slider(slider) => Some(slider),
+        Control::AttAdapter(adapter) => adapter.slider(),
+        Control::Direction(_) | Control::Value(_) | Control::Guidance { .. } => None,
     }
 }
 
@@ -145,6 +161,10 @@ fn resolve_one(
         ));
     }
     let raw = raw_setting(wanted, info, attribute.as_deref(), notes);
+    if let (Some(raw), Some(attribute)) = (raw, &attribute) {
+        let outside = adapters::outside(&loaded.control, attribute, raw);
+        notes.extend(outside.map(|said| format!("control {}: {said}", wanted.name)));
+    }
     let mut resolved = wanted.clone();
     resolved.hash.clone_from(&loaded.hash);
     resolved.resolved = raw;

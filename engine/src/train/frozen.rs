@@ -78,6 +78,13 @@ impl FrozenModel {
         })
     }
 
+    /// Width and height in pixels of the pictures that the model learnt.
+    pub fn picture_px(&self) -> (u32, u32) {
+        let [_, height, width] = self.latent_shape;
+        let pixels = |cells: i64| (cells * self.vae.config().downscale()) as u32;
+        (pixels(width), pixels(height))
+    }
+
     /// Keys and values of a batch of prompts.
     ///
     /// # Errors
