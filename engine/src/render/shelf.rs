@@ -173,12 +173,18 @@ fn raw_setting(
         ControlScale::Calibrated => Some(if let Some(calibration) = calibration {
             calibration.raw_of_unit(wanted.value)
         } else {
+            // Values are trained on 0 to 1, strengths about 0.
+            let raw = if info.kind.takes_values() {
+                f64::midpoint(1.0, wanted.value)
+            } else {
+                wanted.value
+            };
             notes.push(format!(
-                "control {}: it was never calibrated, so {} is taken as its raw setting; \
+                "control {}: it was never calibrated, so {} is taken as raw setting {raw}; \
                  `vernier calibrate {}` gives it a scale",
                 wanted.name, wanted.value, wanted.name
             ));
-            wanted.value
+            raw
         }),
     };
     if let (Some(raw), Some(calibration)) = (raw, calibration)
