@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use vernier_engine::checkpoint::tiny;
+use vernier_engine::controls::ControlLibrary;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe};
 use vernier_engine::service::{Command, Event, JobId, RenderOptions, Service};
@@ -36,6 +37,7 @@ fn ask(service: &Service, job: u64, recipes: Vec<Recipe>) {
         job: JobId(job),
         recipes,
         options: RenderOptions {
+            controls: ControlLibrary::default(),
             device: DeviceRequest::Cpu,
             embedded_model: "nowhere".into(),
             want_latents: true,

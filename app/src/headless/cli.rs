@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use vernier_engine::EngineError;
+use vernier_engine::recipe::ControlUse;
 use vernier_engine::sampling::SamplerName;
 
 use super::bench::BenchWork;
@@ -68,6 +70,12 @@ pub(super) struct RenderArgs {
     /// Folder for the pictures; none that is there is overwritten
     #[arg(long, value_name = "DIR", default_value = "renders")]
     pub(super) out: PathBuf,
+    /// A control at work: NAME@SUBJECT=X in calibrated units (-1 to 1, 0 is neutral),
+    /// NAME@SUBJECT:=X until the meter reads X (0 to 1), NAME@SUBJECT~X in raw units; without
+    /// @SUBJECT on the whole picture. Repeatable; it takes the place of a recipe's control on the
+    /// same subject
+    #[arg(long = "control", value_name = "CONTROL", value_parser = parse_control)]
+    pub(super) controls: Vec<ControlUse>,
     /// Also write the final latents to this safetensors file
     #[arg(long, value_name = "FILE")]
     pub(super) latents_out: Option<PathBuf>,
@@ -108,6 +116,10 @@ pub(super) struct InfoArgs {
 fn sampler_help() -> String {
     let names = SamplerName::ALL.map(SamplerName::name).join(", ");
     format!("One of {names} [default: the model's own]")
+}
+
+fn parse_control(text: &str) -> Result<ControlUse, String> {
+    text.parse().map_err(|e: EngineError| e.to_string())
 }
 
 pub(super) fn parse_size(text: &str) -> Result<(u32, u32), String> {

@@ -142,6 +142,7 @@ impl Engine {
             job: JOB,
             recipes,
             options: RenderOptions {
+                controls: assets::controls(),
                 device,
                 embedded_model: assets::embedded_model(),
                 want_latents,

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 
 use vernier_engine::picture;
-use vernier_engine::recipe::{self, ModelRef, RECIPE_VERSION, Recipe};
+use vernier_engine::recipe::{self, ControlUse, ModelRef, RECIPE_VERSION, Recipe};
 use vernier_engine::render::Defaults;
 
 use super::cli::RenderArgs;
@@ -109,6 +109,12 @@ fn overridden(mut recipe: Recipe, args: &RenderArgs) -> Recipe {
     set(&mut recipe.guidance_scale, args.guidance.as_ref());
     set(&mut recipe.sampler, args.sampler.as_ref());
     set(&mut recipe.dtype, args.dtype.as_ref());
+    for control in &args.controls {
+        let same =
+            |own: &ControlUse| (&own.name, &own.subject) == (&control.name, &control.subject);
+        recipe.controls.retain(|own| !same(own));
+        recipe.controls.push(control.clone());
+    }
     if let Some((width, height)) = args.size {
         (recipe.width_px, recipe.height_px) = (width, height);
     }

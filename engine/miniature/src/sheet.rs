@@ -46,6 +46,7 @@ impl Sampling {
             guidance_scale: self.guidance,
             sampler: "ddim".to_owned(),
             dtype: "f32".to_owned(),
+            controls: Vec::new(),
             unknown: Map::new(),
         };
         let rendered = renderer.render(&recipe, &mut |_| {

@@ -53,6 +53,10 @@ pub struct Calibration {
     pub seeds: usize,
 }
 
+#[allow(
+    clippy::float_cmp,
+    reason = "ends and neutral point are compared as stored"
+)]
 impl Calibration {
     /// The raw setting for `unit` in calibrated units; beyond -1 and 1 it goes on in proportion.
     pub fn raw_of_unit(&self, unit: f64) -> f64 {
@@ -182,6 +186,7 @@ fn interpolate(points: impl Iterator<Item = (f64, f64)>, x: f64) -> f64 {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "ends must be hit exactly")]
 pub(crate) mod tests {
     use proptest::prelude::*;
 

@@ -1,5 +1,6 @@
 //! Control files: safetensors with a description in the metadata.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -50,10 +51,7 @@ impl ControlFile {
         }
         let info: ControlInfo = serde_json::from_value(value).map_err(damaged)?;
         let bytes = std::fs::read(path).map_err(|e| EngineError::io(path, e))?;
-        let hash = Sha256::digest(&bytes)
-            .iter()
-            .map(|b| format!("{b:02x}"))
-            .collect();
+        let hash = hex(&Sha256::digest(&bytes));
         Ok(Self { info, hash, file })
     }
 
@@ -109,6 +107,15 @@ impl ControlFile {
     pub fn has(&self, name: &str) -> bool {
         self.file.entries().contains_key(name)
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 #[cfg(test)]

@@ -6,11 +6,12 @@ use std::str::FromStr;
 use tch::{Device, Kind, Tensor};
 
 use super::denoise::Denoiser;
+use super::phases::Contexts;
 use super::{Flow, Renderer};
 use crate::checkpoint;
 use crate::device::Dtype;
 use crate::layers::LayerRef;
-use crate::models::unet::{TextContext, UNet, UNetConfig};
+use crate::models::unet::{UNet, UNetConfig};
 use crate::picture::Picture;
 use crate::recipe::Recipe;
 use crate::sampling::Guidance;
@@ -102,7 +103,7 @@ impl FromStr for Layout {
 /// with and without the text, and their combination.
 pub struct StepWork {
     unet: UNet,
-    context: TextContext,
+    contexts: Contexts,
     latents: Tensor,
     guidance: Guidance,
     kind: Kind,
@@ -128,7 +129,10 @@ impl StepWork {
         let width = config.cross_attention_dim.get(0).unwrap_or(0);
         let text = random(&[2, STEP_TOKENS, width])?;
         Ok(Self {
-            context: unet.text_context(&text)?,
+            contexts: Contexts {
+                negative: Some(unet.text_context(&text.f_narrow(0, 0, 1)?)?),
+                positive: unet.text_context(&text.f_narrow(0, 1, 1)?)?,
+            },
             latents: layout.apply(&latents)?,
             guidance: Guidance::new(STEP_GUIDANCE, 0.0)?,
             unet,
@@ -144,11 +148,16 @@ impl StepWork {
         let _guard = tch::no_grad_guard();
         let denoiser = Denoiser {
             unet: &self.unet,
-            context: &self.context,
             kind: self.kind,
             device: Device::Cpu,
         };
-        denoiser.predict(&self.latents, STEP_TIMESTEP, Some(&self.guidance))
+        denoiser.predict(
+            &self.latents,
+            STEP_TIMESTEP,
+            &self.contexts,
+            Some(&self.guidance),
+            None,
+        )
     }
 }
 

@@ -4,28 +4,39 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
-use super::denoise::Denoiser;
+use super::denoise::{Denoiser, Walk};
+use super::meter_push::PushedModel;
+use super::phases::{self, Contexts, EncodedPrompt};
 use super::plan::{LatentSpace, Plan};
-use super::{OnStep, to_picture};
+use super::shelf::{Resolved, Shelf};
+use super::snapshots::Snapshots;
+use super::{OnStep, closed_loop, to_picture};
 use crate::checkpoint::ModelFolder;
+use crate::controls::ControlLibrary;
 use crate::device::Dtype;
-use crate::models::unet::{TextContext, UNet, UNetConfig};
+use crate::measure::{AttributeMeter, Meter};
+use crate::models::unet::{UNet, UNetConfig};
 use crate::models::vae::{Vae, VaeConfig};
 use crate::picture::Picture;
 use crate::prompt::TextStage;
 use crate::recipe::Recipe;
-use crate::sampling::SchedulerConfig;
+use crate::sampling::{NoiseSchedule, SchedulerConfig};
 use crate::{EngineError, Result};
+
+/// Folder of the meter that comes with a model, beside its components.
+const METER: &str = "meter";
 
 /// A picture and what it came from.
 #[derive(Debug)]
 pub struct Rendered {
     /// The pixels.
     pub picture: Picture,
-    /// The recipe with the model's hash resolved.
+    /// The recipe with the hashes of model and controls and the controls' settings resolved.
     pub recipe: Recipe,
     /// The final latents `[1, channels, h, w]` in fp32, before the VAE's scaling is undone.
     pub latents: Tensor,
+    /// What the artist should know about it, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// A loaded model: text encoder and U-Net in the dtype asked for, VAE in fp32.
@@ -39,14 +50,29 @@ pub struct Renderer {
     vae: Vae,
     space: LatentSpace,
     scheduler: SchedulerConfig,
-    encoded: Option<Encoded>,
+    /// The last prompt, which serves a whole batch.
+    encoded: Option<EncodedPrompt>,
+    shelf: Shelf,
+    snapshots: Snapshots,
+    meter: OwnMeter,
 }
 
-/// The text keys and values of the last prompt, which serve a whole batch.
-struct Encoded {
-    prompt: String,
-    negative: Option<String>,
-    context: TextContext,
+/// The meter that comes with a model.
+enum OwnMeter {
+    /// Nobody asked yet.
+    Unread,
+    /// The model's folder has none.
+    None,
+    Ready(Box<dyn Meter>),
+}
+
+impl OwnMeter {
+    fn get(&self) -> Option<&dyn Meter> {
+        match self {
+            Self::Ready(meter) => Some(meter.as_ref()),
+            Self::Unread | Self::None => None,
+        }
+    }
 }
 
 impl Renderer {
@@ -88,7 +114,20 @@ impl Renderer {
             space,
             scheduler,
             encoded: None,
+            shelf: Shelf::default(),
+            snapshots: Snapshots::default(),
+            meter: OwnMeter::Unread,
         })
+    }
+
+    /// Says where recipes' controls are looked for; without it none is found by name.
+    pub fn set_library(&mut self, library: ControlLibrary) {
+        self.shelf.set_library(library);
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> Device {
+        self.device
     }
 
     /// SHA-256 over the model's files, in hex.
@@ -107,67 +146,159 @@ impl Renderer {
 
     /// Renders one picture; `on_step` is asked before every model call and before decoding.
     ///
+    /// Where recipes agree up to the step at which a control begins, the work up to there is done
+    /// once. A control that is to reach a measured value is searched for with whole renders, unless
+    /// the recipe carries what an earlier search found.
+    ///
     /// # Errors
     /// A field cannot be carried out, the numbers stop being finite, memory runs out, or `on_step`
     /// cancelled ([`EngineError::Cancelled`]).
     pub fn render(&mut self, recipe: &Recipe, on_step: &mut OnStep<'_>) -> Result<Rendered> {
-        let _guard = tch::no_grad_guard();
         recipe.validate()?;
+        if closed_loop::is_open(recipe) {
+            return closed_loop::close(self, recipe, on_step);
+        }
+        self.render_resolved(recipe, on_step)
+    }
+
+    /// Renders a recipe none of whose controls is still searched for.
+    pub(super) fn render_resolved(
+        &mut self,
+        recipe: &Recipe,
+        on_step: &mut OnStep<'_>,
+    ) -> Result<Rendered> {
+        let _guard = tch::no_grad_guard();
+        let mut notes = Vec::new();
         let plan = Plan::compile(recipe, &self.space, &self.scheduler)?;
+        let controls = self.resolve(recipe, &mut notes)?;
         self.encode(recipe, plan.guidance.is_some())?;
-        let encoded = self
-            .encoded
-            .as_ref()
-            .ok_or_else(|| EngineError::request("prompt", "was not encoded"))?;
+        if controls.iter().any(Resolved::needs_meter) {
+            self.meter()?;
+        }
+        let meter = self.meter.get();
+        let encoded = self.encoded.as_ref().ok_or_else(not_encoded)?;
+        let calls = plan.sampler.schedule().timesteps.len();
+        let phases = phases::phases(encoded, &controls, calls, &self.unet, &self.shelf, meter)?;
+        let pushed = match meter.filter(|_| phases.iter().any(|p| !p.pushes.is_empty())) {
+            Some(meter) => Some((meter, NoiseSchedule::new(&self.scheduler)?)),
+            None => None,
+        };
+        let mut walk = Walk {
+            phases,
+            controls: &controls,
+            shelf: &self.shelf,
+            pushed: pushed.as_ref().map(|(meter, noise)| PushedModel {
+                vae: &self.vae,
+                meter: *meter,
+                noise,
+                prediction: self.scheduler.prediction_type,
+            }),
+            key: everything_but_controls(recipe),
+            seed: recipe.seed,
+        };
         let denoiser = Denoiser {
             unet: &self.unet,
-            context: &encoded.context,
             kind: self.dtype.kind(),
             device: self.device,
         };
-        let latents = denoiser.run(plan, recipe.seed, on_step)?;
+        let walked = denoiser.run(plan, &mut walk, &mut self.snapshots, on_step);
+        // Whatever happened, the next prompt is read by the U-Net as it is.
+        self.shelf.set_strengths(&[]);
+        let latents = walked?;
         let image = self.vae.decode(&self.vae.unscale(&latents)?)?;
         let mut recipe = recipe.clone();
         recipe.model.hash.clone_from(&self.hash);
+        recipe.controls = controls.into_iter().map(|c| c.wanted).collect();
         Ok(Rendered {
             picture: to_picture(&image)?,
             recipe,
             latents,
+            notes,
         })
     }
 
-    /// Forgets the last prompt's keys and values: the next picture encodes its prompt anew.
-    pub(super) fn forget_prompt(&mut self) {
-        self.encoded = None;
+    /// The meter that comes with the model, where there is one.
+    ///
+    /// # Errors
+    /// Its files are damaged.
+    pub fn meter(&mut self) -> Result<Option<&dyn Meter>> {
+        if matches!(self.meter, OwnMeter::Unread) {
+            let folder = self.folder.join(METER);
+            self.meter = if folder.is_dir() {
+                OwnMeter::Ready(Box::new(AttributeMeter::open(&folder, self.device)?))
+            } else {
+                OwnMeter::None
+            };
+        }
+        Ok(self.meter.get())
     }
 
-    /// Makes the text keys and values of `recipe`, unless the last picture had the same words.
-    fn encode(&mut self, recipe: &Recipe, guided: bool) -> Result<()> {
-        let negative = guided.then(|| recipe.negative_prompt.clone());
+    /// The recipe's controls, found and read.
+    pub(super) fn resolve(
+        &mut self,
+        recipe: &Recipe,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<Resolved>> {
+        self.shelf.resolve(&recipe.controls, &self.unet, notes)
+    }
+
+    /// The last prompt, encoded.
+    pub(super) fn encoded(&self) -> Result<&EncodedPrompt> {
+        self.encoded.as_ref().ok_or_else(not_encoded)
+    }
+
+    /// Forgets the last prompt and all shared work: the next picture is made from nothing.
+    pub(super) fn forget_prompt(&mut self) {
+        self.encoded = None;
+        self.snapshots = Snapshots::default();
+    }
+
+    /// Encodes the prompts of `recipe`, unless the last picture had the same words.
+    pub(super) fn encode(&mut self, recipe: &Recipe, guided: bool) -> Result<()> {
+        let negative_prompt = guided.then(|| recipe.negative_prompt.clone());
         let same = self
             .encoded
             .as_ref()
-            .is_some_and(|e| e.prompt == recipe.prompt && e.negative == negative);
+            .is_some_and(|e| e.prompt == recipe.prompt && e.negative_prompt == negative_prompt);
         if same {
             return Ok(());
         }
         self.encoded = None;
-        let context = match &negative {
-            None => {
-                let prompt = self.text.encode(&recipe.prompt, 1)?;
-                prompt.context()?.f_unsqueeze(0)?
-            }
+        let (positive, negative) = match &negative_prompt {
+            None => (self.text.encode(&recipe.prompt, 1)?, None),
             Some(negative) => {
                 // Both are padded to as many chunks as the longer one needs.
                 let (prompt, negative) = self.text.encode_pair(&recipe.prompt, negative)?;
-                Tensor::f_stack(&[negative.context()?, prompt.context()?], 0)?
+                (prompt, Some(negative))
             }
         };
-        self.encoded = Some(Encoded {
+        self.encoded = Some(EncodedPrompt {
             prompt: recipe.prompt.clone(),
+            negative_prompt,
+            contexts: Contexts::make(&self.unet, &positive, negative.as_ref())?,
+            positive,
             negative,
-            context: self.unet.text_context(&context)?,
         });
         Ok(())
     }
+}
+
+fn not_encoded() -> EngineError {
+    EngineError::request("prompt", "was not encoded")
+}
+
+/// What the latents of one model depend on, the controls aside.
+fn everything_but_controls(recipe: &Recipe) -> String {
+    format!(
+        "{:?}",
+        (
+            &recipe.prompt,
+            &recipe.negative_prompt,
+            recipe.seed,
+            (recipe.width_px, recipe.height_px),
+            recipe.steps,
+            recipe.guidance_scale,
+            &recipe.sampler,
+        )
+    )
 }

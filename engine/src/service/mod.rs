@@ -10,6 +10,7 @@ mod worker;
 
 use std::path::PathBuf;
 
+use crate::controls::ControlLibrary;
 use crate::device::DeviceRequest;
 use crate::picture::Picture;
 use crate::recipe::Recipe;
@@ -28,6 +29,8 @@ pub struct RenderOptions {
     pub device: DeviceRequest,
     /// Folder of the model that recipes without a path mean.
     pub embedded_model: PathBuf,
+    /// Where recipes' controls are looked for.
+    pub controls: ControlLibrary,
     /// Whether [`Event::Picture`] carries the final latents.
     pub want_latents: bool,
 }

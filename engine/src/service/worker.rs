@@ -201,6 +201,7 @@ fn render(job: &Job, loaded: &mut Option<Renderer>, inbox: &mut Inbox) -> Result
     for (index, recipe) in job.recipes.iter().enumerate() {
         inbox.check_cancelled()?;
         let renderer = ready(job, recipe, &device, loaded, inbox)?;
+        renderer.set_library(job.options.controls.clone());
         inbox.check_cancelled()?;
         let started = Instant::now();
         pace.resume(started);
@@ -224,6 +225,9 @@ fn render(job: &Job, loaded: &mut Option<Renderer>, inbox: &mut Inbox) -> Result
         };
         let rendered = renderer.render(recipe, &mut on_step)?;
         pace.decoded(Instant::now());
+        for message in rendered.notes {
+            inbox.tell(Event::Note { job: id, message });
+        }
         let latents = if job.options.want_latents {
             Some(Latents::from_tensor(&rendered.latents)?)
         } else {

@@ -15,6 +15,15 @@ pub struct TextContext {
 }
 
 impl TextContext {
+    /// The same keys and values, not copied.
+    #[must_use]
+    pub fn shallow_clone(&self) -> Self {
+        let share = |(k, v): &(Tensor, Tensor)| (k.shallow_clone(), v.shallow_clone());
+        Self {
+            entries: self.entries.iter().map(|e| e.as_ref().map(share)).collect(),
+        }
+    }
+
     pub(super) fn insert(&mut self, index: usize, k: Tensor, v: Tensor) {
         if self.entries.len() <= index {
             self.entries.resize_with(index + 1, || None);

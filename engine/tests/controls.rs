@@ -1,0 +1,255 @@
+//! Controls in whole renders of a tiny model: nothing means nothing, a delay leaves the beginning
+//! alone, shared work gives the same picture as work done alone.
+
+#![allow(clippy::unwrap_used, reason = "clippy only knows test functions")]
+
+use std::path::Path;
+
+use tch::{Device, Kind, Tensor};
+use vernier_engine::checkpoint::tiny;
+use vernier_engine::controls::{
+    ControlFile, ControlInfo, ControlKind, ControlLibrary, DELTA_NAMES, Direction, Slider,
+    SliderLayer,
+};
+use vernier_engine::device::Dtype;
+use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe};
+use vernier_engine::render::{Flow, Rendered, Renderer};
+use vernier_engine::sampling::SamplerName;
+
+/// Width of the tiny model's text encoder.
+const TEXT_WIDTH: i64 = 32;
+
+struct Studio {
+    folder: tempfile::TempDir,
+    renderer: Renderer,
+    calls: usize,
+}
+
+impl Studio {
+    fn open() -> Self {
+        // Tiny tensors gain nothing from more, and tests run side by side.
+        tch::set_num_threads(1);
+        let folder = tempfile::tempdir().unwrap();
+        tiny::write_model(&folder.path().join("model"), 3).unwrap();
+        write_direction(folder.path(), "smile", 0.2);
+        write_direction(folder.path(), "age", 0.5);
+        write_slider(folder.path());
+        let library = ControlLibrary::new(vec![folder.path().to_owned()]);
+        let model = folder.path().join("model");
+        let mut renderer = Renderer::load(&model, Dtype::F32, Device::Cpu).unwrap();
+        renderer.set_library(library);
+        Self {
+            folder,
+            renderer,
+            calls: 0,
+        }
+    }
+
+    fn recipe(&self, controls: &[&str]) -> Recipe {
+        Recipe {
+            version: RECIPE_VERSION,
+            model: ModelRef::at(&self.folder.path().join("model")),
+            prompt: "a cat and a dog".to_owned(),
+            negative_prompt: String::new(),
+            seed: 5,
+            width_px: 64,
+            height_px: 64,
+            steps: 10,
+            guidance_scale: 4.0,
+            sampler: "ddim".to_owned(),
+            dtype: "f32".to_owned(),
+            controls: controls.iter().map(|c| c.parse().unwrap()).collect(),
+            unknown: serde_json::Map::new(),
+        }
+    }
+
+    fn render(&mut self, recipe: &Recipe) -> Rendered {
+        self.calls = 0;
+        let calls = &mut self.calls;
+        self.renderer
+            .render(recipe, &mut |ahead| {
+                *calls += usize::from(ahead.done < ahead.steps);
+                Flow::Continue
+            })
+            .unwrap()
+    }
+
+    fn refusal(&mut self, controls: &[&str]) -> String {
+        let recipe = self.recipe(controls);
+        let outcome = self.renderer.render(&recipe, &mut |_| Flow::Continue);
+        outcome.unwrap_err().to_string()
+    }
+}
+
+fn random(shape: &[i64]) -> Tensor {
+    Tensor::randn(shape, (Kind::Float, Device::Cpu))
+}
+
+fn write_direction(folder: &Path, name: &str, start: f64) {
+    let mut info = ControlInfo::new(name, ControlKind::Direction, vec![name.to_owned()]);
+    info.subjects = vec!["cat".to_owned(), "man".to_owned()];
+    info.start = start;
+    let direction = Direction::new(vec![random(&[TEXT_WIDTH])]);
+    let path = folder.join(format!("{name}.safetensors"));
+    ControlFile::save(&path, &info, &direction.named()).unwrap();
+}
+
+fn write_slider(folder: &Path) {
+    let mut info = ControlInfo::new("fur", ControlKind::Slider, vec!["fur".to_owned()]);
+    info.start = 0.3;
+    let attention = "down_blocks.0.attentions.0.transformer_blocks.0";
+    let layer = |path: String, input: i64| SliderLayer {
+        path,
+        down: random(&[2, input]),
+        up: random(&[16, 2]),
+        scale: 0.5,
+    };
+    let slider = Slider::new(vec![
+        layer(format!("{attention}.attn1.to_q"), 16),
+        layer(format!("{attention}.attn2.to_k"), TEXT_WIDTH),
+    ]);
+    let path = folder.join("fur.safetensors");
+    ControlFile::save(&path, &info, &slider.named().unwrap()).unwrap();
+}
+
+#[test]
+fn a_control_at_zero_changes_nothing_at_all() {
+    let mut studio = Studio::open();
+    let plain = studio.recipe(&[]);
+    let plain = studio.render(&plain);
+    for zero in [
+        &["smile@cat=0"][..],
+        &["smile@cat~0", "fur~0"],
+        &["age@dog=0", "fur=0"],
+    ] {
+        let recipe = studio.recipe(zero);
+        let same = studio.render(&recipe);
+        assert_eq!(same.latents, plain.latents, "{zero:?}");
+        assert_eq!(same.picture, plain.picture);
+    }
+    // Nor does a slider that was at work before leave anything behind.
+    let recipe = studio.recipe(&["fur~2"]);
+    assert_ne!(studio.render(&recipe).latents, plain.latents);
+    let recipe = studio.recipe(&[]);
+    assert_eq!(studio.render(&recipe).latents, plain.latents);
+}
+
+#[test]
+fn shared_work_gives_the_same_picture_as_work_done_alone() {
+    let mut studio = Studio::open();
+    for sampler in SamplerName::ALL {
+        let mut recipe = studio.recipe(&["smile@cat~1", "age@dog~-1", "fur~0.5"]);
+        recipe.sampler = sampler.name().to_owned();
+        studio.render(&recipe);
+        let whole = studio.calls;
+        // The last to begin is age: only what comes after its start is done again.
+        recipe.controls[1].value = 2.0;
+        let shared = studio.render(&recipe);
+        let tail = studio.calls;
+        assert!(
+            tail <= whole.div_ceil(2) && tail > 0,
+            "{sampler}: {tail} of {whole}"
+        );
+        let mut alone =
+            Renderer::load(&studio.folder.path().join("model"), Dtype::F32, Device::Cpu);
+        let alone = alone.as_mut().unwrap();
+        alone.set_library(ControlLibrary::new(vec![studio.folder.path().to_owned()]));
+        let alone = alone.render(&recipe, &mut |_| Flow::Continue).unwrap();
+        assert_eq!(shared.latents, alone.latents, "{sampler}");
+        assert_eq!(shared.recipe, alone.recipe);
+    }
+}
+
+#[test]
+fn a_sweep_with_delay_costs_its_beginning_once() {
+    let mut studio = Studio::open();
+    let mut calls = 0;
+    for value in 0..9 {
+        let recipe = studio.recipe(&[&format!("smile@cat~{}", f64::from(value) / 4.0 - 1.0)]);
+        studio.render(&recipe);
+        calls += studio.calls;
+    }
+    // 10 steps, delay 0.2: 2 + 9 · 8 calls instead of 90.
+    assert_eq!(calls, 74);
+}
+
+#[test]
+fn several_controls_on_several_subjects_add_up_in_any_order() {
+    let mut studio = Studio::open();
+    let one = studio.recipe(&["smile@cat~1", "age@dog~-1"]);
+    let other = studio.recipe(&["age@dog~-1", "smile@cat~1"]);
+    let first = studio.render(&one);
+    let second = studio.render(&other);
+    assert!(first.latents.allclose(&second.latents, 1e-4, 1e-5, false));
+    let only = studio.recipe(&["smile@cat~1"]);
+    assert!(
+        !first
+            .latents
+            .allclose(&studio.render(&only).latents, 1e-4, 1e-5, false)
+    );
+}
+
+#[test]
+fn the_recipe_says_what_was_used_and_the_notes_what_to_know() {
+    let mut studio = Studio::open();
+    let recipe = studio.recipe(&["smile@cat=0.5"]);
+    let rendered = studio.render(&recipe);
+    let control = &rendered.recipe.controls[0];
+    assert_eq!((control.hash.len(), control.resolved), (64, Some(0.5)));
+    assert!(
+        rendered.notes[0].contains("never calibrated"),
+        "{:?}",
+        rendered.notes
+    );
+    let again = studio.render(&rendered.recipe);
+    assert_eq!(again.picture, rendered.picture);
+    write_direction(studio.folder.path(), "smile", 0.2);
+    let other = studio.render(&rendered.recipe);
+    assert!(
+        other.notes.iter().any(|n| n.contains("another version")),
+        "{:?}",
+        other.notes
+    );
+}
+
+#[test]
+fn the_only_noun_that_a_control_was_made_for_need_not_be_named() {
+    let mut studio = Studio::open();
+    let named = studio.recipe(&["smile@cat~1"]);
+    let unnamed = studio.recipe(&["smile~1"]);
+    assert_eq!(
+        studio.render(&named).latents,
+        studio.render(&unnamed).latents
+    );
+}
+
+#[test]
+fn what_cannot_be_carried_out_says_why() {
+    let mut studio = Studio::open();
+    for (control, expected) in [
+        (
+            "frown@cat=1",
+            "there is no such control; there are age, fur, smile",
+        ),
+        ("smile@horse=1", "is not in the prompt"),
+        ("smile@a=1", "stands in the prompt 2 times"),
+        ("smile/left@cat=1", "say which of its attributes"),
+        ("smile@cat:=0.5", "needs a meter"),
+    ] {
+        let said = studio.refusal(&[control]);
+        assert!(said.contains(expected), "{control}: {said}");
+    }
+    let info = ControlInfo::new("wide", ControlKind::Direction, vec!["wide".to_owned()]);
+    let delta = vec![(DELTA_NAMES[0].to_owned(), random(&[7]))];
+    ControlFile::save(
+        &studio.folder.path().join("wide.safetensors"),
+        &info,
+        &delta,
+    )
+    .unwrap();
+    let said = studio.refusal(&["wide@cat=1"]);
+    assert!(
+        said.contains("width 7") && said.contains("has 32"),
+        "{said}"
+    );
+}
