@@ -40,4 +40,18 @@ impl Control {
             ControlKind::AttAdapter => Ok(Self::AttAdapter(AttAdapter::read(file)?)),
         }
     }
+
+    /// The values of `attribute` that it was made for, low and high, where its raw setting is a
+    /// value rather than a strength.
+    pub fn value_range(&self, attribute: &str) -> Option<[f64; 2]> {
+        match self {
+            Self::Direction(_) | Self::Slider(_) => None,
+            Self::Value(_) | Self::Guidance { .. } => Some([0.0, 1.0]),
+            Self::AttAdapter(adapter) => {
+                let mut ranges = adapter.ranges().iter();
+                let range = ranges.find(|range| range.name == attribute)?;
+                Some([range.low, range.high])
+            }
+        }
+    }
 }

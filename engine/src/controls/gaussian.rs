@@ -85,7 +85,11 @@ mod tests {
             (sp / sq).ln() + (sq * sq + (mq - mp).powi(2)) / (2.0 * sp * sp) - 0.5
         };
         let want = by_hand(0.3, 0.0, 0.0, 0.4) + by_hand(-1.0, -1.2, 0.5, 0.0);
-        assert!((nats(&q, &p) - want).abs() < 1e-6, "{} {want}", nats(&q, &p));
+        assert!(
+            (nats(&q, &p) - want).abs() < 1e-6,
+            "{} {want}",
+            nats(&q, &p)
+        );
         assert!(nats(&q, &q).abs() < 1e-6);
         assert!(nats(&p, &q) > 0.0);
     }

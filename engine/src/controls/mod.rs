@@ -17,8 +17,8 @@ mod value;
 mod values;
 
 pub use att_adapter::{
-    AdapterNetwork, AdapterShape, Architecture, AttAdapter, CvaeLoss, DEFAULT_WEIGHT, Recogniser, SiteShape,
-    condition, prompt_with_numbers, site_shapes,
+    AdapterNetwork, AdapterShape, Architecture, AttAdapter, CvaeLoss, DEFAULT_WEIGHT, Recogniser,
+    SiteShape, condition, prompt_with_numbers, site_shapes,
 };
 pub use calibration::{Calibration, ResponsePoint};
 pub use control::Control;

@@ -108,16 +108,23 @@ impl ValueEncoder {
         let shape: ValueShape = values::setting(file, SHAPE)?;
         let store = ParamStore::open(&[file.path()], Kind::Float, Device::Cpu)?;
         let mut encoder = Self::new(&store.root(), &file.info.attributes, shape)?;
-        store.finish().map_err(|e| values::other_tensors(file, &e))?;
+        store
+            .finish()
+            .map_err(|e| values::other_tensors(file, &e))?;
         encoder.ranks = values::setting(file, RANKS)?;
         Ok(encoder)
     }
 
     /// Writes what [`ValueEncoder::read`] needs to know beside the tensors: the shape, and the
     /// ranks of each attribute's raw measures.
-    pub fn describe(info: &mut ControlInfo, shape: ValueShape, ranks: &BTreeMap<String, RankTable>) {
+    pub fn describe(
+        info: &mut ControlInfo,
+        shape: ValueShape,
+        ranks: &BTreeMap<String, RankTable>,
+    ) {
         let mut set = |key: &str, value: serde_json::Result<serde_json::Value>| {
-            info.settings.insert(key.to_owned(), value.unwrap_or_default());
+            info.settings
+                .insert(key.to_owned(), value.unwrap_or_default());
         };
         set(SHAPE, serde_json::to_value(shape));
         set(RANKS, serde_json::to_value(ranks));
@@ -241,7 +248,8 @@ mod tests {
             })
             .collect();
         let x = Tensor::from_slice(&sinusoids).view([1, -1]);
-        let hidden = (x.matmul(&get("linear_1.weight").transpose(0, 1)) + get("linear_1.bias")).silu();
+        let hidden =
+            (x.matmul(&get("linear_1.weight").transpose(0, 1)) + get("linear_1.bias")).silu();
         let vector = hidden.matmul(&get("linear_2.weight").transpose(0, 1)) + get("linear_2.bias");
         let want = vector + get("positions");
         let got = encoder.tokens(&values(&[("detail", value)])).unwrap();

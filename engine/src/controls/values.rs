@@ -77,7 +77,10 @@ pub(super) fn check<'a>(
         let field = || format!("attribute \"{name}\"");
         if !known.clone().any(|k| k == name) {
             let all: Vec<&str> = known.collect();
-            let problem = format!("this control has none of that name; it has {}", all.join(", "));
+            let problem = format!(
+                "this control has none of that name; it has {}",
+                all.join(", ")
+            );
             return Err(EngineError::request(field(), problem));
         }
         if !value.is_finite() {

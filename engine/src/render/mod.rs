@@ -5,9 +5,8 @@
 //! never depends on the batch that it is part of.
 
 pub mod bench;
-
-mod adapters;
 mod closed_loop;
+mod coarse;
 mod defaults;
 mod denoise;
 mod latents;

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
-use super::adapters;
 use super::denoise::{Denoiser, Walk};
 use super::meter_push::PushedModel;
-use super::phases::{self, Contexts, EncodedPrompt};
+use super::phases::{Contexts, EncodedPrompt, PhaseMaker};
 use super::plan::{LatentSpace, Plan};
 use super::shelf::{Resolved, Shelf};
 use super::snapshots::Snapshots;
@@ -172,14 +171,22 @@ impl Renderer {
         let mut notes = Vec::new();
         let plan = Plan::compile(recipe, &self.space, &self.scheduler)?;
         let controls = self.resolve(recipe, &mut notes)?;
-        self.encode(recipe, &controls, plan.guidance.is_some())?;
+        self.encode(recipe, plan.guidance.is_some())?;
         if controls.iter().any(Resolved::needs_meter) {
             self.meter()?;
         }
         let meter = self.meter.get();
         let encoded = self.encoded.as_ref().ok_or_else(not_encoded)?;
         let calls = plan.sampler.schedule().timesteps.len();
-        let phases = phases::phases(encoded, &controls, calls, &self.unet, &self.shelf, meter)?;
+        let maker = PhaseMaker {
+            encoded,
+            controls: &controls,
+            text: &self.text,
+            unet: &self.unet,
+            shelf: &self.shelf,
+            meter,
+        };
+        let phases = maker.phases(calls)?;
         let pushed = match meter.filter(|_| phases.iter().any(|p| !p.pushes.is_empty())) {
             Some(meter) => Some((meter, NoiseSchedule::new(&self.scheduler)?)),
             None => None,
@@ -194,7 +201,7 @@ impl Renderer {
                 noise,
                 prediction: self.scheduler.prediction_type,
             }),
-            key: everything_but_controls(recipe, &encoded.prompt),
+            key: everything_but_controls(recipe),
             seed: recipe.seed,
         };
         let denoiser = Denoiser {
@@ -254,33 +261,27 @@ impl Renderer {
         self.snapshots = Snapshots::default();
     }
 
-    /// Encodes the prompts of `recipe` under `controls`, unless the last picture had the same words.
-    pub(super) fn encode(
-        &mut self,
-        recipe: &Recipe,
-        controls: &[Resolved],
-        guided: bool,
-    ) -> Result<()> {
-        let prompt = adapters::prompt(&controls.iter().collect::<Vec<_>>(), &recipe.prompt)?;
+    /// Encodes the prompts of `recipe`, unless the last picture had the same words.
+    pub(super) fn encode(&mut self, recipe: &Recipe, guided: bool) -> Result<()> {
         let negative_prompt = guided.then(|| recipe.negative_prompt.clone());
         let same = self
             .encoded
             .as_ref()
-            .is_some_and(|e| e.prompt == prompt && e.negative_prompt == negative_prompt);
+            .is_some_and(|e| e.prompt == recipe.prompt && e.negative_prompt == negative_prompt);
         if same {
             return Ok(());
         }
         self.encoded = None;
         let (positive, negative) = match &negative_prompt {
-            None => (self.text.encode(&prompt, 1)?, None),
+            None => (self.text.encode(&recipe.prompt, 1)?, None),
             Some(negative) => {
                 // Both are padded to as many chunks as the longer one needs.
-                let (positive, negative) = self.text.encode_pair(&prompt, negative)?;
-                (positive, Some(negative))
+                let (prompt, negative) = self.text.encode_pair(&recipe.prompt, negative)?;
+                (prompt, Some(negative))
             }
         };
         self.encoded = Some(EncodedPrompt {
-            prompt,
+            prompt: recipe.prompt.clone(),
             negative_prompt,
             contexts: Contexts::make(&self.unet, &positive, negative.as_ref())?,
             positive,
@@ -295,11 +296,11 @@ fn not_encoded() -> EngineError {
 }
 
 /// What the latents of one model depend on, the controls aside.
-fn everything_but_controls(recipe: &Recipe, prompt: &str) -> String {
+fn everything_but_controls(recipe: &Recipe) -> String {
     format!(
         "{:?}",
         (
-            prompt,
+            &recipe.prompt,
             &recipe.negative_prompt,
             recipe.seed,
             (recipe.width_px, recipe.height_px),

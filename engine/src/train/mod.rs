@@ -2,7 +2,9 @@
 //! the controls that are trained beside a frozen model.
 
 pub mod att_adapter;
+pub mod direction;
 pub mod folder;
+pub mod slider;
 pub mod value;
 
 mod captions;
@@ -10,6 +12,7 @@ mod clock;
 mod diffusion;
 mod flat;
 mod frozen;
+mod lanes;
 mod learning_rate;
 mod optimizer;
 mod random;
@@ -17,6 +20,7 @@ mod request;
 mod train_loop;
 mod training_set;
 mod verdict;
+mod walk;
 mod worker;
 
 pub use diffusion::{DiffusionLoss, Noised};
@@ -27,6 +31,7 @@ pub use optimizer::{AdamW, AdamWState};
 pub use request::{AdapterRequest, Tell, Told};
 pub use train_loop::{Replica, StepReport, TrainLoop, TrainOptions, Trained, Watch};
 pub use verdict::Verdict;
+pub use walk::Walk;
 
 use tch::Tensor;
 

@@ -216,9 +216,10 @@ fn read_network(file: &ControlFile, is_cvae: bool, attributes: usize) -> Result<
     let store = ParamStore::open(&[file.path()], Kind::Float, Device::Cpu)?;
     let shape: AdapterShape = values::setting(file, SHAPE)?;
     let sites = stored_sites(file)?;
-    let network =
-        AdapterNetwork::new(&store.root(), is_cvae, shape, attributes as i64, &sites)?;
-    store.finish().map_err(|e| values::other_tensors(file, &e))?;
+    let network = AdapterNetwork::new(&store.root(), is_cvae, shape, attributes as i64, &sites)?;
+    store
+        .finish()
+        .map_err(|e| values::other_tensors(file, &e))?;
     Ok(network)
 }
 

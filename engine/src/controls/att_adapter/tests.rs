@@ -198,7 +198,8 @@ fn reconstruction_does_not_pull_at_what_is_reconstructed() {
     let condition = condition(&ranges(), &vec![row; 4]).unwrap();
     let v = recogniser.features(&image).unwrap();
     let (mean, deviation) = (
-        v.view([8, 32]).mean_dim([1_i64].as_slice(), false, Kind::Float),
+        v.view([8, 32])
+            .mean_dim([1_i64].as_slice(), false, Kind::Float),
         v.view([8, 32]).std_dim([1_i64].as_slice(), false, false),
     );
     assert!(mean.abs().max().double_value(&[]) < 1e-5);

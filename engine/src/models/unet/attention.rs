@@ -2,8 +2,8 @@
 
 use tch::Tensor;
 
-use super::pass::{Pass, TextContext};
 use super::CrossAttention;
+use super::pass::{Pass, TextContext};
 use crate::Result;
 use crate::layers::{AttentionSite, LayerRef, LayerVisitor, Linear, attend};
 use crate::weights::Params;
