@@ -4,6 +4,7 @@
 //! `unet`, `vae`, `scheduler`), each with its configuration and, where it has any, its weights as
 //! safetensors. [`ModelFolder`] finds, opens, checks, hashes and describes them.
 
+mod clip;
 mod describe;
 mod folder;
 mod hash;
@@ -12,6 +13,7 @@ mod load;
 pub mod tiny;
 mod weights_files;
 
+pub use clip::open_clip;
 pub use describe::{ComponentDescription, ModelDescription};
 pub use folder::ModelFolder;
 pub use load::{network_config, network_params};

@@ -3,20 +3,31 @@
 //! A control is one safetensors file: its tensors, and in the metadata a [`ControlInfo`] with
 //! what it is for and its [`Calibration`]s. [`Control::open`] makes it ready for a U-Net.
 
+mod att_adapter;
 mod calibration;
 mod control;
 mod decoupled;
 mod direction;
 mod file;
+mod gaussian;
 mod info;
 mod library;
 mod slider;
+mod value;
+mod values;
 
+pub use att_adapter::{
+    AdapterNetwork, AdapterShape, Architecture, AttAdapter, CvaeLoss, DEFAULT_WEIGHT, Recogniser,
+    SiteShape, condition, prompt_with_numbers, site_shapes,
+};
 pub use calibration::{Calibration, ResponsePoint};
 pub use control::Control;
 pub use decoupled::{DecoupledAttention, DecoupledBranch};
 pub use direction::{DELTA_NAMES, Direction};
 pub use file::ControlFile;
+pub use gaussian::DiagonalGaussian;
 pub use info::{CONTROL_VERSION, ControlInfo, ControlKind, MadeFor};
 pub use library::{ControlLibrary, FoundControl};
 pub use slider::{Slider, SliderLayer};
+pub use value::{ValueEncoder, ValueShape};
+pub use values::{AttributeRange, AttributeValues, OutsideRange};
