@@ -8,6 +8,7 @@
 pub mod atomic;
 pub mod checkpoint;
 pub mod conditioning;
+pub mod controls;
 pub mod device;
 pub mod error;
 pub mod layers;
