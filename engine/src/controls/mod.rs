@@ -1,7 +1,14 @@
 //! Attribute controls: what moves one attribute of one subject, and how far it can be trusted.
 //!
 //! A control is one safetensors file: its tensors, and in the metadata a [`ControlInfo`] with
-//! what it is for and its [`Calibration`]s. [`Control::open`] makes it ready for a U-Net.
+//! what it is for and its [`Calibration`]s. [`Control::read`] makes it ready for a U-Net. The
+//! public modules read the files of other programs.
+
+pub mod delta_file;
+pub mod prompt_pairs;
+pub mod slider_file;
+pub mod slider_prompts;
+pub mod tensor_kind;
 
 mod att_adapter;
 mod calibration;
@@ -15,6 +22,7 @@ mod library;
 mod slider;
 mod value;
 mod values;
+mod yaml;
 
 pub use att_adapter::{
     AdapterNetwork, AdapterShape, Architecture, AttAdapter, CvaeLoss, DEFAULT_WEIGHT, Recogniser,

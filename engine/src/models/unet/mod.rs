@@ -6,6 +6,7 @@ mod blocks;
 mod config;
 mod embedding;
 mod feed_forward;
+mod layer_names;
 mod pass;
 mod transformer;
 
@@ -20,6 +21,7 @@ use crate::layers::{
 use crate::weights::Params;
 
 pub use config::UNetConfig;
+pub use layer_names::{LORA_PREFIX, LayerNames, NamedLayer, flat_name};
 pub use pass::{AddedConditions, TextContext};
 
 use blocks::{DownBlock, MidBlock, UpBlock};

@@ -6,6 +6,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use tch::Tensor;
 
+use super::SliderOptions;
 use crate::controls::{Slider, SliderLayer};
 use crate::models::unet::UNet;
 use crate::{EngineError, Result};
@@ -69,24 +70,18 @@ impl FromStr for SliderLayers {
 ///
 /// # Errors
 /// `rank` is 0, or memory runs out.
-pub fn fresh_slider(
-    unet: &UNet,
-    layers: SliderLayers,
-    rank: u32,
-    alpha: f64,
-    seed: u64,
-) -> Result<Slider> {
-    if rank == 0 {
+pub fn fresh_slider(unet: &UNet, options: &SliderOptions) -> Result<Slider> {
+    if options.rank == 0 {
         return Err(EngineError::request("rank", "must be 1 or more"));
     }
     let _guard = tch::no_grad_guard();
-    let rank = i64::from(rank);
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let rank = i64::from(options.rank);
+    let mut random = ChaCha8Rng::seed_from_u64(options.seed);
     let mut made = Vec::new();
     unet.for_each_layer(&mut |path, layer| {
-        if layers.include(path) {
+        if options.layers.include(path) {
             let shape = layer.weight_shape();
-            let options = layer.weight_options();
+            let (kind, device) = layer.weight_options();
             made.push((|| {
                 let mut down_shape = shape.clone();
                 down_shape[0] = rank;
@@ -100,14 +95,53 @@ pub fn fresh_slider(
                 let down = Tensor::f_from_slice(&values)?.f_view(down_shape.as_slice())?;
                 Ok(SliderLayer {
                     path: path.to_owned(),
-                    down: down.f_to_device(options.1)?.f_to_kind(options.0)?,
-                    up: Tensor::f_zeros(up_shape.as_slice(), options)?,
-                    scale: alpha / rank as f64,
+                    down: down.f_to_device(device)?.f_to_kind(kind)?,
+                    up: Tensor::f_zeros(up_shape.as_slice(), (kind, device))?,
+                    scale: options.alpha / rank as f64,
                 })
             })());
         }
     });
     Ok(Slider::new(made.into_iter().collect::<Result<_>>()?))
+}
+
+/// The tensors of `slider` by name, as they are trained.
+pub(super) fn parameters(slider: &Slider) -> Vec<(String, Tensor)> {
+    let both = |layer: &SliderLayer| {
+        [
+            (down_name(layer), layer.down.shallow_clone()),
+            (up_name(layer), layer.up.shallow_clone()),
+        ]
+    };
+    slider.layers().iter().flat_map(both).collect()
+}
+
+/// `slider` with trained `parameters` in the place of its own.
+///
+/// # Errors
+/// One of them is missing.
+pub fn with_parameters(slider: &Slider, parameters: &[(String, Tensor)]) -> Result<Slider> {
+    let find = |name: String| match parameters.iter().find(|(n, _)| *n == name) {
+        Some((_, tensor)) => Ok(tensor.shallow_clone()),
+        None => Err(EngineError::request("slider", format!("lacks {name}"))),
+    };
+    let layers = slider.layers().iter().map(|layer| {
+        Ok(SliderLayer {
+            path: layer.path.clone(),
+            down: find(down_name(layer))?,
+            up: find(up_name(layer))?,
+            scale: layer.scale,
+        })
+    });
+    Ok(Slider::new(layers.collect::<Result<_>>()?))
+}
+
+fn down_name(layer: &SliderLayer) -> String {
+    format!("{}.down", layer.path)
+}
+
+fn up_name(layer: &SliderLayer) -> String {
+    format!("{}.up", layer.path)
 }
 
 #[cfg(test)]

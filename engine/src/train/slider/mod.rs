@@ -4,5 +4,5 @@
 mod layers;
 mod trainer;
 
-pub use layers::{SliderLayers, fresh_slider};
+pub use layers::{SliderLayers, fresh_slider, with_parameters};
 pub use trainer::{SliderOptions, SliderTrainer};

@@ -3,8 +3,8 @@
 use rand::RngExt as _;
 use tch::{Kind, Tensor};
 
-use super::{SliderLayers, fresh_slider};
-use crate::controls::{Slider, SliderLayer};
+use super::{SliderLayers, fresh_slider, layers};
+use crate::controls::Slider;
 use crate::layers::Multiplier;
 use crate::models::unet::TextContext;
 use crate::sampling::Guidance;
@@ -85,13 +85,7 @@ impl SliderTrainer {
             };
             pairs.iter().flat_map(qualified).collect()
         };
-        let slider = fresh_slider(
-            &model.unet,
-            options.layers,
-            options.rank,
-            options.alpha,
-            options.seed,
-        )?;
+        let slider = fresh_slider(&model.unet, &options)?;
         let multiplier = Multiplier::new(1.0);
         slider.attach(&model.unet, &multiplier)?;
         Ok(Self {
@@ -165,14 +159,7 @@ fn contexts(lanes: &Lanes<Prompts>, row: usize) -> Result<Tensor> {
 
 impl Replica for SliderTrainer {
     fn parameters(&self) -> Vec<(String, Tensor)> {
-        let both = |layer: &SliderLayer| {
-            let path = &layer.path;
-            [
-                (format!("{path}.down"), layer.down.shallow_clone()),
-                (format!("{path}.up"), layer.up.shallow_clone()),
-            ]
-        };
-        self.slider.layers().iter().flat_map(both).collect()
+        layers::parameters(&self.slider)
     }
 
     fn loss(&mut self, step: u64) -> Result<(Tensor, Vec<(&'static str, f64)>)> {
@@ -225,27 +212,137 @@ impl Replica for SliderTrainer {
     }
 }
 
-impl SliderTrainer {
-    /// The slider with `parameters`, as [`Replica::parameters`] names them, in place of its own.
-    ///
-    /// # Errors
-    /// One is missing.
-    pub fn slider_of(template: &Slider, parameters: &[(String, Tensor)]) -> Result<Slider> {
-        let find = |name: String| {
-            let found = parameters.iter().find(|(n, _)| *n == name);
-            let Some((_, tensor)) = found else {
-                return Err(EngineError::request("slider", format!("{name} is missing")));
-            };
-            Ok(tensor.shallow_clone())
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use tch::{Device, Kind, Tensor};
+
+    use super::{LaneOptions, Lanes, SliderOptions, SliderTrainer};
+    use crate::checkpoint::tiny::write_model;
+    use crate::train::direction::PromptPair;
+    use crate::train::slider::{SliderLayers, fresh_slider, with_parameters};
+    use crate::train::{AdamW, AdamWState, FlatParams, FrozenModel, Replica as _};
+
+    fn options(layers: SliderLayers) -> SliderOptions {
+        SliderOptions {
+            layers,
+            rank: 2,
+            alpha: 1.0,
+            eta: 3.0,
+            walks: 2,
+            sampling_steps: 4,
+            guidance_scale: 3.0,
+            seed: 5,
+        }
+    }
+
+    fn trainer(folder: &Path, layers: SliderLayers, preserved: &[String]) -> SliderTrainer {
+        if !folder.join("unet").exists() {
+            write_model(folder, 4).unwrap();
+        }
+        tch::set_num_threads(1);
+        let model = FrozenModel::load(folder, Kind::Float, Device::Cpu).unwrap();
+        let pair = PromptPair {
+            target: "a cat".to_owned(),
+            positive: "a cat, very old".to_owned(),
+            negative: "a new cat".to_owned(),
+            subject: "cat".to_owned(),
+            prefixes: Vec::new(),
         };
-        let layers = template.layers().iter().map(|layer| {
-            Ok(SliderLayer {
-                path: layer.path.clone(),
-                down: find(format!("{}.down", layer.path))?,
-                up: find(format!("{}.up", layer.path))?,
-                scale: layer.scale,
-            })
+        SliderTrainer::new(model, &[pair], preserved, options(layers), 0).unwrap()
+    }
+
+    fn gradients(trainer: &mut SliderTrainer) -> Vec<(String, f64)> {
+        let leaves: Vec<(String, Tensor)> = trainer
+            .parameters()
+            .into_iter()
+            .map(|(name, tensor)| (name, tensor.set_requires_grad(true)))
+            .collect();
+        trainer.loss(0).unwrap().0.backward();
+        let norm = |tensor: &Tensor| tensor.grad().norm().double_value(&[]);
+        leaves.iter().map(|(n, t)| (n.clone(), norm(t))).collect()
+    }
+
+    #[test]
+    fn a_fresh_slider_changes_nothing_and_every_branch_learns() {
+        let folder = tempfile::tempdir().unwrap();
+        for layers in SliderLayers::ALL {
+            let mut trainer = trainer(folder.path(), layers, &[]);
+            let (_, figures) = trainer.loss(0).unwrap();
+            assert!((figures[0].1 - 1.0).abs() < 1e-3, "{figures:?}");
+            let gradients = gradients(&mut trainer);
+            assert!(gradients.len() >= 2);
+            for (name, norm) in gradients {
+                // While `up` is zero, `down` cannot learn; the text's keys of a prompt, too, must
+                // carry a gradient.
+                assert_eq!(
+                    norm > 0.0,
+                    name.ends_with(".up"),
+                    "{layers:?} {name} {norm}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_aim_is_the_model_without_the_slider() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut trainer = trainer(folder.path(), SliderLayers::Full, &[]);
+        // The first lane alone is at the noise, where the slider has had no say in the state.
+        trainer.options.walks = 1;
+        trainer.lanes = Lanes::new(LaneOptions {
+            lanes: 1,
+            ..*trainer.lanes.options()
         });
-        Ok(Slider::new(layers.collect::<Result<_>>()?))
+        let mut aim = || {
+            let (loss, figures) = trainer.loss(0).unwrap();
+            (loss.double_value(&[]) / figures[0].1, figures[0].1)
+        };
+        let (plain, all) = aim();
+        tch::no_grad(|| {
+            for layer in trainer.slider.layers() {
+                let _ = layer.up.shallow_clone().fill_(0.05);
+            }
+        });
+        let (loss, figures) = trainer.loss(0).unwrap();
+        let (moved, part) = (loss.double_value(&[]) / figures[0].1, figures[0].1);
+        assert!((moved / plain - 1.0).abs() < 1e-5, "{moved} {plain}");
+        assert!(
+            (all - 1.0).abs() < 1e-3 && (part - 1.0).abs() > 1e-2,
+            "{part}"
+        );
+        assert_eq!(trainer.multiplier.get(), 1.0);
+    }
+
+    #[test]
+    fn a_few_steps_explain_part_of_the_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let preserved = ["red".to_owned(), "big".to_owned()];
+        let mut trainer = trainer(folder.path(), SliderLayers::NoXattn, &preserved);
+        assert_eq!(trainer.pairs.len(), 2);
+        assert_eq!(trainer.pairs[1].positive, "a big cat, very old");
+        let mut params = FlatParams::gather(trainer.parameters()).unwrap();
+        let mut state = AdamWState::new(params.buffer()).unwrap();
+        let mut gradient = state.master.zeros_like();
+        let mut unexplained = Vec::new();
+        for step in 0..24 {
+            let (loss, figures) = trainer.loss(step).unwrap();
+            loss.backward();
+            unexplained.push(figures[0].1);
+            params.take_gradients(&mut gradient).unwrap();
+            let mut buffer = params.buffer().shallow_clone();
+            let adam = AdamW::default();
+            state.update(&adam, 0.01, &gradient, &mut buffer).unwrap();
+        }
+        let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
+        let last = mean(&unexplained[16..]);
+        assert!(last < 0.9, "{unexplained:?}");
+
+        // What is trained fits the template and comes back from it.
+        let template = fresh_slider(&trainer.model.unet, &trainer.options).unwrap();
+        let trained = with_parameters(&template, &trainer.parameters()).unwrap();
+        assert_eq!(trained.layers().len(), template.layers().len());
+        assert!(with_parameters(&template, &[]).is_err());
     }
 }
