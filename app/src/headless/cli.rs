@@ -30,7 +30,8 @@ pub(super) enum Command {
     Replay(ReplayArgs),
     /// Tell what a model folder, a recipe, a picture or a weights file is
     Info(InfoArgs),
-    /// Make controls from prompts: token directions and Concept Sliders
+    /// Make controls: token directions and Concept Sliders from prompts, value tokens and adapters
+    /// from pictures
     #[command(subcommand)]
     Train(TrainCommand),
     /// List, show and export controls

@@ -70,7 +70,8 @@ pub fn export(
     let bad = |e: csv::Error| EngineError::bad_file(&table, format!("cannot be written ({e})"));
     let header = ["file_name", "caption"].map(str::to_owned);
     let names = places.iter().map(|place| place.name.clone());
-    rows.write_record(header.into_iter().chain(names)).map_err(bad)?;
+    rows.write_record(header.into_iter().chain(names))
+        .map_err(bad)?;
     for number in 0..options.count {
         let (scene, caption) = scene(options.first + number, options);
         let name = format!("{number:06}.png");
@@ -174,7 +175,9 @@ mod tests {
         let options = options(1.0);
         let folder = exported(&options);
         let columns = TableColumns {
-            attributes: ["age", "second_age", "brightness"].map(str::to_owned).to_vec(),
+            attributes: ["age", "second_age", "brightness"]
+                .map(str::to_owned)
+                .to_vec(),
             ..TableColumns::default()
         };
         let table = folder.path().join(TABLE);
@@ -186,9 +189,11 @@ mod tests {
             let age = |subject| scene.continuous(Some(subject), Continuous::Age);
             let brightness = scene.continuous(None, Continuous::Brightness);
             let want = [age(0), age(1), brightness];
-            let near = row.values.iter().zip(want).all(|(got, want)| {
-                got.map(|g| g as f32) == want
-            });
+            let near = row
+                .values
+                .iter()
+                .zip(want)
+                .all(|(got, want)| got.map(|g| g as f32) == want);
             assert!(near, "{:?} {want:?}", row.values);
             let picture = read_picture(&row.path, (128, 128)).unwrap();
             assert_eq!(picture.rgb, draw(&scene).rgb);

@@ -71,6 +71,13 @@ pub enum TrainingNews {
         /// All wordings.
         total: usize,
     },
+    /// Pictures read and encoded, of all.
+    Pictures {
+        /// Pictures done.
+        done: usize,
+        /// All pictures.
+        total: usize,
+    },
     /// Steps done.
     Progress(StepReport),
     /// Pictures at several strengths of the control as it is now.

@@ -1,7 +1,7 @@
 //! What the trainings of all kinds of controls have in common.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ use crate::{EngineError, Result};
 /// Time between saves of the training state.
 const SAVE_EVERY: Duration = Duration::from_mins(2);
 /// Time between lines of progress.
-const REPORT_EVERY: Duration = Duration::from_secs(15);
+pub(super) const REPORT_EVERY: Duration = Duration::from_secs(15);
 /// Steps over which the learning rate rises at the start.
 const WARMUP_STEPS: u64 = 10;
 /// Decay of the average over the steps that is kept in the end; trainings of controls are short.
@@ -140,12 +140,7 @@ impl<'a> Session<'a> {
         } = self;
         let work = Work::open(&schedule.work, &guarded(request, &model, settings))?;
         let (kind, device) = (model.kind, model.device);
-        let workers = match schedule.workers {
-            _ if device != Device::Cpu => 1,
-            Some(workers) => workers.max(1),
-            None if unet_weights(&model) <= SMALL_UNET => device::cores(),
-            None => 1,
-        };
+        let workers = workers(schedule, &model);
         let state_file = work.state();
         news(TrainingNews::Note(format!(
             "{}: to step {} in {kind:?}, workers: {workers}, state: {}",
@@ -153,26 +148,7 @@ impl<'a> Session<'a> {
             schedule.steps,
             state_file.display()
         )));
-        let options = TrainOptions {
-            workers,
-            optimizer: AdamW {
-                beta1: schedule.betas.0,
-                beta2: schedule.betas.1,
-                weight_decay: schedule.weight_decay,
-                ema_decay: EMA_DECAY,
-                ..AdamW::default()
-            },
-            learning_rate: LearningRate {
-                peak: schedule.learning_rate,
-                warmup_steps: WARMUP_STEPS,
-                total_steps: schedule.steps,
-                decay_fraction: schedule.decay,
-            },
-            state_file,
-            save_every: SAVE_EVERY,
-            report_every: REPORT_EVERY,
-            show_every: schedule.strip_every,
-        };
+        let options = train_options(schedule, workers, state_file);
         // The first replica takes the model that is loaded already.
         let loaded = RefCell::new(Some(model));
         let build = |worker| {
@@ -199,6 +175,44 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Replicas that train beside `model`.
+pub(super) fn workers(schedule: &Schedule, model: &FrozenModel) -> usize {
+    match schedule.workers {
+        _ if model.device != Device::Cpu => 1,
+        Some(workers) => workers.max(1),
+        None if unet_weights(model) <= SMALL_UNET => device::cores(),
+        None => 1,
+    }
+}
+
+/// How the loop goes by `schedule`.
+pub(super) fn train_options(
+    schedule: &Schedule,
+    workers: usize,
+    state_file: PathBuf,
+) -> TrainOptions {
+    TrainOptions {
+        workers,
+        optimizer: AdamW {
+            beta1: schedule.betas.0,
+            beta2: schedule.betas.1,
+            weight_decay: schedule.weight_decay,
+            ema_decay: EMA_DECAY,
+            ..AdamW::default()
+        },
+        learning_rate: LearningRate {
+            peak: schedule.learning_rate,
+            warmup_steps: WARMUP_STEPS,
+            total_steps: schedule.steps,
+            decay_fraction: schedule.decay,
+        },
+        state_file,
+        save_every: SAVE_EVERY,
+        report_every: REPORT_EVERY,
+        show_every: schedule.strip_every,
+    }
+}
+
 /// Everything that decides what a training comes to, but for its length.
 fn guarded(
     request: &TrainingRequest,
@@ -221,7 +235,7 @@ pub(super) fn save(request: &TrainingRequest, info: &ControlInfo, tensors: &Name
 }
 
 /// Makes the folder of the file `path` where it is not there.
-fn require_parent(path: &Path) -> Result<()> {
+pub(super) fn require_parent(path: &Path) -> Result<()> {
     match path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())

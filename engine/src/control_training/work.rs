@@ -64,6 +64,12 @@ impl Work {
         self.folder.join("state.safetensors")
     }
 
+    /// The encoded pictures in the work folder `folder`, which hold for trainings with other
+    /// settings too.
+    pub(super) fn pictures(folder: &Path) -> PathBuf {
+        folder.join("pictures.safetensors")
+    }
+
     /// The control as it was at the last strip.
     pub(super) fn latest(&self) -> PathBuf {
         self.folder.join("latest.safetensors")

@@ -19,18 +19,18 @@ const CAPTION_DROPOUT: f64 = 0.1;
 
 /// Latents, captions and values; workers share one.
 #[derive(Debug)]
-pub(super) struct TrainingSet {
+pub(crate) struct TrainingSet {
     latents: Tensor,
     features: Option<Tensor>,
     /// Of each picture, empty where there is none.
-    pub(super) captions: Arc<[String]>,
+    pub(crate) captions: Arc<[String]>,
     /// Of each picture and attribute.
-    pub(super) values: Arc<[Vec<Option<f64>>]>,
+    pub(crate) values: Arc<[Vec<Option<f64>>]>,
 }
 
 impl TrainingSet {
     /// The pictures of `prepared`, whose rows are those of `folder`, with `values` for each.
-    pub(super) fn new(
+    pub(crate) fn new(
         folder: &ImageFolder,
         prepared: PreparedPictures,
         values: Vec<Vec<Option<f64>>>,
@@ -44,7 +44,7 @@ impl TrainingSet {
     }
 
     /// The same pictures for another worker.
-    pub(super) fn share(&self) -> Self {
+    pub(crate) fn share(&self) -> Self {
         Self {
             latents: self.latents.shallow_clone(),
             features: self.features.as_ref().map(Tensor::shallow_clone),
@@ -53,12 +53,12 @@ impl TrainingSet {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.captions.len()
     }
 
     /// Numbers of the pictures to learn from and of those set aside, of which a small set has none.
-    pub(super) fn split(&self) -> (Vec<usize>, Vec<usize>) {
+    pub(crate) fn split(&self) -> (Vec<usize>, Vec<usize>) {
         let judged = self.len() >= JUDGE_FROM;
         let is_held_out = |at: &usize| judged && at % HELD_OUT_EVERY == HELD_OUT_EVERY - 1;
         let (held_out, learnt) = (0..self.len()).partition(is_held_out);
@@ -66,13 +66,13 @@ impl TrainingSet {
     }
 
     /// Clean latents `[rows, channels, h, w]` in fp32 on the model's device.
-    pub(super) fn latents(&self, rows: &[usize], model: &FrozenModel) -> Result<Tensor> {
+    pub(crate) fn latents(&self, rows: &[usize], model: &FrozenModel) -> Result<Tensor> {
         let latents = self.latents.f_index_select(0, &index(rows)?)?;
         Ok(latents.f_to_device(model.device)?.f_to_kind(Kind::Float)?)
     }
 
     /// Image features `[rows, dim]` in fp32 on `device`, where there are any.
-    pub(super) fn features(&self, rows: &[usize], device: Device) -> Result<Option<Tensor>> {
+    pub(crate) fn features(&self, rows: &[usize], device: Device) -> Result<Option<Tensor>> {
         let Some(features) = &self.features else {
             return Ok(None);
         };
@@ -81,7 +81,7 @@ impl TrainingSet {
     }
 
     /// Width of the image features; 0 where there are none.
-    pub(super) fn feature_dim(&self) -> i64 {
+    pub(crate) fn feature_dim(&self) -> i64 {
         self.features.as_ref().map_or(0, |f| f.size()[1])
     }
 }
@@ -92,14 +92,14 @@ fn index(rows: &[usize]) -> Result<Tensor> {
 }
 
 /// `count` of `from`, each drawn on its own.
-pub(super) fn draw(from: &[usize], count: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+pub(crate) fn draw(from: &[usize], count: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
     (0..count)
         .map(|_| from[rng.random_range(0..from.len())])
         .collect()
 }
 
 /// The captions of `rows`, some of them dropped.
-pub(super) fn drop_captions(rows: &[usize], rng: &mut ChaCha8Rng) -> Vec<Option<usize>> {
+pub(crate) fn drop_captions(rows: &[usize], rng: &mut ChaCha8Rng) -> Vec<Option<usize>> {
     rows.iter()
         .map(|&row| (!rng.random_bool(CAPTION_DROPOUT)).then_some(row))
         .collect()

@@ -18,7 +18,7 @@ const JUDGE: usize = 0xffff;
 
 /// Which values an adapter is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Given {
+pub(crate) enum Given {
     /// None: the model as it is.
     Nothing,
     /// The picture's own.
@@ -60,7 +60,7 @@ impl Verdict {
 }
 
 /// What can be judged.
-pub(super) trait Judged {
+pub(crate) trait Judged {
     /// The error on the pictures `rows`; the values are those of `values_of`, as many.
     fn error(
         &mut self,
@@ -72,7 +72,11 @@ pub(super) trait Judged {
 }
 
 /// Judges by the pictures `rows`, always with the same noise; `None` where there are none.
-pub(super) fn judge(judged: &mut impl Judged, rows: &[usize], seed: u64) -> Result<Option<Verdict>> {
+pub(crate) fn judge(
+    judged: &mut impl Judged,
+    rows: &[usize],
+    seed: u64,
+) -> Result<Option<Verdict>> {
     if rows.is_empty() {
         return Ok(None);
     }

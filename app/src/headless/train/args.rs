@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use vernier_engine::render::Defaults;
 
+use super::att_adapter::AttAdapterArgs;
+use super::value::ValueArgs;
+
 /// What can be trained.
 #[derive(Debug, Subcommand)]
 pub(in super::super) enum TrainCommand {
@@ -16,6 +19,14 @@ pub(in super::super) enum TrainCommand {
     ///
     /// (Concept Sliders, arXiv 2311.12092)
     Slider(Box<SliderArgs>),
+    /// Value tokens from a folder of pictures: brightness, detail, realism or what two texts say
+    ///
+    /// (AttriCtrl, arXiv 2508.02151)
+    Value(Box<ValueArgs>),
+    /// An adapter from pictures and a table of their attribute values
+    ///
+    /// (Att-Adapter, arXiv 2503.11937)
+    AttAdapter(Box<AttAdapterArgs>),
 }
 
 /// What both kinds of control are made from.
@@ -205,15 +216,15 @@ fn fitting(text: &str, fits: impl Fn(f64) -> bool, sentence: &str) -> Result<f64
     })
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub(super) fn positive(text: &str) -> Result<f64, String> {
     fitting(text, |x| x > 0.0, "must be above 0")
 }
 
-fn not_negative(text: &str) -> Result<f64, String> {
+pub(super) fn not_negative(text: &str) -> Result<f64, String> {
     fitting(text, |x| x >= 0.0, "must be 0 or more")
 }
 
-fn fraction(text: &str) -> Result<f64, String> {
+pub(super) fn fraction(text: &str) -> Result<f64, String> {
     fitting(text, |x| (0.0..=1.0).contains(&x), "must be within 0 and 1")
 }
 

@@ -1,8 +1,11 @@
-//! `vernier train`: makes controls from prompts.
+//! `vernier train`: makes controls from prompts or pictures.
 
 mod args;
+mod att_adapter;
 mod command;
+mod pictures;
 mod tell;
+mod value;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,14 +33,18 @@ use tell::Teller;
 
 /// Trains what the command line says.
 pub(super) fn run(command: &TrainCommand) -> Result<(), Failure> {
-    let common = match command {
-        TrainCommand::Direction(args) => &args.common,
-        TrainCommand::Slider(args) => &args.common,
+    let json = match command {
+        TrainCommand::Direction(args) => args.common.json,
+        TrainCommand::Slider(args) => args.common.json,
+        TrainCommand::Value(args) => args.pictures.json,
+        TrainCommand::AttAdapter(args) => args.pictures.json,
     };
-    let mut teller = Teller::new(common.json);
+    let mut teller = Teller::new(json);
     let outcome = match command {
         TrainCommand::Direction(args) => direction(args, &mut teller),
         TrainCommand::Slider(args) => slider(args, &mut teller),
+        TrainCommand::Value(args) => value::run(args, &mut teller),
+        TrainCommand::AttAdapter(args) => att_adapter::run(args, &mut teller),
     };
     if let Err(failure) = &outcome {
         teller.failed(failure);
@@ -47,7 +54,12 @@ pub(super) fn run(command: &TrainCommand) -> Result<(), Failure> {
 
 fn direction(args: &DirectionArgs, teller: &mut Teller) -> Result<(), Failure> {
     let request = request(&args.common, 0.2)?;
-    if is_done(&args.common, &request)? {
+    if is_done(
+        args.common.unless_done,
+        &request.out,
+        &request.command,
+        &request.model_folder,
+    )? {
         teller.done_already(&request.out);
         return Ok(());
     }
@@ -70,12 +82,17 @@ fn direction(args: &DirectionArgs, teller: &mut Teller) -> Result<(), Failure> {
     };
     let stop = catch_interrupts()?;
     let end = train_direction(&request, &method, stop, &mut |news| teller.tell(&news))?;
-    finish(&end, &request, teller)
+    finish(&end, &request.out, teller)
 }
 
 fn slider(args: &SliderArgs, teller: &mut Teller) -> Result<(), Failure> {
     let request = request(&args.common, 0.25)?;
-    if is_done(&args.common, &request)? {
+    if is_done(
+        args.common.unless_done,
+        &request.out,
+        &request.command,
+        &request.model_folder,
+    )? {
         teller.done_already(&request.out);
         return Ok(());
     }
@@ -104,17 +121,13 @@ fn slider(args: &SliderArgs, teller: &mut Teller) -> Result<(), Failure> {
             teller.tell(&news);
         },
     )?;
-    finish(&end, &request, teller)
+    finish(&end, &request.out, teller)
 }
 
-fn finish(
-    end: &TrainingEnd,
-    request: &TrainingRequest,
-    teller: &mut Teller,
-) -> Result<(), Failure> {
+fn finish(end: &TrainingEnd, out: &Path, teller: &mut Teller) -> Result<(), Failure> {
     match end {
         TrainingEnd::Done(_) => {
-            teller.saved(&request.out);
+            teller.saved(out);
             Ok(())
         }
         TrainingEnd::Stopped { step, total_steps } => Err(Failure::Cancelled(format!(
@@ -147,10 +160,7 @@ fn request(args: &CommonArgs, start: f64) -> Result<TrainingRequest, Failure> {
         command: command::of_this_run(),
         model,
         model_folder,
-        out: match &args.out {
-            Some(path) => checked_out(path)?,
-            None => own_folder()?.join(format!("{}.safetensors", args.name)),
-        },
+        out: out_file(args.out.as_deref(), &args.name)?,
         pairs,
         device: args.device.parse()?,
         dtype: args.dtype.parse()?,
@@ -190,6 +200,14 @@ fn checked_out(path: &Path) -> EngineResult<PathBuf> {
     ))
 }
 
+/// The file to write: `asked`, or one of the control's name among the artist's own.
+fn out_file(asked: Option<&Path>, name: &str) -> EngineResult<PathBuf> {
+    match asked {
+        Some(path) => checked_out(path),
+        None => Ok(own_folder()?.join(format!("{name}.safetensors"))),
+    }
+}
+
 /// The folder of the artist's own controls.
 pub(super) fn own_folder() -> EngineResult<PathBuf> {
     assets::user_controls().ok_or_else(|| {
@@ -200,25 +218,23 @@ pub(super) fn own_folder() -> EngineResult<PathBuf> {
     })
 }
 
-/// Whether the file to be written is there, made by this command for this model.
-fn is_done(args: &CommonArgs, request: &TrainingRequest) -> EngineResult<bool> {
-    if !(args.unless_done && request.out.exists()) {
+/// Whether that is asked (`unless_done`) and the file to be written is there, made by this command
+/// for this model.
+fn is_done(
+    unless_done: bool,
+    out: &Path,
+    command: &str,
+    model_folder: &Path,
+) -> EngineResult<bool> {
+    if !(unless_done && out.exists()) {
         return Ok(false);
     }
-    let made = ControlFile::open(&request.out)?.info;
-    let model = ModelFolder::open(&request.model_folder)?.hash()?;
-    Ok(made.command == request.command && made.model.hash == model)
+    let made = ControlFile::open(out)?.info;
+    let model = ModelFolder::open(model_folder)?.hash()?;
+    Ok(made.command == command && made.model.hash == model)
 }
 
 fn schedule(args: &ScheduleArgs, name: &str, steps: u64, lr: f64) -> Result<Schedule, Failure> {
-    let work = match &args.work {
-        Some(folder) => folder.clone(),
-        None => cache_folder()?.join(name),
-    };
-    if args.fresh && work.join("state.safetensors").exists() {
-        let state = work.join("state.safetensors");
-        std::fs::remove_file(&state).map_err(|e| EngineError::io(state, e))?;
-    }
     Ok(Schedule {
         steps,
         workers: args.workers.map(usize::from),
@@ -226,10 +242,24 @@ fn schedule(args: &ScheduleArgs, name: &str, steps: u64, lr: f64) -> Result<Sche
         decay: args.decay,
         betas: args.betas,
         weight_decay: args.weight_decay,
-        work,
+        work: work_folder(args.work.as_deref(), name, args.fresh)?,
         strip_every: (args.strips_every > 0.0)
             .then(|| Duration::from_secs_f64(60.0 * args.strips_every)),
     })
+}
+
+/// The folder of a training's state: `asked`, or one of the control's name; a stored state is
+/// deleted where it shall begin `fresh`.
+fn work_folder(asked: Option<&Path>, name: &str, fresh: bool) -> EngineResult<PathBuf> {
+    let work = match asked {
+        Some(folder) => folder.to_owned(),
+        None => cache_folder()?.join(name),
+    };
+    let state = work.join("state.safetensors");
+    if fresh && state.exists() {
+        std::fs::remove_file(&state).map_err(|e| EngineError::io(state, e))?;
+    }
+    Ok(work)
 }
 
 /// `vernier/training/controls` in the user's cache.

@@ -68,6 +68,7 @@ fn as_line(news: &TrainingNews) -> String {
     match news {
         TrainingNews::Note(text) => text.clone(),
         TrainingNews::Encoded { done, total } => format!("prompts {done} of {total}"),
+        TrainingNews::Pictures { done, total } => format!("pictures {done} of {total}"),
         TrainingNews::Progress(report) => {
             let figures = report.figures.iter();
             let figures: Vec<String> = figures
@@ -91,6 +92,9 @@ fn as_json(news: &TrainingNews) -> Value {
         TrainingNews::Note(message) => json!({"event": "note", "message": message}),
         TrainingNews::Encoded { done, total } => {
             json!({"event": "encoded", "done": done, "total": total})
+        }
+        TrainingNews::Pictures { done, total } => {
+            json!({"event": "pictures", "done": done, "total": total})
         }
         TrainingNews::Progress(report) => {
             let figures: Map<String, Value> = report

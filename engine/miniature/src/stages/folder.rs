@@ -69,7 +69,10 @@ mod tests {
         assert_eq!(kinds(&names(&["man", "car"])).unwrap().len(), 2);
         assert_eq!(attributes(&names(&["age", "hat"])).unwrap().len(), 2);
         let said = kinds(&names(&["horse"])).unwrap_err().to_string();
-        assert!(said.starts_with("--kinds: \"horse\" is not one of man"), "{said}");
+        assert!(
+            said.starts_with("--kinds: \"horse\" is not one of man"),
+            "{said}"
+        );
         assert!(attributes(&names(&["height"])).is_err());
     }
 }

@@ -23,7 +23,7 @@ use crate::weights::ParamStore;
 const FULL: f64 = 1.0;
 
 /// The adapter's network in training, beside its frozen model.
-pub(super) struct AttentionTrainer {
+pub(crate) struct AttentionTrainer {
     model: FrozenModel,
     data: TrainingSet,
     network: AdapterNetwork,
@@ -45,7 +45,7 @@ pub struct CvaeWeights {
 }
 
 impl AttentionTrainer {
-    pub(super) fn new(
+    pub(crate) fn new(
         model: FrozenModel,
         data: TrainingSet,
         task: AdapterTask,
@@ -114,8 +114,7 @@ impl AttentionTrainer {
         rng: &mut ChaCha8Rng,
     ) -> Result<(Tensor, Option<CvaeLoss>)> {
         let device = self.model.device;
-        let (Some(recogniser), Some(image)) =
-            (&self.recogniser, self.data.features(rows, device)?)
+        let (Some(recogniser), Some(image)) = (&self.recogniser, self.data.features(rows, device)?)
         else {
             return Ok((self.network.tokens(condition)?, None));
         };
@@ -125,6 +124,13 @@ impl AttentionTrainer {
         let (tokens, loss) = network.infer(recogniser, condition, &image, &noise)?;
         Ok((tokens, Some(loss)))
     }
+}
+
+/// Whether no render needs the parameter `name`.
+pub(crate) fn is_for_training_only(name: &str) -> bool {
+    ["projection.", "posterior."]
+        .iter()
+        .any(|own| name.starts_with(own))
 }
 
 /// Starts the new keys as the U-Net's own of the same layer, so that they fit its queries from the
@@ -162,7 +168,9 @@ impl Replica for AttentionTrainer {
         let mut rng = step_rng(self.task.seed, self.task.worker, step);
         let rows = draw(&self.task.learnt, self.task.batch, &mut rng);
         let captions = drop_captions(&rows, &mut rng);
-        let values = rows.iter().map(|&row| mask(&self.data.values[row], &mut rng));
+        let values = rows
+            .iter()
+            .map(|&row| mask(&self.data.values[row], &mut rng));
         let condition = self.condition(&values.collect::<Vec<_>>())?;
         let (tokens, cvae) = self.tokens(&rows, &condition, &mut rng)?;
         let clean = self.data.latents(&rows, &self.model)?;

@@ -26,7 +26,7 @@ const DOWN: &str = ".down";
 const UP: &str = ".up";
 
 /// The branches in training, beside their frozen model.
-pub(super) struct NumbersTrainer {
+pub(crate) struct NumbersTrainer {
     model: FrozenModel,
     data: TrainingSet,
     parameters: Vec<(String, Tensor)>,
@@ -36,7 +36,7 @@ pub(super) struct NumbersTrainer {
 }
 
 impl NumbersTrainer {
-    pub(super) fn new(model: FrozenModel, data: TrainingSet, task: AdapterTask) -> Result<Self> {
+    pub(crate) fn new(model: FrozenModel, data: TrainingSet, task: AdapterTask) -> Result<Self> {
         let store = ParamStore::fresh(model.kind, model.device);
         let mut shapes = Vec::new();
         model.unet.for_each_layer(&mut |path, layer| {
@@ -94,7 +94,7 @@ impl NumbersTrainer {
 }
 
 /// The branches of `parameters`, which they share.
-pub(super) fn slider(parameters: &[(String, Tensor)]) -> Slider {
+pub(crate) fn slider(parameters: &[(String, Tensor)]) -> Slider {
     let find = |name: String| parameters.iter().find(|(n, _)| *n == name);
     let layers = parameters.iter().filter_map(|(name, down)| {
         let path = name.strip_suffix(DOWN)?;
@@ -152,7 +152,8 @@ impl Judged for NumbersTrainer {
                 Given::Own | Given::Others => self.prompt(Some(row), &self.data.values[of]),
             })
             .collect();
-        self.strength.set(f64::from(u8::from(given != Given::Nothing)));
+        self.strength
+            .set(f64::from(u8::from(given != Given::Nothing)));
         let output = self.predict(&noised, &prompts);
         self.strength.set(1.0);
         noised.loss(&output?)

@@ -185,7 +185,12 @@ mod tests {
         let names: Vec<_> = listed
             .rows
             .iter()
-            .map(|r| (r.path.file_name().unwrap().to_str().unwrap(), r.caption.as_str()))
+            .map(|r| {
+                (
+                    r.path.file_name().unwrap().to_str().unwrap(),
+                    r.caption.as_str(),
+                )
+            })
             .collect();
         assert_eq!(names, [("a.jpeg", "a cat"), ("b.PNG", "")]);
         assert_eq!(listed.gaps(), ["1 of 2 pictures have no caption"]);

@@ -91,7 +91,8 @@ mod tests {
     fn transparency_is_white_and_any_ending_will_do() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("p.jpg");
-        let image = RgbaImage::from_fn(2, 1, |x, _| Rgba([200, 0, 0, if x == 0 { 0 } else { 255 }]));
+        let image =
+            RgbaImage::from_fn(2, 1, |x, _| Rgba([200, 0, 0, if x == 0 { 0 } else { 255 }]));
         image.save_with_format(&path, ImageFormat::Png).unwrap();
         let read = read_picture(&path, (2, 1)).unwrap();
         assert_eq!(read.rgb, [255, 255, 255, 200, 0, 0]);

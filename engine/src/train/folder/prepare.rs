@@ -217,7 +217,9 @@ fn stamp(path: &Path) -> String {
 fn standardised(features: &Tensor) -> Result<Tensor> {
     let mean = features.f_mean_dim([0_i64].as_slice(), true, Kind::Float)?;
     let deviation = features.f_std_dim([0_i64].as_slice(), false, true)?;
-    Ok(features.f_sub(&mean)?.f_div(&deviation.f_clamp_min(1e-6)?)?)
+    Ok(features
+        .f_sub(&mean)?
+        .f_div(&deviation.f_clamp_min(1e-6)?)?)
 }
 
 fn notes(left_out: Vec<String>) -> Vec<String> {
@@ -228,7 +230,9 @@ fn notes(left_out: Vec<String>) -> Vec<String> {
         .map(|problem| format!("left out: {problem}"))
         .collect();
     if more > 0 {
-        notes.push(format!("left out: {more} more pictures that cannot be read"));
+        notes.push(format!(
+            "left out: {more} more pictures that cannot be read"
+        ));
     }
     notes
 }
@@ -262,7 +266,11 @@ fn stored(path: &Path, fingerprint: &str) -> Result<Option<PreparedPictures>> {
     let Ok(file) = SafetensorsFile::open(path) else {
         return Ok(None);
     };
-    if file.metadata().get(FINGERPRINT).is_none_or(|f| f != fingerprint) {
+    if file
+        .metadata()
+        .get(FINGERPRINT)
+        .is_none_or(|f| f != fingerprint)
+    {
         return Ok(None);
     }
     let read = |name: &str, kind| file.tensor(name, kind, Device::Cpu);
@@ -279,9 +287,14 @@ fn stored(path: &Path, fingerprint: &str) -> Result<Option<PreparedPictures>> {
     Ok(Some(PreparedPictures {
         latents,
         features: read(FEATURES, Kind::Float)?,
-        measures: measures.chunks(kept.len().max(1)).map(<[f64]>::to_vec).collect(),
+        measures: measures
+            .chunks(kept.len().max(1))
+            .map(<[f64]>::to_vec)
+            .collect(),
         kept: kept.into_iter().map(|at| at as usize).collect(),
-        notes: notes.and_then(|n| serde_json::from_str(n).ok()).unwrap_or_default(),
+        notes: notes
+            .and_then(|n| serde_json::from_str(n).ok())
+            .unwrap_or_default(),
     }))
 }
 

@@ -27,11 +27,7 @@ pub struct TableColumns {
 
 /// Reads the rows of `table`; files are named relative to `folder`. A row without a caption has an
 /// empty one.
-pub(super) fn read(
-    table: &Path,
-    folder: &Path,
-    columns: &TableColumns,
-) -> Result<Vec<PictureRow>> {
+pub(super) fn read(table: &Path, folder: &Path, columns: &TableColumns) -> Result<Vec<PictureRow>> {
     let bad = |problem: String| EngineError::bad_file(table, problem);
     let text = std::fs::read(table).map_err(|e| EngineError::io(table, e))?;
     let text = String::from_utf8(text)
@@ -43,9 +39,7 @@ pub(super) fn read(
     let find = |name: &str| header.iter().position(|column| column == name);
     let known = || header.iter().collect::<Vec<_>>().join(", ");
     let named = |name: &str| {
-        find(name).ok_or_else(|| {
-            bad(format!("has no column \"{name}\"; it has {}", known()))
-        })
+        find(name).ok_or_else(|| bad(format!("has no column \"{name}\"; it has {}", known())))
     };
     let file = match &columns.file {
         Some(name) => named(name)?,
@@ -181,9 +175,15 @@ mod tests {
     fn what_is_wrong_is_named_by_column_and_line() {
         let table = "file,age\na.png,old\n";
         let sentence = said(table, &attributes(&["age"]));
-        assert!(sentence.contains("\"age\" holds \"old\" in line 2"), "{sentence}");
+        assert!(
+            sentence.contains("\"age\" holds \"old\" in line 2"),
+            "{sentence}"
+        );
         let sentence = said(table, &attributes(&["smile"]));
-        assert!(sentence.contains("no column \"smile\"; it has file, age"), "{sentence}");
+        assert!(
+            sentence.contains("no column \"smile\"; it has file, age"),
+            "{sentence}"
+        );
         let sentence = said("name,age\na.png,1\n", &attributes(&["age"]));
         assert!(sentence.contains("--file-column"), "{sentence}");
         let sentence = said("file,age\na.png,1,2\n", &attributes(&["age"]));

@@ -4,11 +4,11 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use tch::{Device, Kind, Tensor};
 
-use super::super::captions::Captions;
-use super::super::random::step_rng;
-use super::super::training_set::{TrainingSet, draw, drop_captions};
-use super::super::verdict::{Given, Judged};
-use super::super::{DiffusionLoss, FrozenModel, Noised, Replica, shallow};
+use super::captions::Captions;
+use super::random::step_rng;
+use super::training_set::{TrainingSet, draw, drop_captions};
+use super::verdict::{Given, Judged};
+use super::{DiffusionLoss, FrozenModel, Noised, Replica, shallow};
 use crate::Result;
 use crate::controls::{ValueEncoder, ValueShape};
 use crate::sampling::lock_generator;
@@ -18,7 +18,7 @@ use crate::weights::ParamStore;
 const TOGETHER: f64 = 0.5;
 
 /// The encoder in training, beside its frozen model.
-pub(super) struct ValueTrainer {
+pub(crate) struct ValueTrainer {
     model: FrozenModel,
     data: TrainingSet,
     attributes: Vec<String>,
@@ -34,17 +34,17 @@ pub(super) struct ValueTrainer {
 }
 
 /// What a worker is told.
-pub(super) struct ValueTask {
-    pub(super) attributes: Vec<String>,
-    pub(super) shape: ValueShape,
-    pub(super) drawn: Vec<Vec<usize>>,
-    pub(super) batch: usize,
-    pub(super) seed: u64,
-    pub(super) worker: usize,
+pub(crate) struct ValueTask {
+    pub(crate) attributes: Vec<String>,
+    pub(crate) shape: ValueShape,
+    pub(crate) drawn: Vec<Vec<usize>>,
+    pub(crate) batch: usize,
+    pub(crate) seed: u64,
+    pub(crate) worker: usize,
 }
 
 impl ValueTrainer {
-    pub(super) fn new(model: FrozenModel, data: TrainingSet, task: ValueTask) -> Result<Self> {
+    pub(crate) fn new(model: FrozenModel, data: TrainingSet, task: ValueTask) -> Result<Self> {
         let store = ParamStore::fresh(Kind::Float, model.device);
         let encoder = {
             let _generator = lock_generator();
