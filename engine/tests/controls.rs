@@ -6,15 +6,18 @@
 use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
-use vernier_engine::checkpoint::tiny;
+use vernier_engine::checkpoint::{ModelFolder, tiny};
 use vernier_engine::controls::{
-    ControlFile, ControlInfo, ControlKind, ControlLibrary, DELTA_NAMES, Direction, Slider,
-    SliderLayer,
+    AdapterNetwork, AdapterShape, Architecture, AttAdapter, AttributeRange, ControlFile,
+    ControlInfo, ControlKind, ControlLibrary, DELTA_NAMES, Direction, Slider, SliderLayer,
+    ValueEncoder, ValueShape, site_shapes,
 };
 use vernier_engine::device::Dtype;
+use vernier_engine::models::unet::{UNet, UNetConfig};
 use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe};
 use vernier_engine::render::{Flow, Rendered, Renderer};
 use vernier_engine::sampling::SamplerName;
+use vernier_engine::weights::ParamStore;
 
 /// Width of the tiny model's text encoder.
 const TEXT_WIDTH: i64 = 32;
@@ -34,6 +37,10 @@ impl Studio {
         write_direction(folder.path(), "smile", 0.2);
         write_direction(folder.path(), "age", 0.5);
         write_slider(folder.path());
+        write_value(folder.path());
+        for architecture in Architecture::ALL {
+            write_adapter(folder.path(), architecture);
+        }
         let library = ControlLibrary::new(vec![folder.path().to_owned()]);
         let model = folder.path().join("model");
         let mut renderer = Renderer::load(&model, Dtype::F32, Device::Cpu).unwrap();
@@ -110,6 +117,109 @@ fn write_slider(folder: &Path) {
     ]);
     let path = folder.join("fur.safetensors");
     ControlFile::save(&path, &info, &slider.named().unwrap()).unwrap();
+}
+
+/// Fresh weights, moved away from the zeros that some of them start from.
+fn moved(store: &ParamStore) -> Vec<(String, Tensor)> {
+    let noisy = |t: &Tensor| t + t.randn_like() * 0.3;
+    let named = store.named().into_iter();
+    named.map(|(name, tensor)| (name, noisy(&tensor))).collect()
+}
+
+fn write_value(folder: &Path) {
+    let attributes = ["brightness", "detail"].map(str::to_owned).to_vec();
+    let mut info = ControlInfo::new("look", ControlKind::Value, attributes.clone());
+    let shape = ValueShape {
+        tokens: 3,
+        dim: TEXT_WIDTH,
+    };
+    ValueEncoder::describe(&mut info, shape, &std::collections::BTreeMap::new());
+    let store = ParamStore::fresh(Kind::Float, Device::Cpu);
+    ValueEncoder::new(&store.root(), &attributes, shape).unwrap();
+    ControlFile::save(&folder.join("look.safetensors"), &info, &moved(&store)).unwrap();
+}
+
+fn write_adapter(folder: &Path, architecture: Architecture) {
+    let model = ModelFolder::open(&folder.join("model")).unwrap();
+    let config: UNetConfig = model.component_config("unet").unwrap();
+    let store = model
+        .component_params("unet", Kind::Float, Device::Cpu)
+        .unwrap();
+    let unet = UNet::new(&store.root(), &config).unwrap();
+    let ranges = ["age", "smile"].map(|name| AttributeRange {
+        name: name.to_owned(),
+        low: 0.0,
+        high: 10.0,
+    });
+    let names = ranges.iter().map(|r| r.name.clone()).collect();
+    let mut info = ControlInfo::new(architecture.name(), ControlKind::AttAdapter, names);
+    info.start = 0.1;
+    let shape = AdapterShape {
+        tokens: 2,
+        dim: TEXT_WIDTH,
+        latent_dim: 6,
+        hidden_dim: 16,
+    };
+    let tensors = if architecture == Architecture::LoraNumbers {
+        AttAdapter::describe(&mut info, architecture, None, &ranges);
+        ControlFile::open(&folder.join("fur.safetensors"))
+            .unwrap()
+            .tensors()
+            .unwrap()
+    } else {
+        AttAdapter::describe(&mut info, architecture, Some(shape), &ranges);
+        let store = ParamStore::fresh(Kind::Float, Device::Cpu);
+        let is_cvae = architecture == Architecture::Cvae;
+        AdapterNetwork::new(&store.root(), is_cvae, shape, 2, &site_shapes(&unet)).unwrap();
+        moved(&store)
+    };
+    let path = folder.join(format!("{architecture}.safetensors"));
+    ControlFile::save(&path, &info, &tensors).unwrap();
+}
+
+#[test]
+fn adapters_change_pictures_by_their_values_and_nothing_while_none_is_set() {
+    let mut studio = Studio::open();
+    let plain = studio.recipe(&[]);
+    let plain = studio.render(&plain);
+    for adapter in ["look/detail", "cvae/smile", "mlp/age", "lora-numbers/age"] {
+        let recipe = studio.recipe(&[&format!("{adapter}=0")]);
+        assert_eq!(studio.render(&recipe).latents, plain.latents, "{adapter}");
+        let [low, high] = ["0", "0.9"].map(|value| {
+            let recipe = studio.recipe(&[&format!("{adapter}~{value}")]);
+            studio.render(&recipe).latents
+        });
+        assert_ne!(low, high, "{adapter}");
+        assert_ne!(low, plain.latents, "{adapter}: a value of 0 is a value");
+        let recipe = studio.recipe(&[]);
+        assert_eq!(
+            studio.render(&recipe).latents,
+            plain.latents,
+            "after {adapter}"
+        );
+    }
+}
+
+#[test]
+fn values_of_one_adapter_act_together_and_values_past_its_range_are_told() {
+    let mut studio = Studio::open();
+    let recipe = studio.recipe(&["cvae/smile~2", "cvae/age~12"]);
+    let both = studio.render(&recipe);
+    assert!(
+        both.notes
+            .iter()
+            .any(|n| n.contains("age 12.000 is outside")),
+        "{:?}",
+        both.notes
+    );
+    let recipe = studio.recipe(&["cvae/age~12", "cvae/smile~2"]);
+    assert_eq!(studio.render(&recipe).latents, both.latents);
+    let recipe = studio.recipe(&["cvae/smile~2"]);
+    assert_ne!(studio.render(&recipe).latents, both.latents);
+    // Uncalibrated, -1 and 1 are the ends of the range that it learnt from.
+    let recipe = studio.recipe(&["cvae/smile=-0.6"]);
+    let rendered = studio.render(&recipe);
+    assert_eq!(rendered.recipe.controls[0].resolved, Some(2.0));
 }
 
 #[test]
@@ -229,7 +339,7 @@ fn what_cannot_be_carried_out_says_why() {
     for (control, expected) in [
         (
             "frown@cat=1",
-            "there is no such control; there are age, fur, smile",
+            "there is no such control; there are age, cvae, fur,",
         ),
         ("smile@horse=1", "is not in the prompt"),
         ("smile@a=1", "stands in the prompt 2 times"),

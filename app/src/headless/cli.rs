@@ -9,6 +9,8 @@ use vernier_engine::recipe::ControlUse;
 use vernier_engine::sampling::SamplerName;
 
 use super::bench::BenchWork;
+use super::control::ControlCommand;
+use super::train::TrainCommand;
 
 /// A text-to-image studio whose controls are calibrated like instruments.
 ///
@@ -28,6 +30,13 @@ pub(super) enum Command {
     Replay(ReplayArgs),
     /// Tell what a model folder, a recipe, a picture or a weights file is
     Info(InfoArgs),
+    /// Make controls: token directions and Concept Sliders from prompts, value tokens and adapters
+    /// from pictures
+    #[command(subcommand)]
+    Train(TrainCommand),
+    /// List, show and export controls
+    #[command(subcommand)]
+    Control(ControlCommand),
     /// The timed half of `cargo xtask bench`
     #[command(subcommand, hide = true)]
     Bench(BenchWork),

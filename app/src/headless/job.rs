@@ -143,6 +143,7 @@ impl Engine {
             recipes,
             options: RenderOptions {
                 controls: assets::controls(),
+                coarse_first: false,
                 device,
                 embedded_model: assets::embedded_model(),
                 want_latents,

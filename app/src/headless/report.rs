@@ -258,7 +258,7 @@ fn as_json(event: &Event) -> Option<Value> {
         Event::Finished { .. } => json!({"event": "finished"}),
         Event::Cancelled { .. } => json!({"event": "cancelled"}),
         // Told with its path by `saved`, and with its exit code by `failed`.
-        Event::Picture { .. } | Event::Failed { .. } => return None,
+        Event::Preview { .. } | Event::Picture { .. } | Event::Failed { .. } => return None,
     })
 }
 

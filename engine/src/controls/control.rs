@@ -1,7 +1,7 @@
 //! A control, ready to be used.
 
-use super::{ControlFile, ControlKind, Direction, Slider};
-use crate::{EngineError, Result};
+use super::{AttAdapter, ControlFile, ControlKind, Direction, Slider, ValueEncoder};
+use crate::Result;
 
 /// A control's tensors, by the way in which they reach into a render.
 #[derive(Debug)]
@@ -10,6 +10,10 @@ pub enum Control {
     Direction(Direction),
     /// Adds branches to the U-Net's layers.
     Slider(Slider),
+    /// Adds tokens of values beside the text's.
+    Value(ValueEncoder),
+    /// Adds a second cross-attention fed by values.
+    AttAdapter(AttAdapter),
     /// Pushes the predicted picture along a meter's gradient; the strength is in its settings.
     Guidance {
         /// How far each step goes, as a part of the distance to the asked value.
@@ -32,10 +36,22 @@ impl Control {
                     strength: strength.and_then(serde_json::Value::as_f64).unwrap_or(1.0),
                 })
             }
-            kind @ (ControlKind::Value | ControlKind::AttAdapter) => Err(EngineError::bad_file(
-                file.path(),
-                format!("is of the kind {}, which cannot be used yet", kind.label()),
-            )),
+            ControlKind::Value => Ok(Self::Value(ValueEncoder::read(file)?)),
+            ControlKind::AttAdapter => Ok(Self::AttAdapter(AttAdapter::read(file)?)),
+        }
+    }
+
+    /// The values of `attribute` that it was made for, low and high, where its raw setting is a
+    /// value rather than a strength.
+    pub fn value_range(&self, attribute: &str) -> Option<[f64; 2]> {
+        match self {
+            Self::Direction(_) | Self::Slider(_) => None,
+            Self::Value(_) | Self::Guidance { .. } => Some([0.0, 1.0]),
+            Self::AttAdapter(adapter) => {
+                let mut ranges = adapter.ranges().iter();
+                let range = ranges.find(|range| range.name == attribute)?;
+                Some([range.low, range.high])
+            }
         }
     }
 }

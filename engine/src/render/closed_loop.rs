@@ -16,9 +16,8 @@ const CLOSE: f64 = 0.02;
 const MOST_TRIES: usize = 10;
 /// How far past a calibrated control's reliable range the search may go, as a part of the range.
 const MARGIN: f64 = 0.25;
-/// Raw settings searched where a control was never calibrated: of strengths, and of values.
+/// Strengths searched where a control was never calibrated.
 const UNKNOWN_STRENGTHS: [f64; 2] = [-3.0, 3.0];
-const UNKNOWN_VALUES: [f64; 2] = [0.0, 1.0];
 
 /// Whether `recipe` has a control whose setting is still to be found.
 pub(super) fn is_open(recipe: &Recipe) -> bool {
@@ -138,7 +137,8 @@ fn read(renderer: &mut Renderer, picture: &Picture, search: &Search) -> Result<f
 impl Search {
     fn new(index: usize, control: &Resolved, attribute: String, place: Option<Place>) -> Self {
         let target = control.wanted.value;
-        let (range, rising, next) = scope(&control.loaded.info, &attribute, target);
+        let values = control.loaded.control.value_range(&attribute);
+        let (range, rising, next) = scope(&control.loaded.info, &attribute, values, target);
         Self {
             index,
             attribute,
@@ -203,19 +203,17 @@ impl Search {
 }
 
 /// Where to search, whether raw settings rise with readings, and where to begin.
-fn scope(info: &ControlInfo, attribute: &str, target: f64) -> ([f64; 2], bool, f64) {
+fn scope(
+    info: &ControlInfo,
+    attribute: &str,
+    values: Option<[f64; 2]>,
+    target: f64,
+) -> ([f64; 2], bool, f64) {
     let Some(calibration) = info.calibrations.get(attribute) else {
-        let range = if info.kind.takes_values() {
-            UNKNOWN_VALUES
-        } else {
-            UNKNOWN_STRENGTHS
+        return match values {
+            Some([low, high]) => ([low, high], true, low + target * (high - low)),
+            None => (UNKNOWN_STRENGTHS, true, 0.0),
         };
-        let next = if info.kind.takes_values() {
-            target
-        } else {
-            0.0
-        };
-        return (range, true, next);
     };
     let (low, high) = (calibration.raw_low, calibration.raw_high);
     let rising = high >= low;

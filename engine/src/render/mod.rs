@@ -6,6 +6,7 @@
 
 pub mod bench;
 mod closed_loop;
+mod coarse;
 mod defaults;
 mod denoise;
 mod latents;

@@ -1,15 +1,17 @@
 //! What holds from one step on: which text, which adapters, which pushes.
 
 use std::fmt::Write as _;
+use std::rc::Rc;
 
 use tch::Tensor;
 
 use super::meter_push::MeterPush;
-use super::shelf::{Resolved, Shelf};
+use super::shelf::{Loaded, Resolved, Shelf};
 use crate::conditioning::{Conditioning, TokenSpan};
-use crate::controls::{Control, DecoupledAttention};
+use crate::controls::{AttributeValues, Control, DecoupledAttention};
 use crate::measure::{Meter, Place};
 use crate::models::unet::{TextContext, UNet};
+use crate::prompt::TextStage;
 use crate::{EngineError, Result};
 
 /// A prompt and its negative, encoded, with their keys and values.
@@ -66,99 +68,155 @@ pub(super) struct Phase {
     pub(super) key: String,
 }
 
-/// The phases of a recipe over `calls` calls of the sampler, in order; the first from 0.
-///
-/// A control that is there but does nothing still begins a phase, so that moving it away from 0
-/// finds the work up to there done.
-pub(super) fn phases(
-    encoded: &EncodedPrompt,
-    controls: &[Resolved],
-    calls: usize,
-    unet: &UNet,
-    shelf: &Shelf,
-    meter: Option<&dyn Meter>,
-) -> Result<Vec<Phase>> {
-    let first_call = |start: f64| (start * calls as f64).round() as usize;
-    let mut starts: Vec<usize> = controls.iter().map(|c| first_call(c.start)).collect();
-    starts.push(0);
-    starts.sort_unstable();
-    starts.dedup();
-    starts.retain(|&start| start == 0 || start < calls);
-    starts
-        .into_iter()
-        .map(|from| {
-            let active = |c: &&Resolved| c.raw.is_some() && first_call(c.start) <= from;
-            let indices = 0..controls.len();
-            let indices: Vec<usize> = indices.filter(|&i| active(&&controls[i])).collect();
-            phase(from, encoded, controls, indices, unet, shelf, meter)
-        })
-        .collect()
+/// What phases are made with.
+pub(super) struct PhaseMaker<'a> {
+    pub(super) encoded: &'a EncodedPrompt,
+    pub(super) controls: &'a [Resolved],
+    pub(super) text: &'a TextStage,
+    pub(super) unet: &'a UNet,
+    pub(super) shelf: &'a Shelf,
+    pub(super) meter: Option<&'a dyn Meter>,
 }
 
-fn phase(
-    from: usize,
-    encoded: &EncodedPrompt,
-    controls: &[Resolved],
-    active: Vec<usize>,
-    unet: &UNet,
-    shelf: &Shelf,
-    meter: Option<&dyn Meter>,
-) -> Result<Phase> {
-    let at_work: Vec<&Resolved> = active.iter().map(|&i| &controls[i]).collect();
-    let mut positive = encoded.positive.shallow_clone();
-    let mut pushes = Vec::new();
-    let mut key = String::new();
-    for control in &at_work {
-        let raw = control.raw.unwrap_or_default();
-        let subject = control.wanted.subject.as_deref().unwrap_or_default();
-        // Writing to a string cannot fail.
-        let _ = write!(
-            key,
-            "{}|{}|{subject}|{raw:?};",
-            control.loaded.hash, control.wanted.name
-        );
-        match &control.loaded.control {
-            Control::Direction(direction) => {
-                let span = subject_span(control, &encoded.positive)?;
-                direction.apply(&mut positive, &span, raw)?;
-            }
-            Control::Guidance { strength } => {
-                let attribute = control.attribute.clone().unwrap_or_default();
-                let place = match meter {
-                    Some(meter) => subject_place(control, &encoded.positive, meter)?,
-                    None => return Err(no_meter(&control.wanted.to_string())),
-                };
-                pushes.push(MeterPush {
-                    attribute,
-                    place,
+impl PhaseMaker<'_> {
+    /// The phases over `calls` calls of the sampler, in order; the first from 0.
+    ///
+    /// A control that is there but does nothing still begins a phase, so that moving it away from
+    /// 0 finds the work up to there done.
+    pub(super) fn phases(&self, calls: usize) -> Result<Vec<Phase>> {
+        let first_call = |start: f64| (start * calls as f64).round() as usize;
+        let starts = self.controls.iter().map(|c| first_call(c.start));
+        let mut starts: Vec<usize> = starts.chain([0]).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        starts.retain(|&start| start == 0 || start < calls);
+        starts
+            .into_iter()
+            .map(|from| {
+                let active = |c: &Resolved| c.raw.is_some() && first_call(c.start) <= from;
+                let indices = 0..self.controls.len();
+                self.phase(
+                    from,
+                    indices.filter(|&i| active(&self.controls[i])).collect(),
+                )
+            })
+            .collect()
+    }
+
+    fn phase(&self, from: usize, active: Vec<usize>) -> Result<Phase> {
+        let at_work: Vec<&Resolved> = active.iter().map(|&i| &self.controls[i]).collect();
+        let adapters = by_adapter(&at_work);
+        let mut positive = self.prompt(&adapters)?;
+        let mut pushes = Vec::new();
+        let mut key = String::new();
+        for control in &at_work {
+            let raw = control.raw.unwrap_or_default();
+            let (hash, name) = (&control.loaded.hash, &control.wanted.name);
+            let subject = control.wanted.subject.as_deref().unwrap_or_default();
+            // Writing to a string cannot fail.
+            let _ = write!(key, "{hash}|{name}|{subject}|{raw:?};");
+            match &control.loaded.control {
+                Control::Direction(direction) => {
+                    let span = subject_span(control, &positive)?;
+                    direction.apply(&mut positive, &span, raw)?;
+                }
+                Control::Guidance { strength } => pushes.push(MeterPush {
+                    attribute: control.attribute.clone().unwrap_or_default(),
+                    place: self.place(control)?,
                     target: raw,
                     strength: *strength,
-                });
+                }),
+                // The whole adapter at once, below; a slider's strength is set when a phase begins.
+                Control::Value(_) | Control::AttAdapter(_) | Control::Slider(_) => {}
             }
-            // Its strength is set when the phase begins.
-            Control::Slider(_) => {}
+        }
+        let mut branches = Vec::new();
+        for (loaded, values) in &adapters {
+            match &loaded.control {
+                Control::Value(encoder) => add_tokens(&mut positive, &encoder.tokens(values)?)?,
+                Control::AttAdapter(adapter) => branches.push(adapter.branch(values, self.unet)?),
+                _ => {}
+            }
+        }
+        let is_plain = at_work.iter().all(|c| !c.loaded.changes_text());
+        let contexts = if is_plain {
+            self.encoded.contexts.shallow_clone()
+        } else {
+            // Keys and values hold for the strengths of the moment that they are made in.
+            self.shelf.set_strengths(&at_work);
+            let negative = self.encoded.negative.as_ref();
+            let contexts = Contexts::make(self.unet, &positive, negative);
+            self.shelf.set_strengths(&[]);
+            contexts?
+        };
+        let hook = DecoupledAttention::new(branches);
+        Ok(Phase {
+            from,
+            contexts,
+            hook: (!hook.is_idle()).then_some(hook),
+            pushes,
+            active,
+            key,
+        })
+    }
+
+    /// The prompt, encoded; with numbers behind it for the adapters that read them there.
+    fn prompt(&self, adapters: &[(Rc<Loaded>, AttributeValues)]) -> Result<Conditioning> {
+        let mut prompt = self.encoded.prompt.clone();
+        for (loaded, values) in adapters {
+            if let Control::AttAdapter(adapter) = &loaded.control {
+                prompt = adapter.prompt(&prompt, values)?;
+            }
+        }
+        if prompt == self.encoded.prompt {
+            return Ok(self.encoded.positive.shallow_clone());
+        }
+        self.text.encode(&prompt, 1)
+    }
+
+    fn place(&self, control: &Resolved) -> Result<Option<Place>> {
+        match self.meter {
+            Some(meter) => subject_place(control, &self.encoded.positive, meter),
+            None => Err(no_meter(&control.wanted.to_string())),
         }
     }
-    let plain = at_work
-        .iter()
-        .all(|c| !c.loaded.reaches_text && !matches!(c.loaded.control, Control::Direction(_)));
-    let contexts = if plain {
-        encoded.contexts.shallow_clone()
-    } else {
-        // Keys and values hold for the strengths of the moment that they are made in.
-        shelf.set_strengths(&at_work);
-        let contexts = Contexts::make(unet, &positive, encoded.negative.as_ref());
-        shelf.set_strengths(&[]);
-        contexts?
-    };
-    Ok(Phase {
-        from,
-        contexts,
-        hook: None,
-        pushes,
-        active,
-        key,
-    })
+}
+
+/// The values that controls set, by the adapter that takes them; the last of two that set the same
+/// attribute holds.
+pub(super) fn by_adapter(controls: &[&Resolved]) -> Vec<(Rc<Loaded>, AttributeValues)> {
+    let mut all: Vec<(Rc<Loaded>, AttributeValues)> = Vec::new();
+    for control in controls {
+        let is_adapter = matches!(
+            control.loaded.control,
+            Control::Value(_) | Control::AttAdapter(_)
+        );
+        let (Some(raw), Some(attribute), true) = (control.raw, &control.attribute, is_adapter)
+        else {
+            continue;
+        };
+        let at = all.iter().position(|(l, _)| Rc::ptr_eq(l, &control.loaded));
+        let at = at.unwrap_or_else(|| {
+            all.push((Rc::clone(&control.loaded), AttributeValues::new()));
+            all.len() - 1
+        });
+        all[at].1.insert(attribute.clone(), raw);
+    }
+    all
+}
+
+/// Adds `tokens` `[n, dim]` behind all others.
+fn add_tokens(to: &mut Conditioning, tokens: &Tensor) -> Result<()> {
+    if let Some(like) = to.encoders.first() {
+        let tokens = tokens
+            .f_to_device(like.tokens.device())?
+            .f_to_kind(like.tokens.kind())?;
+        to.extra_tokens = Some(match to.extra_tokens.take() {
+            Some(before) => Tensor::f_cat(&[before, tokens], 0)?,
+            None => tokens,
+        });
+    }
+    Ok(())
 }
 
 /// The tokens of the subject that `control` works on: the one that it names, or the only noun of

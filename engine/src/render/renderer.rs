@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::denoise::{Denoiser, Walk};
 use super::meter_push::PushedModel;
-use super::phases::{self, Contexts, EncodedPrompt};
+use super::phases::{Contexts, EncodedPrompt, PhaseMaker};
 use super::plan::{LatentSpace, Plan};
 use super::shelf::{Resolved, Shelf};
 use super::snapshots::Snapshots;
@@ -178,7 +178,15 @@ impl Renderer {
         let meter = self.meter.get();
         let encoded = self.encoded.as_ref().ok_or_else(not_encoded)?;
         let calls = plan.sampler.schedule().timesteps.len();
-        let phases = phases::phases(encoded, &controls, calls, &self.unet, &self.shelf, meter)?;
+        let maker = PhaseMaker {
+            encoded,
+            controls: &controls,
+            text: &self.text,
+            unet: &self.unet,
+            shelf: &self.shelf,
+            meter,
+        };
+        let phases = maker.phases(calls)?;
         let pushed = match meter.filter(|_| phases.iter().any(|p| !p.pushes.is_empty())) {
             Some(meter) => Some((meter, NoiseSchedule::new(&self.scheduler)?)),
             None => None,

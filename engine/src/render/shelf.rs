@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
 
-use crate::controls::{Control, ControlFile, ControlInfo, ControlLibrary};
+use super::phases::by_adapter;
+use crate::controls::{AttributeValues, Control, ControlFile, ControlInfo, ControlLibrary};
 use crate::layers::Multiplier;
 use crate::models::unet::UNet;
 use crate::recipe::{ControlScale, ControlUse};
@@ -34,6 +35,30 @@ pub(super) struct Resolved {
     pub(super) raw: Option<f64>,
     /// Fraction of the steps that pass before it begins.
     pub(super) start: f64,
+}
+
+impl Loaded {
+    /// Whether keys and values of the text are others while it is at work.
+    pub(super) fn changes_text(&self) -> bool {
+        self.reaches_text
+            || match &self.control {
+                Control::Direction(_) | Control::Value(_) => true,
+                Control::AttAdapter(adapter) => adapter.slider().is_some(),
+                Control::Slider(_) | Control::Guidance { .. } => false,
+            }
+    }
+
+    /// What the artist should know of `values`.
+    fn warnings(&self, values: &AttributeValues) -> Vec<String> {
+        let outside = match &self.control {
+            Control::Value(encoder) => encoder.outside(values),
+            Control::AttAdapter(adapter) => adapter.outside(values),
+            _ => Vec::new(),
+        };
+        let name = &self.info.name;
+        let outside = outside.iter();
+        outside.map(|o| format!("control {name}: {o}")).collect()
+    }
 }
 
 impl Resolved {
@@ -66,14 +91,18 @@ impl Shelf {
         unet: &UNet,
         notes: &mut Vec<String>,
     ) -> Result<Vec<Resolved>> {
-        wanted
+        let resolved = wanted
             .iter()
             .map(|wanted| {
                 let path = self.library.find(wanted)?;
                 let loaded = self.load(&path, unet)?;
                 resolve_one(wanted, &path, loaded, notes)
             })
-            .collect()
+            .collect::<Result<Vec<_>>>()?;
+        for (loaded, values) in by_adapter(&resolved.iter().collect::<Vec<_>>()) {
+            notes.extend(loaded.warnings(&values));
+        }
+        Ok(resolved)
     }
 
     /// Sets the strength of every attached slider: that of `active`, or 0.
@@ -81,7 +110,12 @@ impl Shelf {
         for (_, loaded) in self.loaded.values() {
             if let Some(multiplier) = &loaded.multiplier {
                 let own = active.iter().filter(|a| Rc::ptr_eq(&a.loaded, loaded));
-                multiplier.set(own.filter_map(|a| a.raw).sum());
+                let own = own.filter_map(|a| a.raw);
+                // A slider's number is its strength; an adapter's branches are there or not.
+                multiplier.set(match &loaded.control {
+                    Control::AttAdapter(_) => f64::from(u8::from(own.count() > 0)),
+                    _ => own.sum(),
+                });
             }
         }
     }
@@ -98,7 +132,12 @@ impl Shelf {
         let control = Control::read(&file)?;
         let mut multiplier = None;
         let mut reaches_text = false;
-        if let Control::Slider(slider) = &control {
+        let branches = match &control {
+            Control::Slider(slider) => Some(slider),
+            Control::AttAdapter(adapter) => adapter.slider(),
+            _ => None,
+        };
+        if let Some(slider) = branches {
             let strength = Multiplier::new(0.0);
             slider.attach(unet, &strength)?;
             multiplier = Some(strength);
@@ -144,7 +183,10 @@ fn resolve_one(
             path.display()
         ));
     }
-    let raw = raw_setting(wanted, info, attribute.as_deref(), notes);
+    let values = attribute
+        .as_deref()
+        .and_then(|attribute| loaded.control.value_range(attribute));
+    let raw = raw_setting(wanted, info, attribute.as_deref(), values, notes);
     let mut resolved = wanted.clone();
     resolved.hash.clone_from(&loaded.hash);
     resolved.resolved = raw;
@@ -162,6 +204,7 @@ fn raw_setting(
     wanted: &ControlUse,
     info: &ControlInfo,
     attribute: Option<&str>,
+    values: Option<[f64; 2]>,
     notes: &mut Vec<String>,
 ) -> Option<f64> {
     let calibration = attribute.and_then(|a| info.calibrations.get(a));
@@ -173,12 +216,16 @@ fn raw_setting(
         ControlScale::Calibrated => Some(if let Some(calibration) = calibration {
             calibration.raw_of_unit(wanted.value)
         } else {
+            // -1 and 1 are the ends of the values that it knows; strengths have no ends.
+            let raw = values.map_or(wanted.value, |[low, high]| {
+                f64::midpoint(low, high) + wanted.value * (high - low) / 2.0
+            });
             notes.push(format!(
-                "control {}: it was never calibrated, so {} is taken as its raw setting; \
+                "control {}: it was never calibrated, so {} is taken as raw setting {raw}; \
                  `vernier calibrate {}` gives it a scale",
                 wanted.name, wanted.value, wanted.name
             ));
-            wanted.value
+            raw
         }),
     };
     if let (Some(raw), Some(calibration)) = (raw, calibration)
@@ -190,7 +237,7 @@ fn raw_setting(
         ));
     }
     // A strength of 0 does nothing; a value of 0 is a value.
-    raw.filter(|&raw| raw != 0.0 || info.kind.takes_values())
+    raw.filter(|&raw| raw != 0.0 || values.is_some())
 }
 
 #[cfg(test)]
@@ -231,7 +278,8 @@ mod tests {
         let wanted: ControlUse = text.parse().unwrap();
         let mut notes = Vec::new();
         let info = info(kind, calibrated);
-        let raw = raw_setting(&wanted, &info, Some("smile"), &mut notes);
+        let values = kind.takes_values().then_some([0.0, 10.0]);
+        let raw = raw_setting(&wanted, &info, Some("smile"), values, &mut notes);
         (raw, notes.len())
     }
 
@@ -252,6 +300,7 @@ mod tests {
     fn what_cannot_be_relied_on_is_told() {
         let direction = ControlKind::Direction;
         assert_eq!(raw(direction, false, "smile=0.5"), (Some(0.5), 1));
+        assert_eq!(raw(ControlKind::Value, false, "smile=0.5"), (Some(7.5), 1));
         assert_eq!(raw(direction, true, "smile=1.5"), (Some(6.0), 1));
     }
 
@@ -260,14 +309,10 @@ mod tests {
         let mut wanted: ControlUse = "smile:=0.7".parse().unwrap();
         assert_eq!(wanted.scale, ControlScale::Measured);
         let info = info(ControlKind::Direction, true);
-        assert_eq!(
-            raw_setting(&wanted, &info, Some("smile"), &mut Vec::new()),
-            None
-        );
+        let raw =
+            |wanted: &ControlUse| raw_setting(wanted, &info, Some("smile"), None, &mut Vec::new());
+        assert_eq!(raw(&wanted), None);
         wanted.resolved = Some(1.25);
-        assert_eq!(
-            raw_setting(&wanted, &info, Some("smile"), &mut Vec::new()),
-            Some(1.25)
-        );
+        assert_eq!(raw(&wanted), Some(1.25));
     }
 }

@@ -31,6 +31,9 @@ pub struct RenderOptions {
     pub embedded_model: PathBuf,
     /// Where recipes' controls are looked for.
     pub controls: ControlLibrary,
+    /// Whether an [`Event::Preview`] in a few steps comes before each picture, as a dragged slider
+    /// wants it.
+    pub coarse_first: bool,
     /// Whether [`Event::Picture`] carries the final latents.
     pub want_latents: bool,
 }
@@ -113,6 +116,17 @@ pub enum Event {
         its_per_sec: f64,
         /// Seconds until the whole job ends, where that can be said.
         eta_secs: Option<f64>,
+    },
+    /// A quick look at the picture that is being made.
+    Preview {
+        /// Which job.
+        job: JobId,
+        /// Which picture, from 0.
+        index: usize,
+        /// Its pixels.
+        picture: Picture,
+        /// Sampling steps that it was made with.
+        steps: u32,
     },
     /// A picture is done.
     Picture {

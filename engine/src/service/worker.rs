@@ -205,6 +205,16 @@ fn render(job: &Job, loaded: &mut Option<Renderer>, inbox: &mut Inbox) -> Result
         inbox.check_cancelled()?;
         let started = Instant::now();
         pace.resume(started);
+        if let Some(coarse) = recipe.coarse().filter(|_| job.options.coarse_first) {
+            let quick = renderer.render(&coarse, &mut |_| inbox.flow())?;
+            inbox.tell(Event::Preview {
+                job: id,
+                index,
+                picture: quick.picture,
+                steps: coarse.steps,
+            });
+            pace.resume(Instant::now());
+        }
         let mut on_step = |ahead: StepAhead| {
             if ahead.done > 0 {
                 pace.step(Instant::now());

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
+use super::Walk;
 use crate::checkpoint::ModelFolder;
 use crate::conditioning::Conditioning;
 use crate::layers::AttentionHook;
 use crate::models::unet::{TextContext, UNet, UNetConfig};
 use crate::models::vae::{Vae, VaeConfig};
 use crate::prompt::TextStage;
-use crate::sampling::{self, Guidance, ImageNoise, NoiseSchedule, SamplerName, SchedulerConfig};
+use crate::sampling::{Guidance, NoiseSchedule, SchedulerConfig};
 use crate::{EngineError, Result};
 
 /// Text encoder, U-Net and autoencoder without gradients of their own; gradients flow through them.
@@ -78,6 +79,13 @@ impl FrozenModel {
         })
     }
 
+    /// Width and height in pixels of the pictures that the model learnt.
+    pub fn picture_px(&self) -> (u32, u32) {
+        let [_, height, width] = self.latent_shape;
+        let pixels = |cells: i64| (cells * self.vae.config().downscale()) as u32;
+        (pixels(width), pixels(height))
+    }
+
     /// Keys and values of a batch of prompts.
     ///
     /// # Errors
@@ -103,8 +111,23 @@ impl FrozenModel {
     ) -> Result<Tensor> {
         let batch = latents.size()[0];
         let timesteps = Tensor::f_full([batch], timestep, (Kind::Float, self.device))?;
+        self.predict_each(latents, &timesteps, text, hook)
+    }
+
+    /// The U-Net's output in fp32 for `latents` `[batch, channels, h, w]`, each at its own of
+    /// `timesteps` `[batch]`.
+    ///
+    /// # Errors
+    /// Shapes disagree, the hook fails, or memory runs out.
+    pub fn predict_each(
+        &self,
+        latents: &Tensor,
+        timesteps: &Tensor,
+        text: &TextContext,
+        hook: Option<&mut dyn AttentionHook>,
+    ) -> Result<Tensor> {
         let latents = latents.f_to_kind(self.kind)?;
-        let output = self.unet.forward(&latents, &timesteps, text, None, hook)?;
+        let output = self.unet.forward(&latents, timesteps, text, None, hook)?;
         Ok(output.f_to_kind(Kind::Float)?)
     }
 
@@ -123,16 +146,12 @@ impl FrozenModel {
         seed: u64,
     ) -> Result<(Tensor, f64)> {
         let _guard = tch::no_grad_guard();
-        let mut sampler = sampling::build(SamplerName::Ddim, &self.scheduler, steps)?;
-        let noise = ImageNoise::draw(seed, self.latent_shape, sampler.as_ref())?;
-        let init = sampler.schedule().init_noise_sigma;
-        let timesteps = sampler.schedule().timesteps.clone();
-        let mut latents = ImageNoise::initial(&[noise])?
-            .f_mul_scalar(init)?
-            .f_to_device(self.device)?;
+        let mut walk = Walk::begin(self, steps, seed)?;
         let guidance = Guidance::new(guidance_scale, 0.0)?;
-        for (i, &timestep) in timesteps.iter().enumerate().take(done) {
-            let input = sampler.scale_model_input(&latents, i)?;
+        while walk.done() < done
+            && let Some(timestep) = walk.timestep()
+        {
+            let input = walk.input()?;
             let cond = self.predict(&input, timestep, prompt, None)?;
             let output = if guidance.is_on() {
                 let uncond = self.predict(&input, timestep, negative, None)?;
@@ -140,12 +159,12 @@ impl FrozenModel {
             } else {
                 cond
             };
-            latents = sampler.step(&output, i, &latents, None)?;
+            walk.advance(&output)?;
         }
-        let next = timesteps.get(done).copied().ok_or_else(|| {
+        let next = walk.timestep().ok_or_else(|| {
             EngineError::request("steps", format!("{done} of {steps} leave none to come"))
         })?;
-        Ok((latents, next))
+        Ok((walk.latents().shallow_clone(), next))
     }
 
     /// √ᾱ and √(1−ᾱ) at `timestep`, between the trained timesteps by interpolation of ᾱ.
