@@ -10,6 +10,7 @@ use vernier_engine::sampling::SamplerName;
 
 use super::bench::BenchWork;
 use super::control::ControlCommand;
+use super::measure::{CalibrateArgs, MeasureCommand};
 use super::train::TrainCommand;
 
 /// A text-to-image studio whose controls are calibrated like instruments.
@@ -37,6 +38,11 @@ pub(super) enum Command {
     /// List, show and export controls
     #[command(subcommand)]
     Control(ControlCommand),
+    /// Find how far a control can be trusted on a model, and give it a scale of -1 to 1
+    Calibrate(Box<CalibrateArgs>),
+    /// Measure what controls do
+    #[command(subcommand)]
+    Measure(MeasureCommand),
     /// The timed half of `cargo xtask bench`
     #[command(subcommand, hide = true)]
     Bench(BenchWork),
@@ -127,7 +133,7 @@ fn sampler_help() -> String {
     format!("One of {names} [default: the model's own]")
 }
 
-fn parse_control(text: &str) -> Result<ControlUse, String> {
+pub(super) fn parse_control(text: &str) -> Result<ControlUse, String> {
     text.parse().map_err(|e: EngineError| e.to_string())
 }
 

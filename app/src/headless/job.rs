@@ -7,7 +7,9 @@ use vernier_engine::device::DeviceRequest;
 use vernier_engine::picture::{self, Picture};
 use vernier_engine::recipe::{self, Recipe};
 use vernier_engine::render::{Latents, save_latents};
-use vernier_engine::service::{Command, Event, JobId, RenderOptions, Service};
+use vernier_engine::service::{
+    Command, Event, JobId, MeasureRequest, Measured, RenderOptions, Service,
+};
 use vernier_engine::{EngineError, Result as EngineResult};
 
 use super::report::Reporter;
@@ -80,7 +82,7 @@ pub(super) fn render(
 }
 
 /// Fails where no file can be made in `folder`, which is made first where it is not there.
-fn require_writable_folder(folder: &Path) -> EngineResult<()> {
+pub(super) fn require_writable_folder(folder: &Path) -> EngineResult<()> {
     if folder.exists() && !folder.is_dir() {
         let problem = "is a file, where a folder is needed; choose another name";
         return Err(EngineError::bad_file(folder, problem));
@@ -96,7 +98,7 @@ fn require_writable_folder(folder: &Path) -> EngineResult<()> {
 }
 
 /// Fails where the file `path` cannot be written.
-fn require_writable_file(path: &Path) -> EngineResult<()> {
+pub(super) fn require_writable_file(path: &Path) -> EngineResult<()> {
     if path.is_dir() {
         let problem = "is a folder, where a file is needed; add a file name";
         return Err(EngineError::bad_file(path, problem));
@@ -141,13 +143,7 @@ impl Engine {
         self.service.send(Command::Render {
             job: JOB,
             recipes,
-            options: RenderOptions {
-                controls: assets::controls(),
-                coarse_first: false,
-                device,
-                embedded_model: assets::embedded_model(),
-                want_latents,
-            },
+            options: options(device, want_latents),
         });
         let mut lost: Option<EngineError> = None;
         for event in self.service.events() {
@@ -179,19 +175,63 @@ impl Engine {
                 Event::Cancelled { .. } => return Err(Failure::Cancelled("cancelled".to_owned())),
                 Event::Failed {
                     message, is_usage, ..
-                } => {
-                    return Err(if is_usage {
-                        Failure::Usage(message)
-                    } else {
-                        Failure::Failed(message)
-                    });
-                }
+                } => return Err(failed(message, is_usage)),
                 _ => {}
             }
         }
-        Err(lost.map_or_else(
-            || Failure::Failed("the engine stopped without an answer; please report it".into()),
-            Failure::from,
-        ))
+        Err(lost.map_or_else(no_answer, Failure::from))
     }
+
+    /// Measures something, whose pictures are shown to nobody.
+    pub(super) fn measure(
+        &self,
+        request: MeasureRequest,
+        device: DeviceRequest,
+        reporter: &mut Reporter,
+    ) -> Result<Measured, Failure> {
+        self.service.send(Command::Measure {
+            job: JOB,
+            request: Box::new(request),
+            options: options(device, false),
+        });
+        let mut result = None;
+        for event in self.service.events() {
+            reporter.tell(&event);
+            match event {
+                Event::Measured { measured, .. } => result = Some(measured),
+                Event::Finished { .. } => break,
+                Event::Cancelled { .. } => {
+                    let kept = "cancelled; nothing was written";
+                    return Err(Failure::Cancelled(kept.to_owned()));
+                }
+                Event::Failed {
+                    message, is_usage, ..
+                } => return Err(failed(message, is_usage)),
+                _ => {}
+            }
+        }
+        result.ok_or_else(no_answer)
+    }
+}
+
+fn options(device: DeviceRequest, want_latents: bool) -> RenderOptions {
+    RenderOptions {
+        controls: assets::controls(),
+        coarse_first: false,
+        device,
+        embedded_model: assets::embedded_model(),
+        want_latents,
+    }
+}
+
+fn failed(message: String, is_usage: bool) -> Failure {
+    if is_usage {
+        Failure::Usage(message)
+    } else {
+        Failure::Failed(message)
+    }
+}
+
+fn no_answer() -> Failure {
+    Failure::Failed("the engine stopped without an answer; please report it".to_owned())
 }

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::reliable::{RangeEnd, ReliableRange, SoundnessLimits};
 use super::statistics::mean;
-use super::sweep::Render;
 use super::{
-    MeasuredPrompt, Meter, Sweep, SweepPlan, SweepStatistics, perceptual_distance, picture_tensor,
+    MeasuredPrompt, Meter, Sweep, SweepPlan, SweepStatistics, Workbench, perceptual_distance,
+    picture_tensor,
 };
 use crate::controls::{Calibration, ControlKind, ResponsePoint};
 use crate::picture::Picture;
@@ -105,30 +105,25 @@ impl CalibrationPlan {
         wide + fine + check
     }
 
-    /// Calibrates. `told` hears, in a sentence, what is being done.
+    /// Calibrates.
     ///
     /// # Errors
     /// The meter does not read the attribute of a prompt's subject, the control moves nothing
-    /// reliably, `render` fails, or memory runs out.
-    pub fn run(
-        &self,
-        meter: &dyn Meter,
-        render: &mut Render<'_>,
-        told: &mut dyn FnMut(String),
-    ) -> Result<Calibrated> {
+    /// reliably, `bench` fails, or memory runs out.
+    pub fn run(&self, meter: &dyn Meter, bench: &mut dyn Workbench) -> Result<Calibrated> {
         let mut zeros = Zeros::default();
         let scope = Scope::of(self.kind);
-        told("looking for the ends of the reliable range".to_owned());
-        let wide = self.wide(&scope, meter, render, &mut zeros)?;
+        bench.tell("looking for the ends of the reliable range".to_owned());
+        let wide = self.wide(&scope, meter, bench, &mut zeros)?;
         let limits = self.limits(meter, &zeros)?;
         let rough = self.range_of(&wide, &scope, &limits)?;
-        told(format!(
+        bench.tell(format!(
             "measuring the response from raw {:.3} to {:.3}",
             rough.low.0, rough.high.0
         ));
         let settings = fine_settings(scope.neutral, rough.low.0, rough.high.0);
         let fine_plan = self.plan(ControlScale::Raw, &settings, &self.seeds)?;
-        let fine = zeros.run(&fine_plan, meter, render)?;
+        let fine = zeros.run(&fine_plan, meter, bench)?;
         let limits = self.limits(meter, &zeros)?;
         let mut range = self.range_of(&fine, &scope, &limits)?;
         // The fine sweep goes no further than the wide one found sound.
@@ -138,8 +133,8 @@ impl CalibrationPlan {
             }
         }
         let mut calibration = self.calibration(&fine, &range, &scope, meter);
-        told("checking the calibrated scale on fresh seeds".to_owned());
-        let check = self.check(&calibration, meter, render, &mut zeros)?;
+        bench.tell("checking the calibrated scale on fresh seeds".to_owned());
+        let check = self.check(&calibration, meter, bench, &mut zeros)?;
         let s = &check.statistics;
         calibration.spearman = s.spearman;
         calibration.r_squared = s.r_squared;
@@ -175,7 +170,7 @@ impl CalibrationPlan {
         &self,
         scope: &Scope,
         meter: &dyn Meter,
-        render: &mut Render<'_>,
+        bench: &mut dyn Workbench,
         zeros: &mut Zeros,
     ) -> Result<Sweep> {
         let neutral = scope.neutral;
@@ -191,7 +186,7 @@ impl CalibrationPlan {
         let seeds = self.seeds.len();
         let two_seeds = first.rows.iter().enumerate().filter(|(i, _)| i % seeds < 2);
         for (_, row) in two_seeds.take(WIDE_ROWS) {
-            zeros.make(&row.zero, render)?;
+            zeros.make(&row.zero, bench)?;
         }
         let mut sweep: Option<Sweep> = None;
         for _ in 0..=MOST_EXTENSIONS {
@@ -199,7 +194,7 @@ impl CalibrationPlan {
             plan.rows = spread_out(plan.rows.len())
                 .map(|at| plan.rows[at].clone())
                 .collect();
-            let more = zeros.run(&plan, meter, render)?;
+            let more = zeros.run(&plan, meter, bench)?;
             let so_far = match sweep.take() {
                 None => more,
                 Some(before) => merged(before, more),
@@ -284,7 +279,7 @@ impl CalibrationPlan {
         &self,
         calibration: &Calibration,
         meter: &dyn Meter,
-        render: &mut Render<'_>,
+        bench: &mut dyn Workbench,
         zeros: &mut Zeros,
     ) -> Result<Sweep> {
         let neutral = calibration.neutral_raw;
@@ -308,7 +303,7 @@ impl CalibrationPlan {
                 }
             }
         }
-        zeros.run(&plan, meter, render)
+        zeros.run(&plan, meter, bench)
     }
 }
 
@@ -406,26 +401,26 @@ impl Zeros {
         &mut self,
         plan: &SweepPlan,
         meter: &dyn Meter,
-        render: &mut Render<'_>,
+        bench: &mut dyn Workbench,
     ) -> Result<Sweep> {
         let mut render_once = |recipe: &Recipe| {
             let own = recipe.controls.last();
             if own.is_some_and(|c| c.scale == ControlScale::Calibrated && c.value == 0.0) {
-                self.make(recipe, render)
+                self.make(recipe, bench)
             } else {
-                render(recipe)
+                bench.render(recipe)
             }
         };
         plan.run(meter, &mut render_once, &mut |_, _, _| Ok(()))
     }
 
     /// The picture of `recipe`, in which the control is not at work.
-    fn make(&mut self, recipe: &Recipe, render: &mut Render<'_>) -> Result<Picture> {
+    fn make(&mut self, recipe: &Recipe, bench: &mut dyn Workbench) -> Result<Picture> {
         let key = (recipe.prompt.clone(), recipe.seed);
         if let Some(picture) = self.made.get(&key) {
             return Ok(picture.clone());
         }
-        let picture = render(recipe)?;
+        let picture = bench.render(recipe)?;
         self.made.insert(key, picture.clone());
         Ok(picture)
     }
@@ -480,22 +475,40 @@ mod tests {
         response: impl Fn(Option<f64>) -> f64,
         age: f64,
     ) -> Result<(Calibrated, usize)> {
-        let mut made = 0;
-        let mut render = |recipe: &Recipe| {
-            made += 1;
+        let mut bench = FakeBench {
+            response: &response,
+            age,
+            made: 0,
+            told: 0,
+        };
+        let done = plan(kind).run(&FakeMeter::default(), &mut bench)?;
+        assert_eq!(bench.told, 3);
+        Ok((done, bench.made))
+    }
+
+    struct FakeBench<'a> {
+        response: &'a dyn Fn(Option<f64>) -> f64,
+        age: f64,
+        made: usize,
+        told: usize,
+    }
+
+    impl Workbench for FakeBench<'_> {
+        fn render(&mut self, recipe: &Recipe) -> Result<Picture> {
+            self.made += 1;
             let control = &recipe.controls[0];
             let raw = (control.scale == ControlScale::Raw).then_some(control.value);
             let shift = 0.01 * (recipe.seed % 10) as f64;
+            let smile = (self.response)(raw) + shift;
             let man_left = recipe.prompt.starts_with("a man");
-            let smile = response(raw) + shift;
             let sides = if man_left { [smile, 0.3] } else { [0.3, smile] };
-            let age = 0.4 + age * raw.unwrap_or(0.0);
+            let age = 0.4 + self.age * raw.unwrap_or(0.0);
             Ok(fake_picture(sides, [age; 2], 0.5))
-        };
-        let mut told = Vec::new();
-        let done = plan(kind).run(&FakeMeter::default(), &mut render, &mut |s| told.push(s))?;
-        assert_eq!(told.len(), 3);
-        Ok((done, made))
+        }
+
+        fn tell(&mut self, _sentence: String) {
+            self.told += 1;
+        }
     }
 
     #[test]

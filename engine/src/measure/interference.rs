@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::joint::JointSearch;
 use super::statistics::mean;
-use super::sweep::Render;
-use super::{MeasuredPrompt, Meter, Targets, picture_tensor};
+use super::{MeasuredPrompt, Meter, Targets, Workbench, picture_tensor};
 use crate::controls::{Calibration, ControlInfo};
 use crate::recipe::{ControlScale, ControlUse, Recipe};
 use crate::{EngineError, Result};
@@ -103,17 +102,12 @@ impl InterferencePlan {
     }
 
     /// Measures every control alone and in company, and searches for joint settings where they
-    /// fight. `told` hears, in a sentence, what is being done.
+    /// fight.
     ///
     /// # Errors
     /// There are fewer than two controls, a subject is not in a prompt, the meter does not read an
-    /// attribute, `render` fails, or memory runs out.
-    pub fn run(
-        &self,
-        meter: &dyn Meter,
-        render: &mut Render<'_>,
-        told: &mut dyn FnMut(String),
-    ) -> Result<Interference> {
+    /// attribute, `bench` fails, or memory runs out.
+    pub fn run(&self, meter: &dyn Meter, bench: &mut dyn Workbench) -> Result<Interference> {
         let n = self.controls.len();
         if n < 2 {
             return Err(EngineError::request(
@@ -122,9 +116,9 @@ impl InterferencePlan {
             ));
         }
         let targets = self.targets(meter)?;
-        let mut read = |settings: &[Option<f64>]| self.read(settings, &targets, meter, render);
         let settings: Vec<f64> = self.controls.iter().map(Stacked::first_setting).collect();
-        told("measuring each control alone and among the others".to_owned());
+        bench.tell("measuring each control alone and among the others".to_owned());
+        let mut read = |settings: &[Option<f64>]| self.read(settings, &targets, meter, bench);
         let rest = read(&vec![None; n])?;
         let all: Vec<Option<f64>> = settings.iter().copied().map(Some).collect();
         let mut alone = Vec::with_capacity(n);
@@ -170,7 +164,8 @@ impl InterferencePlan {
             .iter()
             .any(|c| (c.together - c.wanted).abs() > FIGHT);
         let joint = if misses {
-            told("looking for settings that meet all readings".to_owned());
+            bench.tell("looking for settings that meet all readings".to_owned());
+            let mut read = |settings: &[Option<f64>]| self.read(settings, &targets, meter, bench);
             self.joint(&controls, &settings, &together, &mut read)?
         } else {
             None
@@ -256,7 +251,7 @@ impl InterferencePlan {
         settings: &[Option<f64>],
         targets: &[Vec<Targets>],
         meter: &dyn Meter,
-        render: &mut Render<'_>,
+        bench: &mut dyn Workbench,
     ) -> Result<Vec<f64>> {
         let mut readings: Vec<Vec<f64>> = vec![Vec::new(); self.controls.len()];
         for (text, targets) in self.prompts.iter().zip(targets) {
@@ -275,7 +270,7 @@ impl InterferencePlan {
                     Some(setting) => c.at(*setting),
                     None => nothing(c),
                 }));
-                let pictures = picture_tensor(&[&render(&recipe)?])?;
+                let pictures = picture_tensor(&[&bench.render(&recipe)?])?;
                 for ((all, target), control) in readings.iter_mut().zip(targets).zip(&self.controls)
                 {
                     let mut own = Vec::new();
@@ -408,9 +403,8 @@ mod tests {
     }
 
     fn measured(controls: &[&str], pull: f64) -> Interference {
-        let mut told = |_| ();
         plan(controls)
-            .run(&FakeMeter::default(), &mut world(pull), &mut told)
+            .run(&FakeMeter::default(), &mut world(pull))
             .unwrap()
     }
 
@@ -450,7 +444,7 @@ mod tests {
     fn one_control_alone_is_refused_and_so_is_a_missing_subject() {
         let refusal = |controls: &[&str]| {
             let mut render = |_: &Recipe| panic!("nothing is rendered");
-            let outcome = plan(controls).run(&FakeMeter::default(), &mut render, &mut |_| ());
+            let outcome = plan(controls).run(&FakeMeter::default(), &mut render);
             outcome.unwrap_err().to_string()
         };
         assert!(refusal(&["smile@man~1"]).contains("two controls or more"));
