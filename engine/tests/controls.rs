@@ -344,7 +344,7 @@ fn what_cannot_be_carried_out_says_why() {
         ("smile@horse=1", "is not in the prompt"),
         ("smile@a=1", "stands in the prompt 2 times"),
         ("smile/left@cat=1", "say which of its attributes"),
-        ("smile@cat:=0.5", "needs a meter"),
+        ("smile@cat:=0.5", "has no folder \"meter\""),
     ] {
         let said = studio.refusal(&[control]);
         assert!(said.contains(expected), "{control}: {said}");
