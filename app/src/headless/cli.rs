@@ -121,7 +121,8 @@ pub(super) struct ReplayArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct InfoArgs {
-    /// A model folder, a recipe (.json), a picture (.png) or a weights file (.safetensors)
+    /// A model folder, a recipe (.json), a picture (.png) or a weights file (.safetensors,
+    /// .pt, .pth, .ckpt, .bin)
     #[arg(value_name = "DIR|FILE")]
     pub(super) path: PathBuf,
 }
