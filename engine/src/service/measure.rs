@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::pace::Pace;
 use super::worker::Inbox;
-use super::{Event, JobId, MeasureRequest, MeasureTask, Measured, PromptChoice};
+use super::{Event, JobId, MeasureRequest, MeasureTask, Measured, PromptChoice, RenderOptions};
 use crate::checkpoint::{MeterOptions, open_clip, open_meter};
 use crate::controls::{ControlFile, ControlLibrary};
 use crate::measure::{
@@ -84,15 +84,15 @@ impl MeasureRequest {
     pub(super) fn run(
         &self,
         folder: &Path,
-        library: &ControlLibrary,
+        options: &RenderOptions,
         bench: &mut Bench<'_>,
     ) -> Result<Measured> {
         // Controls are cheap to look at, meters and pictures are not.
         let controls = self.task.controls().into_iter();
         let mut found = controls
-            .map(|control| Found::open(library, control))
+            .map(|control| Found::open(&options.controls, control))
             .collect::<Result<Vec<_>>>()?;
-        let meter = self.meter(folder, bench)?;
+        let meter = self.meter(folder, &options.meter, bench)?;
         let hash = bench.renderer.hash().to_owned();
         match &self.task {
             MeasureTask::Sweep(sweep) => {
@@ -167,35 +167,37 @@ impl MeasureRequest {
     }
 
     /// The meter, with its cache, which is made where it is not there.
-    fn meter(&self, folder: &Path, bench: &mut Bench<'_>) -> Result<Box<dyn Meter>> {
+    fn meter(
+        &self,
+        folder: &Path,
+        asked: &MeterOptions,
+        bench: &mut Bench<'_>,
+    ) -> Result<Box<dyn Meter>> {
         let device = bench.renderer.device();
-        let options = MeterOptions {
-            cache: self.cache.as_ref().map(|cache| cache.path.clone()),
-            ..self.meter.clone()
-        };
         let Some(cache) = &self.cache else {
-            return open_meter(folder, &options, device);
+            return open_meter(folder, asked, device);
         };
-        let Some(clip) = &self.meter.clip else {
-            return Err(EngineError::request(
-                "cache",
-                "it steadies CLIP; name a folder with both of its towers with --clip",
-            ));
+        let refuse = |problem: &str| Err(EngineError::request("cache", problem));
+        let Some(clip) = &asked.clip else {
+            return refuse("it steadies CLIP; name a folder with both of its towers with --clip");
         };
         if !cache.path.is_file() {
-            let attributes = &self.meter.attributes;
-            if attributes.is_empty() {
-                return Err(EngineError::request(
-                    "cache",
-                    "say with --texts between which texts it is to tell pictures apart",
-                ));
+            if asked.attributes.is_empty() {
+                return refuse("say with --texts between which texts it is to tell pictures apart");
             }
-            bench.expect(2 * cache.shots * attributes.len());
+            bench.expect(2 * cache.shots * asked.attributes.len());
             bench.tell(format!("making pictures for {}", cache.path.display()));
             let clip = open_clip(clip, device)?;
+            let attributes = &asked.attributes;
             let made = AttributeCache::build(&clip, attributes, &self.base, cache.shots, bench)?;
             made.save(&cache.path)?;
         }
+        let options = MeterOptions {
+            cache: Some(cache.path.clone()),
+            ..asked.clone()
+        };
+        // Controls that are to reach readings are read by the same meter.
+        bench.renderer.set_meter_options(options.clone());
         open_meter(folder, &options, device)
     }
 }

@@ -34,6 +34,8 @@ pub struct RenderOptions {
     pub embedded_model: PathBuf,
     /// Where recipes' controls are looked for.
     pub controls: ControlLibrary,
+    /// What reads pictures for controls that are to reach a measured value.
+    pub meter: MeterOptions,
     /// Whether an [`Event::Preview`] in a few steps comes before each picture, as a dragged slider
     /// wants it.
     pub coarse_first: bool,
@@ -53,8 +55,6 @@ pub struct MeasureRequest {
     pub prompts: PromptChoice,
     /// On which seeds.
     pub seeds: Vec<u64>,
-    /// Which meter reads the pictures.
-    pub meter: MeterOptions,
     /// A cache of the model's own pictures that steadies CLIP.
     pub cache: Option<CacheOptions>,
 }

@@ -244,6 +244,7 @@ fn render(
         inbox.check_cancelled()?;
         let renderer = ready(job, recipe, &device, loaded, inbox)?;
         renderer.set_library(job.options.controls.clone());
+        renderer.set_meter_options(job.options.meter.clone());
         inbox.check_cancelled()?;
         let started = Instant::now();
         pace.resume(started);
@@ -297,10 +298,10 @@ fn measure(
     dtype.check_on(device.device)?;
     let folder = model_folder(&request.base.model, &job.options.embedded_model)?;
     let renderer = ready(job, &request.base, &device, loaded, inbox)?;
-    let library = &job.options.controls;
-    renderer.set_library(library.clone());
+    renderer.set_library(job.options.controls.clone());
+    renderer.set_meter_options(job.options.meter.clone());
     let mut bench = Bench::new(id, renderer, inbox);
-    let measured = request.run(&folder, library, &mut bench)?;
+    let measured = request.run(&folder, &job.options, &mut bench)?;
     inbox.tell(Event::Measured { job: id, measured });
     Ok(())
 }

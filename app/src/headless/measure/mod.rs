@@ -12,12 +12,12 @@ use vernier_engine::measure::{Interference, Sweep, SweepReport, write_page};
 use vernier_engine::recipe::{ControlUse, ModelRef, RECIPE_VERSION, Recipe};
 use vernier_engine::render::Defaults;
 use vernier_engine::service::{
-    CacheOptions, MeasureRequest, MeasureTask, Measured, PromptChoice, SweepTask,
+    CacheOptions, MeasureRequest, MeasureTask, Measured, PromptChoice, RenderOptions, SweepTask,
 };
 
 pub(super) use self::args::{CalibrateArgs, MeasureCommand};
 use self::args::{InterferenceArgs, OnArgs, SweepArgs};
-use super::job::{Engine, require_writable_file, require_writable_folder};
+use super::job::{self, Engine, require_writable_file, require_writable_folder};
 use super::report::Reporter;
 use super::say;
 use crate::assets;
@@ -168,7 +168,6 @@ fn unexpected() -> Failure {
 
 /// Has the engine do `task`.
 fn measured(task: MeasureTask, on: &OnArgs, reporter: &mut Reporter) -> Result<Measured, Failure> {
-    let device = on.device.parse()?;
     let request = MeasureRequest {
         base: base(on)?,
         task,
@@ -184,18 +183,21 @@ fn measured(task: MeasureTask, on: &OnArgs, reporter: &mut Reporter) -> Result<M
         seeds: (0..u64::from(on.seeds))
             .map(|i| on.seed.wrapping_add(i))
             .collect(),
-        meter: MeterOptions {
-            clip: on.clip.clone(),
-            attributes: on.texts.iter().chain(&on.picture_texts).cloned().collect(),
-            cache: None,
-        },
         cache: on.cache.as_ref().map(|path| CacheOptions {
             path: path.clone(),
             shots: on.shots as usize,
         }),
     };
     request.base.validate()?;
-    Engine::start()?.measure(request, device, reporter)
+    let options = RenderOptions {
+        meter: MeterOptions {
+            clip: on.clip.clone(),
+            attributes: on.texts.iter().chain(&on.picture_texts).cloned().collect(),
+            cache: None,
+        },
+        ..job::options(on.device.parse()?)
+    };
+    Engine::start()?.measure(request, options, reporter)
 }
 
 /// What all pictures share.
