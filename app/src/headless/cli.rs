@@ -85,6 +85,10 @@ pub(super) struct RenderArgs {
     /// same subject
     #[arg(long = "control", value_name = "CONTROL", value_parser = parse_control)]
     pub(super) controls: Vec<ControlUse>,
+    /// Folder with both of CLIP's towers, to read pictures for controls that are to reach a
+    /// measured value [default: the model's own meter]
+    #[arg(long, value_name = "DIR")]
+    pub(super) clip: Option<PathBuf>,
     /// Also write the final latents to this safetensors file
     #[arg(long, value_name = "FILE")]
     pub(super) latents_out: Option<PathBuf>,
@@ -117,7 +121,8 @@ pub(super) struct ReplayArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct InfoArgs {
-    /// A model folder, a recipe (.json), a picture (.png) or a weights file (.safetensors)
+    /// A model folder, a recipe (.json), a picture (.png) or a weights file (.safetensors,
+    /// .pt, .pth, .ckpt, .bin)
     #[arg(value_name = "DIR|FILE")]
     pub(super) path: PathBuf,
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::picture::{self, Picture};
 use vernier_engine::recipe::{self, Recipe};
@@ -34,10 +35,23 @@ pub(super) struct Made {
     pub(super) secs: f64,
 }
 
+/// What every job of this program has in common.
+pub(super) fn options(device: DeviceRequest) -> RenderOptions {
+    RenderOptions {
+        controls: assets::controls(),
+        meter: MeterOptions::default(),
+        coarse_first: false,
+        device,
+        embedded_model: assets::embedded_model(),
+        want_latents: false,
+    }
+}
+
 /// Renders `recipes` into `output`; finished pictures are kept whatever happens later.
 pub(super) fn render(
     mut recipes: Vec<Recipe>,
     device: DeviceRequest,
+    meter: MeterOptions,
     output: &Output<'_>,
     reporter: &mut Reporter,
 ) -> Result<(), Failure> {
@@ -49,20 +63,19 @@ pub(super) fn render(
     let engine = Engine::start()?;
     let mut latents = Vec::new();
     let mut kept = 0;
-    let outcome = engine.run(
-        recipes.clone(),
-        device,
-        output.latents.is_some(),
-        reporter,
-        |made, reporter| {
-            let path = picture::save_numbered(output.folder, &made.picture, &made.recipe)?;
-            reporter.saved(&made, &path);
-            recipes[made.index] = made.recipe;
-            latents.extend(made.latents);
-            kept += 1;
-            Ok(())
-        },
-    );
+    let options = RenderOptions {
+        want_latents: output.latents.is_some(),
+        meter,
+        ..options(device)
+    };
+    let outcome = engine.run(recipes.clone(), options, reporter, |made, reporter| {
+        let path = picture::save_numbered(output.folder, &made.picture, &made.recipe)?;
+        reporter.saved(&made, &path);
+        recipes[made.index] = made.recipe;
+        latents.extend(made.latents);
+        kept += 1;
+        Ok(())
+    });
     if let Some(path) = output.latents.filter(|_| !latents.is_empty()) {
         save_latents(path, &latents)?;
     }
@@ -133,21 +146,14 @@ impl Engine {
     pub(super) fn run(
         &self,
         recipes: Vec<Recipe>,
-        device: DeviceRequest,
-        want_latents: bool,
+        options: RenderOptions,
         reporter: &mut Reporter,
         mut keep: impl FnMut(Made, &mut Reporter) -> EngineResult<()>,
     ) -> Result<(), Failure> {
         self.service.send(Command::Render {
             job: JOB,
             recipes,
-            options: RenderOptions {
-                controls: assets::controls(),
-                coarse_first: false,
-                device,
-                embedded_model: assets::embedded_model(),
-                want_latents,
-            },
+            options,
         });
         let mut lost: Option<EngineError> = None;
         for event in self.service.events() {

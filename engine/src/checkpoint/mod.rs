@@ -9,6 +9,7 @@ mod describe;
 mod folder;
 mod hash;
 mod load;
+mod meter;
 #[cfg(feature = "test-models")]
 pub mod tiny;
 mod weights_files;
@@ -17,3 +18,4 @@ pub use clip::open_clip;
 pub use describe::{ComponentDescription, ModelDescription};
 pub use folder::ModelFolder;
 pub use load::{network_config, network_params};
+pub use meter::{MeterOptions, open_meter};

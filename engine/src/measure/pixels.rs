@@ -33,6 +33,28 @@ pub fn picture_tensor(pictures: &[&Picture]) -> Result<Tensor> {
     Ok(pixels.f_div_scalar(127.5)?.f_sub_scalar(1.0)?)
 }
 
+/// The whole picture as a region.
+pub(super) const WHOLE: [f64; 4] = [0.0, 0.0, 1.0, 1.0];
+
+/// What `region`, fractions `[left, top, right, bottom]`, shows of `pictures`
+/// `[batch, 3, height, width]`; what sticks out is cut off.
+///
+/// # Errors
+/// The region is empty.
+pub(super) fn crop_region(pictures: &Tensor, region: [f64; 4]) -> Result<Tensor> {
+    let (_, _, height, width) = pictures.size4()?;
+    let edge = |part: f64, size: i64| ((part * size as f64).round() as i64).clamp(0, size);
+    let (left, right) = (edge(region[0], width), edge(region[2], width));
+    let (top, bottom) = (edge(region[1], height), edge(region[3], height));
+    if right <= left || bottom <= top {
+        let problem = format!("{region:?} is empty");
+        return Err(EngineError::request("region", problem));
+    }
+    Ok(pictures
+        .f_narrow(3, left, right - left)?
+        .f_narrow(2, top, bottom - top)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

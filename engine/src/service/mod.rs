@@ -10,6 +10,7 @@ mod worker;
 
 use std::path::PathBuf;
 
+use crate::checkpoint::MeterOptions;
 use crate::controls::ControlLibrary;
 use crate::device::DeviceRequest;
 use crate::picture::Picture;
@@ -31,6 +32,8 @@ pub struct RenderOptions {
     pub embedded_model: PathBuf,
     /// Where recipes' controls are looked for.
     pub controls: ControlLibrary,
+    /// What reads pictures for controls that are to reach a measured value.
+    pub meter: MeterOptions,
     /// Whether an [`Event::Preview`] in a few steps comes before each picture, as a dragged slider
     /// wants it.
     pub coarse_first: bool,

@@ -202,6 +202,7 @@ fn render(job: &Job, loaded: &mut Option<Renderer>, inbox: &mut Inbox) -> Result
         inbox.check_cancelled()?;
         let renderer = ready(job, recipe, &device, loaded, inbox)?;
         renderer.set_library(job.options.controls.clone());
+        renderer.set_meter_options(job.options.meter.clone());
         inbox.check_cancelled()?;
         let started = Instant::now();
         pace.resume(started);

@@ -8,7 +8,7 @@ use vernier_engine::measure::{AttributeMeter, HeadSpec, MeterConfig};
 use vernier_engine::models::vae::Vae;
 use vernier_engine::train::{Replica, shallow};
 use vernier_engine::weights::ParamStore;
-use vernier_world::{Attribute, SampleOptions};
+use vernier_world::{Attribute, Kind as SubjectKind, SampleOptions};
 
 use super::fresh_rng;
 use crate::config::PICTURE_PX;
@@ -25,6 +25,19 @@ const LATENT_NOISE: f64 = 0.25;
 /// Largest noise on the pixels.
 const PIXEL_NOISE: f64 = 0.05;
 
+/// Nouns of the kinds that have `attribute`; empty where all of them do, or the picture itself.
+fn kinds_with(attribute: Attribute) -> Vec<String> {
+    let having = |kind: &&SubjectKind| match attribute {
+        Attribute::Continuous(a) => a.applies_to(**kind),
+        Attribute::Discrete(a) => a.applies_to(**kind),
+    };
+    let kinds: Vec<&SubjectKind> = SubjectKind::ALL.iter().filter(having).collect();
+    if attribute.is_picture_level() || kinds.len() == SubjectKind::ALL.len() {
+        return Vec::new();
+    }
+    kinds.into_iter().map(|k| k.noun().to_owned()).collect()
+}
+
 /// The meter's configuration; regions are those of undisturbed scenes.
 pub fn meter_config() -> MeterConfig {
     let spec = |layout: &HeadLayout| {
@@ -37,6 +50,7 @@ pub fn meter_config() -> MeterConfig {
                     Attribute::Continuous(_) => Vec::new(),
                     Attribute::Discrete(a) => a.classes().iter().map(|&c| c.to_owned()).collect(),
                 },
+                kinds: kinds_with(head.attribute),
             })
             .collect()
     };
