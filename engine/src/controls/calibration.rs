@@ -34,7 +34,8 @@ pub struct Calibration {
     pub neutral_raw: f64,
     /// Reading by setting, ascending by `raw`, with a point at `neutral_raw`.
     pub response: Vec<ResponsePoint>,
-    /// Spearman's rank correlation of setting and reading within the reliable range, -1..1.
+    /// Spearman's rank correlation of setting and reading within the reliable range, -1..1: the
+    /// mean over prompts and seeds, whose differences are `spread`'s matter.
     pub spearman: f64,
     /// R² of the mean reading against calibrated units.
     pub r_squared: f64,

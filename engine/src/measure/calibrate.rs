@@ -136,7 +136,7 @@ impl CalibrationPlan {
         bench.tell("checking the calibrated scale on fresh seeds".to_owned());
         let check = self.check(&calibration, meter, bench, &mut zeros)?;
         let s = &check.statistics;
-        calibration.spearman = s.spearman;
+        calibration.spearman = s.spearman_within_rows;
         calibration.r_squared = s.r_squared;
         calibration.spread = s.mean_std;
         calibration.side_effects.clone_from(&s.side_effects);

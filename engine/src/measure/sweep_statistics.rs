@@ -10,6 +10,9 @@ use super::statistics::{
 use super::{Sweep, SweepReading};
 use crate::controls::ResponsePoint;
 
+/// Where the target moves less than this, nothing is said as a part of its change.
+const LEAST_CHANGE: f64 = 0.02;
+
 /// Figures over all readings of a sweep.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SweepStatistics {
@@ -230,7 +233,7 @@ fn other_subject(rows: &[(&SweepReading, &[SweepReading])]) -> Option<f64> {
         }
     }
     let own = mean(&own);
-    (own != 0.0).then(|| mean(&theirs) / own)
+    (own.abs() >= LEAST_CHANGE).then(|| mean(&theirs) / own)
 }
 
 /// The mean of one figure at each setting, over the rows that have it; `None` where none has.
