@@ -242,7 +242,7 @@ fn a_calibration_goes_into_the_file_that_was_asked_for() {
         control: "push=0".parse().unwrap(),
         out: Some(out.clone()),
     });
-    request.base.steps = 4;
+    request.prompts = PromptChoice::Neutral { count: 1 };
     studio.start(request, true);
     let events = studio.until_end();
     assert!(
