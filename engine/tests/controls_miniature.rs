@@ -50,7 +50,7 @@ fn render(renderer: &mut Renderer, controls: &[&str]) -> Rendered {
 
 fn brightness(renderer: &mut Renderer, rendered: &Rendered) -> f64 {
     let pixels = from_picture(&rendered.picture).unwrap();
-    let meter = renderer.meter().unwrap().unwrap();
+    let meter = renderer.meter().unwrap();
     meter.read(&pixels, "brightness", None).unwrap()[0]
 }
 

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use vernier_engine::checkpoint::tiny;
+use vernier_engine::checkpoint::{MeterOptions, tiny};
 use vernier_engine::controls::ControlLibrary;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe};
@@ -67,6 +67,7 @@ fn a_coarse_preview_comes_before_the_picture_and_does_not_change_it() {
 fn options() -> RenderOptions {
     RenderOptions {
         controls: ControlLibrary::default(),
+        meter: MeterOptions::default(),
         coarse_first: false,
         device: DeviceRequest::Cpu,
         embedded_model: "nowhere".into(),

@@ -10,6 +10,7 @@ use vernier_engine::sampling::SamplerName;
 
 use super::bench::BenchWork;
 use super::control::ControlCommand;
+use super::measure::{CalibrateArgs, MeasureCommand};
 use super::train::TrainCommand;
 
 /// A text-to-image studio whose controls are calibrated like instruments.
@@ -37,6 +38,11 @@ pub(super) enum Command {
     /// List, show and export controls
     #[command(subcommand)]
     Control(ControlCommand),
+    /// Find how far a control can be trusted on a model, and give it a scale of -1 to 1
+    Calibrate(Box<CalibrateArgs>),
+    /// Measure what controls do
+    #[command(subcommand)]
+    Measure(MeasureCommand),
     /// The timed half of `cargo xtask bench`
     #[command(subcommand, hide = true)]
     Bench(BenchWork),
@@ -85,6 +91,10 @@ pub(super) struct RenderArgs {
     /// same subject
     #[arg(long = "control", value_name = "CONTROL", value_parser = parse_control)]
     pub(super) controls: Vec<ControlUse>,
+    /// Folder with both of CLIP's towers, to read pictures for controls that are to reach a
+    /// measured value [default: the model's own meter]
+    #[arg(long, value_name = "DIR")]
+    pub(super) clip: Option<PathBuf>,
     /// Also write the final latents to this safetensors file
     #[arg(long, value_name = "FILE")]
     pub(super) latents_out: Option<PathBuf>,
@@ -117,7 +127,8 @@ pub(super) struct ReplayArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct InfoArgs {
-    /// A model folder, a recipe (.json), a picture (.png) or a weights file (.safetensors)
+    /// A model folder, a recipe (.json), a picture (.png) or a weights file (.safetensors,
+    /// .pt, .pth, .ckpt, .bin)
     #[arg(value_name = "DIR|FILE")]
     pub(super) path: PathBuf,
 }
@@ -127,7 +138,7 @@ fn sampler_help() -> String {
     format!("One of {names} [default: the model's own]")
 }
 
-fn parse_control(text: &str) -> Result<ControlUse, String> {
+pub(super) fn parse_control(text: &str) -> Result<ControlUse, String> {
     text.parse().map_err(|e: EngineError| e.to_string())
 }
 

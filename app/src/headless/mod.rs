@@ -5,6 +5,7 @@ mod cli;
 mod control;
 mod info;
 mod job;
+mod measure;
 mod render;
 mod replay;
 mod report;
@@ -27,6 +28,8 @@ pub(crate) fn run() -> ExitCode {
         Some(cli::Command::Info(args)) => info::run(&args),
         Some(cli::Command::Train(command)) => train::run(&command),
         Some(cli::Command::Control(command)) => control::run(&command),
+        Some(cli::Command::Calibrate(args)) => measure::calibrate(&args),
+        Some(cli::Command::Measure(command)) => measure::run(&command),
         Some(cli::Command::Bench(work)) => bench::run(work),
     };
     failure::report(outcome)

@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 
+use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::picture;
 use vernier_engine::recipe::{self, ControlUse, ModelRef, RECIPE_VERSION, Recipe};
 use vernier_engine::render::Defaults;
@@ -41,7 +42,11 @@ fn render(args: &RenderArgs, reporter: &mut Reporter) -> Result<(), Failure> {
         latents: args.latents_out.as_deref(),
         recipes: args.save_recipe.as_deref(),
     };
-    job::render(recipes, device, &output, reporter)
+    let meter = MeterOptions {
+        clip: args.clip.clone(),
+        ..MeterOptions::default()
+    };
+    job::render(recipes, device, meter, &output, reporter)
 }
 
 /// Recipes from a JSON file, or the one that a picture carries.

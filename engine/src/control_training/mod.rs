@@ -11,6 +11,9 @@ mod strip;
 mod value;
 mod work;
 
+#[cfg(test)]
+mod picture_tests;
+
 pub use att_adapter::{AttAdapterOptions, train_att_adapter};
 pub use direction::{DirectionMethod, LearnedDirection, train_direction};
 pub use pictures::PictureRequest;

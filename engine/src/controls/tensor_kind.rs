@@ -47,7 +47,7 @@ impl TensorKind {
     /// An `alpha` cannot be read.
     pub fn of(file: &TensorFile) -> Result<Option<Self>> {
         let headers = file.headers();
-        let starts = |prefix: &str| headers.iter().any(|h| h.name.contains(prefix));
+        let any_has = |part: &str| headers.iter().any(|h| h.name.contains(part));
         if headers
             .iter()
             .all(|h| h.name.starts_with(delta_file::PREFIX))
@@ -55,10 +55,10 @@ impl TensorKind {
         {
             return Ok(Some(delta(&headers)));
         }
-        if starts(".lora_down.weight") {
+        if any_has(".lora_down.weight") {
             return lora(file, &headers).map(Some);
         }
-        if starts("model.diffusion_model.") {
+        if any_has("model.diffusion_model.") {
             return Ok(Some(Self::Checkpoint));
         }
         Ok(inversion(&headers))
@@ -133,21 +133,24 @@ impl fmt::Display for TensorKind {
                 ranks,
                 alphas,
             } => {
-                write!(f, "slider or other LoRA: {unet_layers} layers of the U-Net")?;
+                write!(
+                    f,
+                    "slider or other LoRA, layers: {unet_layers} of the U-Net"
+                )?;
                 if *text_layers > 0 {
-                    write!(f, " and {text_layers} of text encoders")?;
+                    write!(f, ", {text_layers} of text encoders")?;
                 }
                 let ranks: Vec<String> = ranks.iter().map(i64::to_string).collect();
-                write!(f, ", rank {}", ranks.join(", "))?;
+                write!(f, "; rank {}", ranks.join(", "))?;
                 if alphas.is_empty() {
-                    write!(f, ", without alpha")
+                    write!(f, "; without alpha")
                 } else {
                     let alphas: Vec<&str> = alphas.iter().map(String::as_str).collect();
-                    write!(f, ", alpha {}", alphas.join(", "))
+                    write!(f, "; alpha {}", alphas.join(", "))
                 }
             }
             Self::TextualInversion { tokens, dim } => {
-                write!(f, "textual inversion: {tokens} tokens of {dim} values")
+                write!(f, "textual inversion, [tokens, dim] {:?}", [tokens, dim])
             }
             Self::Checkpoint => {
                 write!(

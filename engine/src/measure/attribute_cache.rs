@@ -12,8 +12,7 @@ use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 use super::clip_meter::text_direction;
-use super::{ClipAttribute, ClipReader, picture_tensor};
-use crate::picture::Picture;
+use super::{ClipAttribute, ClipReader, Workbench, picture_tensor};
 use crate::recipe::Recipe;
 use crate::weights::{SafetensorsFile, save};
 use crate::{EngineError, Result};
@@ -49,13 +48,13 @@ impl AttributeCache {
     /// prompts, `base` says the rest, and its seed is the first of those that are used.
     ///
     /// # Errors
-    /// `render` fails, or memory runs out.
+    /// `bench` fails, or memory runs out.
     pub fn build(
         clip: &ClipReader,
         attributes: &[ClipAttribute],
         base: &Recipe,
         shots: usize,
-        render: &mut dyn FnMut(&Recipe) -> Result<Picture>,
+        bench: &mut dyn Workbench,
     ) -> Result<Self> {
         let _guard = tch::no_grad_guard();
         let mut cache = Self::default();
@@ -69,7 +68,7 @@ impl AttributeCache {
                         controls: Vec::new(),
                         ..base.clone()
                     };
-                    let picture = render(&recipe)?;
+                    let picture = bench.render(&recipe)?;
                     keys.push(clip.picture_features(&picture_tensor(&[&picture])?)?);
                 }
             }

@@ -32,6 +32,13 @@ pub struct MeasuredPrompt {
     pub subject: Option<String>,
 }
 
+impl MeasuredPrompt {
+    /// Whether the prompt names `subject`, at least once.
+    pub fn names(&self, subject: &str) -> bool {
+        !find_all(&self.text, subject).is_empty()
+    }
+}
+
 /// Up to `count` prompts that say nothing but who is where: every third has two subjects, where
 /// there are two different ones, and the scenes go round. `subjects` are the nouns that a control
 /// is for; without any it works on the whole picture, and `nouns`, those that the meter knows,

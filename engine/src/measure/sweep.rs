@@ -15,8 +15,23 @@ use crate::{EngineError, Result};
 /// The newest version of sweeps that this program writes and reads.
 pub const SWEEP_VERSION: u32 = 1;
 
-/// Renders a recipe; sweeps do not care who does it.
-pub type Render<'a> = dyn FnMut(&Recipe) -> Result<Picture> + 'a;
+/// Makes the pictures that are measured; whoever measures does not care how.
+pub trait Workbench {
+    /// The picture of `recipe`.
+    ///
+    /// # Errors
+    /// It cannot be rendered, or the work was cancelled.
+    fn render(&mut self, recipe: &Recipe) -> Result<Picture>;
+
+    /// Hears in a sentence what is done next.
+    fn tell(&mut self, _sentence: String) {}
+}
+
+impl<F: FnMut(&Recipe) -> Result<Picture>> Workbench for F {
+    fn render(&mut self, recipe: &Recipe) -> Result<Picture> {
+        self(recipe)
+    }
+}
 
 /// What a sweep is about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -167,11 +182,11 @@ impl SweepPlan {
     /// setting, `None` for the one without the control.
     ///
     /// # Errors
-    /// See [`Targets::find`]; `render` or `seen` fails, or memory runs out.
+    /// See [`Targets::find`]; `bench` or `seen` fails, or memory runs out.
     pub fn run(
         &self,
         meter: &dyn Meter,
-        render: &mut Render<'_>,
+        bench: &mut dyn Workbench,
         seen: &mut dyn FnMut(&SweepRow, Option<usize>, &Picture) -> Result<()>,
     ) -> Result<Sweep> {
         // Before the first picture, not after the last.
@@ -179,14 +194,14 @@ impl SweepPlan {
         let mut readings = Vec::with_capacity(self.rows.len() * (1 + self.settings.len()));
         let mut model_hash = String::new();
         for row in &self.rows {
-            let zero = render(&row.zero)?;
+            let zero = bench.render(&row.zero)?;
             seen(row, None, &zero)?;
             let mut pictures = vec![zero];
             for (index, recipe) in row.recipes.iter().enumerate() {
                 let picture = if *recipe == row.zero {
                     pictures[0].clone()
                 } else {
-                    render(recipe)?
+                    bench.render(recipe)?
                 };
                 seen(row, Some(index), &picture)?;
                 pictures.push(picture);

@@ -1,11 +1,10 @@
 //! Sweeps as files: JSON for programs, CSV for tables.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
-use super::{SWEEP_VERSION, Sweep};
+use super::{Interference, SWEEP_VERSION, Sweep};
 use crate::atomic::{self, Existing};
 use crate::{EngineError, Result};
 
@@ -17,7 +16,7 @@ impl Sweep {
     pub fn write_json(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self)
             .map_err(|e| EngineError::bad_file(path, format!("cannot be written: {e}")))?;
-        write(path, &(text + "\n"))
+        write(path, (text + "\n").as_bytes())
     }
 
     /// Reads what [`Sweep::write_json`] wrote.
@@ -45,32 +44,39 @@ impl Sweep {
     /// # Errors
     /// The folder cannot be written.
     pub fn write_csv(&self, path: &Path) -> Result<()> {
-        write(path, &self.to_csv())
+        let bad = |e| EngineError::bad_file(path, format!("cannot be written: {e}"));
+        write(path, &self.to_csv().map_err(bad)?)
     }
 
-    fn to_csv(&self) -> String {
+    fn to_csv(&self) -> Result<Vec<u8>, csv::Error> {
         let attribute = &self.about.attribute;
-        let others: BTreeSet<&String> =
-            self.readings.iter().flat_map(|r| r.others.keys()).collect();
-        let mut header = vec![
-            "control".to_owned(),
-            "prompt".to_owned(),
-            "subject".to_owned(),
-            "seed".to_owned(),
-            "setting".to_owned(),
-            attribute.clone(),
-            format!("{attribute} of the other subject"),
-            "kind kept".to_owned(),
-            "ssim".to_owned(),
-            "ssim inside".to_owned(),
-            "ssim outside".to_owned(),
-            "distance".to_owned(),
-        ];
+        let names = self.readings.iter().flat_map(|r| r.others.keys());
+        let others: BTreeSet<&String> = names.collect();
+        let mut table = csv::WriterBuilder::new()
+            .terminator(csv::Terminator::CRLF)
+            .from_writer(Vec::new());
+        let mut header: Vec<String> = [
+            "control",
+            "prompt",
+            "subject",
+            "seed",
+            "setting",
+            attribute.as_str(),
+            &format!("{attribute} of the other subject"),
+            "kind kept",
+            "ssim",
+            "ssim inside",
+            "ssim outside",
+            "distance",
+        ]
+        .map(str::to_owned)
+        .to_vec();
         header.extend(others.iter().map(|name| (*name).clone()));
-        let mut csv = line(&header);
+        table.write_record(&header)?;
         let number = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
         for reading in &self.readings {
             let prompt = self.prompts.get(reading.prompt);
+            let kept = reading.kind_kept.map(|kept| kept.to_string());
             let mut fields = vec![
                 self.about.control.clone(),
                 prompt.map_or_else(String::new, |p| p.text.clone()),
@@ -79,44 +85,35 @@ impl Sweep {
                 number(reading.setting),
                 reading.target.to_string(),
                 number(reading.other_subject),
-                reading
-                    .kind_kept
-                    .map_or_else(String::new, |kept| kept.to_string()),
+                kept.unwrap_or_default(),
                 reading.ssim.to_string(),
                 number(reading.ssim_inside),
                 number(reading.ssim_outside),
                 number(reading.distance),
             ];
-            fields.extend(
-                others
-                    .iter()
-                    .map(|name| number(reading.others.get(*name).copied())),
-            );
-            csv += &line(&fields);
+            let read = |name: &&String| number(reading.others.get(*name).copied());
+            fields.extend(others.iter().map(read));
+            table.write_record(&fields)?;
         }
-        csv
+        table.into_inner().map_err(|e| e.into_error().into())
     }
 }
 
-/// One line of CSV; fields with a comma, quote or line break are quoted.
-fn line(fields: &[String]) -> String {
-    let mut line = String::new();
-    for (i, field) in fields.iter().enumerate() {
-        let comma = if i == 0 { "" } else { "," };
-        // Writing to a string cannot fail.
-        let _ = if field.contains([',', '"', '\n', '\r']) {
-            write!(line, "{comma}\"{}\"", field.replace('"', "\"\""))
-        } else {
-            write!(line, "{comma}{field}")
-        };
+impl Interference {
+    /// Writes everything as JSON, whole or not at all.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn write_json(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|e| EngineError::bad_file(path, format!("cannot be written: {e}")))?;
+        write(path, (text + "\n").as_bytes())
     }
-    line + "\r\n"
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     atomic::write(path, Existing::Replace, |file| {
-        file.write_all(text.as_bytes())
-            .map_err(|e| EngineError::io(path, e))
+        file.write_all(bytes).map_err(|e| EngineError::io(path, e))
     })?;
     Ok(())
 }

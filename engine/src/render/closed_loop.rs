@@ -1,7 +1,7 @@
 //! Controls that are to reach a measured value: the meter reads, the control moves, until the
 //! reading is what was asked (after Talk-to-Edit, arXiv 2109.04425).
 
-use super::phases::{no_meter, subject_place};
+use super::phases::subject_place;
 use super::shelf::Resolved;
 use super::{OnStep, Rendered, Renderer, from_picture};
 use crate::controls::ControlInfo;
@@ -107,7 +107,6 @@ fn searches(renderer: &mut Renderer, recipe: &Recipe) -> Result<Vec<Search>> {
     let guided = recipe.guidance_scale > 1.0;
     let _guard = tch::no_grad_guard();
     renderer.encode(recipe, guided)?;
-    renderer.meter()?;
     let mut all = Vec::new();
     for (index, control) in controls.iter().enumerate() {
         let wanted = &control.wanted;
@@ -115,10 +114,7 @@ fn searches(renderer: &mut Renderer, recipe: &Recipe) -> Result<Vec<Search>> {
             continue;
         }
         let encoded = renderer.encoded()?.positive.shallow_clone();
-        let Some(meter) = renderer.meter()? else {
-            return Err(no_meter(&wanted.to_string()));
-        };
-        let place = subject_place(control, &encoded, meter)?;
+        let place = subject_place(control, &encoded, renderer.meter()?)?;
         let attribute = control.attribute.clone().unwrap_or_default();
         all.push(Search::new(index, control, attribute, place));
     }
@@ -127,9 +123,7 @@ fn searches(renderer: &mut Renderer, recipe: &Recipe) -> Result<Vec<Search>> {
 
 fn read(renderer: &mut Renderer, picture: &Picture, search: &Search) -> Result<f64> {
     let pixels = from_picture(picture)?.f_to_device(renderer.device())?;
-    let Some(meter) = renderer.meter()? else {
-        return Err(no_meter(&search.attribute));
-    };
+    let meter = renderer.meter()?;
     let readings = meter.read(&pixels, &search.attribute, search.place)?;
     Ok(readings.first().copied().unwrap_or_default())
 }

@@ -175,10 +175,10 @@ impl PhaseMaker<'_> {
     }
 
     fn place(&self, control: &Resolved) -> Result<Option<Place>> {
-        match self.meter {
-            Some(meter) => subject_place(control, &self.encoded.positive, meter),
-            None => Err(no_meter(&control.wanted.to_string())),
-        }
+        let meter = self.meter.ok_or_else(|| {
+            EngineError::request(control.wanted.to_string(), "no meter was opened for it")
+        })?;
+        subject_place(control, &self.encoded.positive, meter)
     }
 }
 
@@ -268,11 +268,4 @@ pub(super) fn subject_place(
             ),
         )),
     }
-}
-
-pub(super) fn no_meter(control: &str) -> EngineError {
-    EngineError::request(
-        control,
-        "it needs a meter that reads pictures, and this model's folder has none; leave it out",
-    )
 }

@@ -11,10 +11,10 @@ use super::plan::{LatentSpace, Plan};
 use super::shelf::{Resolved, Shelf};
 use super::snapshots::Snapshots;
 use super::{OnStep, closed_loop, to_picture};
-use crate::checkpoint::ModelFolder;
+use crate::checkpoint::{MeterOptions, ModelFolder, open_meter};
 use crate::controls::ControlLibrary;
 use crate::device::Dtype;
-use crate::measure::{AttributeMeter, Meter};
+use crate::measure::Meter;
 use crate::models::unet::{UNet, UNetConfig};
 use crate::models::vae::{Vae, VaeConfig};
 use crate::picture::Picture;
@@ -22,9 +22,6 @@ use crate::prompt::TextStage;
 use crate::recipe::Recipe;
 use crate::sampling::{NoiseSchedule, SchedulerConfig};
 use crate::{EngineError, Result};
-
-/// Folder of the meter that comes with a model, beside its components.
-const METER: &str = "meter";
 
 /// A picture and what it came from.
 #[derive(Debug)]
@@ -54,25 +51,9 @@ pub struct Renderer {
     encoded: Option<EncodedPrompt>,
     shelf: Shelf,
     snapshots: Snapshots,
-    meter: OwnMeter,
-}
-
-/// The meter that comes with a model.
-enum OwnMeter {
-    /// Nobody asked yet.
-    Unread,
-    /// The model's folder has none.
-    None,
-    Ready(Box<dyn Meter>),
-}
-
-impl OwnMeter {
-    fn get(&self) -> Option<&dyn Meter> {
-        match self {
-            Self::Ready(meter) => Some(meter.as_ref()),
-            Self::Unread | Self::None => None,
-        }
-    }
+    meter_options: MeterOptions,
+    /// What reads this model's pictures, once somebody asked.
+    meter: Option<Box<dyn Meter>>,
 }
 
 impl Renderer {
@@ -116,7 +97,8 @@ impl Renderer {
             encoded: None,
             shelf: Shelf::default(),
             snapshots: Snapshots::default(),
-            meter: OwnMeter::Unread,
+            meter_options: MeterOptions::default(),
+            meter: None,
         })
     }
 
@@ -175,7 +157,7 @@ impl Renderer {
         if controls.iter().any(Resolved::needs_meter) {
             self.meter()?;
         }
-        let meter = self.meter.get();
+        let meter = self.meter.as_deref();
         let encoded = self.encoded.as_ref().ok_or_else(not_encoded)?;
         let calls = plan.sampler.schedule().timesteps.len();
         let maker = PhaseMaker {
@@ -225,20 +207,24 @@ impl Renderer {
         })
     }
 
-    /// The meter that comes with the model, where there is one.
+    /// Says what reads this model's pictures, where it is not the meter that comes with it.
+    pub fn set_meter_options(&mut self, options: MeterOptions) {
+        if options != self.meter_options {
+            self.meter = None;
+            self.meter_options = options;
+        }
+    }
+
+    /// What reads this model's pictures.
     ///
     /// # Errors
-    /// Its files are damaged.
-    pub fn meter(&mut self) -> Result<Option<&dyn Meter>> {
-        if matches!(self.meter, OwnMeter::Unread) {
-            let folder = self.folder.join(METER);
-            self.meter = if folder.is_dir() {
-                OwnMeter::Ready(Box::new(AttributeMeter::open(&folder, self.device)?))
-            } else {
-                OwnMeter::None
-            };
-        }
-        Ok(self.meter.get())
+    /// There is nothing, or its files are damaged; see [`open_meter`].
+    pub fn meter(&mut self) -> Result<&dyn Meter> {
+        let meter = match self.meter.take() {
+            Some(meter) => meter,
+            None => open_meter(&self.folder, &self.meter_options, self.device)?,
+        };
+        Ok(&**self.meter.insert(meter))
     }
 
     /// The recipe's controls, found and read.

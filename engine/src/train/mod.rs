@@ -22,6 +22,9 @@ mod verdict;
 mod walk;
 mod worker;
 
+#[cfg(test)]
+mod tests;
+
 pub use diffusion::{DiffusionLoss, Noised};
 pub use flat::{FlatParams, shallow};
 pub use frozen::FrozenModel;

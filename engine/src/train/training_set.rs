@@ -20,8 +20,8 @@ const CAPTION_DROPOUT: f64 = 0.1;
 /// Latents, captions and values; workers share one.
 #[derive(Debug)]
 pub(crate) struct TrainingSet {
-    latents: Tensor,
-    features: Option<Tensor>,
+    pub(super) latents: Tensor,
+    pub(super) features: Option<Tensor>,
     /// Of each picture, empty where there is none.
     pub(crate) captions: Arc<[String]>,
     /// Of each picture and attribute.

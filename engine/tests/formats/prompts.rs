@@ -41,10 +41,10 @@ fn pairs_and_prefixes_are_read() {
     let all: Vec<_> = file.prefixed().collect();
     assert_eq!(all.len(), 36);
     assert_eq!(all[0].target.text, "a dog");
-    assert_eq!(all[0].target.subjects, [2..5]);
+    assert!(matches!(&all[0].target.subjects[..], [only] if *only == (2..5)));
     // The dog in hotdog is no whole word.
     assert_eq!(all[1].positive.text, "a hotdog-loving big dog");
-    assert_eq!(all[1].positive.subjects, [20..23]);
+    assert!(matches!(&all[1].positive.subjects[..], [only] if *only == (20..23)));
     let last = all.last().unwrap();
     assert_eq!(
         last.negative.text,

@@ -107,8 +107,8 @@ fn code_is_refused_by_name() {
             .op(b"(")
             .text(&command)
             .op(b"tR"),
-        "asks for os.system, which a file of tensors does not need and which could run code, so \
-         it is not read; in Python, save the tensors alone as safetensors",
+        "asks for os.system, which is no part of plain tensors and could run code, so it is not \
+         read; in Python, save the tensors alone as safetensors",
     );
     let by_stack = Pickle::new().text("builtins").text("eval").op(b"\x93");
     refused(by_stack, "asks for builtins.eval,");

@@ -14,6 +14,8 @@ use vernier_engine::weights::{ParamStore, SafetensorsFile, TensorFile, save};
 
 use crate::torch_file::save_state_dict;
 
+type Named = Vec<(String, Tensor)>;
+
 fn unet(config: &Value) -> UNet {
     let config = serde_json::from_value(config.clone()).unwrap();
     let store = ParamStore::fresh(Kind::Float, Device::Cpu);
@@ -215,7 +217,7 @@ fn filled(shape: &[i64], seed: i64) -> Tensor {
 }
 
 /// A slider on layers of every kind: name in the file's dialect and the three tensors.
-fn slider_tensors(unet: &UNet, original: bool, kind: Kind) -> Vec<(String, Tensor)> {
+fn slider_tensors(unet: &UNet, original: bool, kind: Kind) -> Named {
     let names = LayerNames::of(unet);
     let mut tensors = Vec::new();
     for (i, layer) in names.layers().iter().enumerate() {
@@ -301,7 +303,7 @@ fn both_dialects_and_both_formats_load_to_the_same() {
     }
 
     let kind = TensorKind::of(&TensorFile::open(&paths[1]).unwrap()).unwrap();
-    let said = "slider or other LoRA: 42 layers of the U-Net, rank 2, alpha 1";
+    let said = "slider or other LoRA, layers: 42 of the U-Net; rank 2; alpha 1";
     assert_eq!(kind.unwrap().to_string(), said);
 }
 
@@ -337,7 +339,7 @@ fn alpha_is_the_files_the_callers_or_the_rank() {
     }
 }
 
-fn clones(tensors: &[(String, Tensor)]) -> Vec<(String, Tensor)> {
+fn clones(tensors: &[(String, Tensor)]) -> Named {
     tensors
         .iter()
         .map(|(n, t)| (n.clone(), t.shallow_clone()))
@@ -397,7 +399,7 @@ fn a_file_that_does_not_fit_is_one_clear_error() {
     );
 
     let tensors = slider_tensors(&unet, false, Kind::Float);
-    let changed = |change: &dyn Fn(&mut Vec<(String, Tensor)>)| {
+    let changed = |change: &dyn Fn(&mut Named)| {
         let mut tensors = clones(&tensors);
         change(&mut tensors);
         save(&path, &tensors, &[]).unwrap();
@@ -418,7 +420,7 @@ fn a_file_that_does_not_fit_is_one_clear_error() {
         t.push((
             first.replace("lora_down.weight", "dora_scale"),
             Tensor::from(1_f32),
-        ))
+        ));
     });
     assert!(
         error.contains("dora_scale, so it is no plain LoRA"),

@@ -287,7 +287,7 @@ impl Canvas {
 ///
 /// # Errors
 /// The folder cannot be written.
-pub(super) fn write_png(path: &Path, picture: &Picture) -> Result<()> {
+pub fn write_png(path: &Path, picture: &Picture) -> Result<()> {
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, picture.width_px, picture.height_px);
     encoder.set_color(png::ColorType::Rgb);

@@ -4,6 +4,7 @@ mod canvas;
 mod plot;
 mod sweep;
 
+pub use canvas::write_png as write_page;
 pub use sweep::SweepReport;
 
 /// Nearly black, for what is read first.

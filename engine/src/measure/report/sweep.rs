@@ -1,11 +1,9 @@
 //! A sweep on one page.
 
-use std::path::Path;
-
 use image::imageops::FilterType;
 use image::{RgbImage, imageops};
 
-use super::canvas::{Align, Canvas, Style, write_png};
+use super::canvas::{Align, Canvas, Style};
 use super::plot::{Area, Plot, Series, digits_of, number};
 use super::{CURVES, GRID, INK, MUTED};
 use crate::measure::statistics::mean;
@@ -31,10 +29,11 @@ const COLUMNS: u32 = 3;
 const MOST_CURVES: usize = 5;
 
 /// Collects pictures while a sweep is made, and draws them with its curves when it is done.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct SweepReport {
     rows: Vec<Row>,
     wanted: Vec<(usize, u64)>,
+    shaded: Option<[f64; 2]>,
 }
 
 /// Pictures of one row: without the control, then one a setting.
@@ -61,6 +60,16 @@ impl SweepReport {
         Self {
             rows: Vec::new(),
             wanted: by_turn.into_iter().map(|(_, p, s)| (p, s)).collect(),
+            shaded: None,
+        }
+    }
+
+    /// A report without pictures; `shaded` is a range of settings that stands out, such as the
+    /// reliable one.
+    pub fn of_curves(shaded: Option<[f64; 2]>) -> Self {
+        Self {
+            shaded,
+            ..Self::default()
         }
     }
 
@@ -97,11 +106,15 @@ impl SweepReport {
             pictures.map(side).max().unwrap_or(THUMB)
         };
         let (tile_width, tile_height) = (size(|p| p.width_px).max(64), size(|p| p.height_px));
-        let sheet_width = PROMPTS + columns * (tile_width + GAP) + GAP;
+        let sheet_width = if self.rows.is_empty() {
+            0
+        } else {
+            PROMPTS + columns * (tile_width + GAP) + GAP
+        };
         let plots_width = COLUMNS * PLOT_WIDTH + (COLUMNS - 1) * MARGIN;
         let width = 2 * MARGIN + sheet_width.max(plots_width);
         let row_height = tile_height + 34;
-        let sheet_top = 168;
+        let sheet_top = if self.rows.is_empty() { 112 } else { 168 };
         let plots_top = sheet_top + self.rows.len() as u32 * row_height + 40;
         let height = plots_top + 2 * (PLOT_HEIGHT + MARGIN) + MARGIN / 2;
         let mut canvas = Canvas::new(width, height)?;
@@ -111,17 +124,11 @@ impl SweepReport {
             height: tile_height,
             row: row_height,
         };
-        self.sheet(&mut canvas, sweep, sheet_top, &tile);
-        plots(&mut canvas, sweep, plots_top as f32);
+        if !self.rows.is_empty() {
+            self.sheet(&mut canvas, sweep, sheet_top, &tile);
+        }
+        plots(&mut canvas, sweep, plots_top as f32, self.shaded);
         Ok(canvas.into_picture())
-    }
-
-    /// Draws the page and writes it as PNG, whole or not at all.
-    ///
-    /// # Errors
-    /// The page would be too large, or the folder cannot be written.
-    pub fn write(&self, sweep: &Sweep, path: &Path) -> Result<()> {
-        write_png(path, &self.draw(sweep)?)
     }
 
     fn sheet(&self, canvas: &mut Canvas, sweep: &Sweep, top: u32, tile: &Tile) {
@@ -238,7 +245,7 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-fn plots(canvas: &mut Canvas, sweep: &Sweep, top: f32) {
+fn plots(canvas: &mut Canvas, sweep: &Sweep, top: f32, shaded: Option<[f64; 2]>) {
     let x_label = match sweep.about.scale {
         ControlScale::Calibrated => "setting, calibrated units",
         ControlScale::Raw => "setting, raw",
@@ -259,6 +266,7 @@ fn plots(canvas: &mut Canvas, sweep: &Sweep, top: f32) {
     let count = all.len();
     for (at, mut plot) in all.into_iter().enumerate() {
         x_label.clone_into(&mut plot.x_label);
+        plot.shaded = shaded;
         plot.draw(canvas, place(at));
     }
     figures(canvas, sweep, place(count));
@@ -490,10 +498,11 @@ mod tests {
         // Tall pictures are made smaller, keeping their shape.
         let small = &report.rows[0].pictures[0];
         assert_eq!((small.width_px, small.height_px), (8, 128));
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("sweep.png");
-        report.write(&sweep, &path).unwrap();
-        let page = crate::picture::read_pixels(&path).unwrap();
+        let page = report.draw(&sweep).unwrap();
+        let curves = SweepReport::of_curves(Some([0.0, 1.0]))
+            .draw(&sweep)
+            .unwrap();
+        assert!(curves.height_px < page.height_px);
         let dark = page.rgb.iter().filter(|&&level| level < 100).count();
         assert!(page.width_px > 1000 && dark > 10_000, "{dark}");
     }

@@ -29,3 +29,6 @@ pub(crate) struct AdapterTask {
     /// Number of the worker.
     pub(crate) worker: usize,
 }
+
+#[cfg(test)]
+mod tests;

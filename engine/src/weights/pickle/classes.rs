@@ -32,8 +32,8 @@ impl Class {
         };
         found.ok_or_else(|| {
             format!(
-                "asks for {}, which a file of tensors does not need and which could run code, so \
-                 it is not read; in Python, save the tensors alone as safetensors",
+                "asks for {}, which is no part of plain tensors and could run code, so it is not \
+                 read; in Python, save the tensors alone as safetensors",
                 shown(&format!("{module}.{name}"))
             )
         })

@@ -142,3 +142,6 @@ impl Judged for ValueTrainer {
         noised.loss(&output)
     }
 }
+
+#[cfg(test)]
+mod tests;
