@@ -72,7 +72,7 @@ impl Plot {
             canvas.rect(left, inner.y, right - left, inner.height, 0x0010_b981, 0.10);
         }
         let numbers = Style::new(LABEL, MUTED);
-        let (ticks, digits) = ticks(ys, 5);
+        let (ticks, digits) = ticks(ys, 6);
         for tick in ticks {
             let (_, y) = at(xs[0], tick);
             let right = inner.x + inner.width;
@@ -272,9 +272,9 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_numbers_carry_no_more_than_they_need() {
-        let (marks, digits) = ticks([-0.02, 1.04], 5);
+        let (marks, digits) = ticks([-0.02, 1.04], 6);
         let shown: Vec<String> = marks.iter().map(|&m| number(m, digits)).collect();
-        assert_eq!(shown, ["0.0", "0.5", "1.0"]);
+        assert_eq!(shown, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         let (marks, digits) = ticks([-250.0, 260.0], 5);
         let shown: Vec<String> = marks.iter().map(|&m| number(m, digits)).collect();
         assert_eq!(shown, ["−200", "0", "200"]);
@@ -308,7 +308,7 @@ mod tests {
         fn ticks_lie_within_their_range(low in -1e3_f64..1e3, width in 1e-3_f64..1e3) {
             let range = [low, low + width];
             let (marks, _) = ticks(range, 5);
-            prop_assert!(marks.len() <= 7);
+            prop_assert!(marks.len() <= 7, "{marks:?}");
             prop_assert!(marks.iter().all(|m| range[0] - 1e-9 <= *m && *m <= range[1] + 1e-9));
         }
     }

@@ -115,7 +115,7 @@ impl SweepReport {
         let width = 2 * MARGIN + sheet_width.max(plots_width);
         let row_height = tile_height + 34;
         let sheet_top = if self.rows.is_empty() { 112 } else { 168 };
-        let plots_top = sheet_top + self.rows.len() as u32 * row_height + 40;
+        let plots_top = sheet_top + self.rows.len() as u32 * row_height + 64;
         let height = plots_top + 2 * (PLOT_HEIGHT + MARGIN) + MARGIN / 2;
         let mut canvas = Canvas::new(width, height)?;
         heading(&mut canvas, sweep);
@@ -126,6 +126,7 @@ impl SweepReport {
         };
         if !self.rows.is_empty() {
             self.sheet(&mut canvas, sweep, sheet_top, &tile);
+            Self::caption(&mut canvas, sweep, plots_top as f32 - 52.0);
         }
         plots(&mut canvas, sweep, plots_top as f32, self.shaded);
         Ok(canvas.into_picture())
@@ -165,6 +166,19 @@ impl SweepReport {
                 }
             }
         }
+    }
+
+    /// What the numbers below the pictures are.
+    fn caption(canvas: &mut Canvas, sweep: &Sweep, y: f32) {
+        let mut caption = format!(
+            "Below each picture: the reading of {}",
+            sweep.about.attribute
+        );
+        if sweep.readings.iter().any(|r| r.kind_kept == Some(false)) {
+            caption += ", in orange where the subject does not read as what the prompt calls it";
+        }
+        let style = Style::new(16.0, MUTED);
+        canvas.text((MARGIN + PROMPTS) as f32, y, &caption, style, Align::Left);
     }
 
     fn row_label(&self, canvas: &mut Canvas, sweep: &Sweep, row: &Row, y: f32) {
