@@ -7,12 +7,15 @@
 pub mod bench;
 mod defaults;
 mod denoise;
+mod halves;
 mod latents;
+mod layout;
 mod pixels;
 mod plan;
 mod renderer;
 
 pub use defaults::Defaults;
+pub use halves::{BranchFor, Halves};
 pub use latents::{Latents, save_latents};
 pub use pixels::to_picture;
 pub use plan::Plan;

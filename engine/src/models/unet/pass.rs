@@ -22,6 +22,39 @@ impl TextContext {
         self.entries[index] = Some((k, v));
     }
 
+    /// The same keys and values, for another thread.
+    pub fn shallow_clone(&self) -> Self {
+        let entries = self.entries.iter().map(|entry| {
+            let (k, v) = entry.as_ref()?;
+            Some((k.shallow_clone(), v.shallow_clone()))
+        });
+        Self {
+            entries: entries.collect(),
+        }
+    }
+
+    /// Contexts of one U-Net, one after the other along the batch.
+    ///
+    /// # Errors
+    /// They hold different numbers of tokens, or memory runs out.
+    pub fn cat(contexts: &[&Self]) -> Result<Self> {
+        let layers = contexts.iter().map(|c| c.entries.len()).max().unwrap_or(0);
+        let mut all = Self::default();
+        for index in 0..layers {
+            let here: Vec<_> = contexts
+                .iter()
+                .filter_map(|c| c.entries.get(index)?.as_ref())
+                .collect();
+            if here.is_empty() {
+                continue;
+            }
+            let keys: Vec<_> = here.iter().map(|(k, _)| k).collect();
+            let values: Vec<_> = here.iter().map(|(_, v)| v).collect();
+            all.insert(index, Tensor::f_cat(&keys, 0)?, Tensor::f_cat(&values, 0)?);
+        }
+        Ok(all)
+    }
+
     pub(super) fn get(&self, site: &AttentionSite) -> Result<(&Tensor, &Tensor)> {
         match self.entries.get(site.index) {
             Some(Some((k, v))) => Ok((k, v)),
