@@ -2,10 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use vernier_engine::controls::ControlLibrary;
+
 use crate::failure::Failure;
 
 /// Folder of the embedded model, under the assets folder.
 const MODEL: &str = "miniature";
+/// Folder of the controls, under the assets folder.
+const CONTROLS: &str = "controls";
 
 /// The assets folder: `VERNIER_ASSETS`, else beside the executable, else in the source checkout.
 fn folder() -> PathBuf {
@@ -35,6 +39,22 @@ pub(crate) fn require_embedded_model() -> Result<PathBuf, Failure> {
          \"{MODEL}\", or name a model with --model",
         model.display()
     )))
+}
+
+/// Controls: the artist's own first, then those that come with the program.
+pub(crate) fn controls() -> ControlLibrary {
+    let own = user_controls();
+    ControlLibrary::new(own.into_iter().chain([folder().join(CONTROLS)]).collect())
+}
+
+/// The folder of the artist's own controls, in the user's data folder.
+pub(crate) fn user_controls() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let data = set("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .filter(|path| path.is_absolute())
+        .or_else(|| Some(Path::new(&set("HOME")?).join(".local").join("share")))?;
+    Some(data.join("vernier").join(CONTROLS))
 }
 
 /// The recipes that the program renders when it is not told anything.

@@ -236,13 +236,17 @@ fn folder_in_maps(maps: &str) -> Option<PathBuf> {
 /// Gives libtorch as many threads as there are physical cores, unless `OMP_NUM_THREADS` says
 /// otherwise: two threads on one core only fight for its vector unit.
 pub fn use_all_cores() {
-    if std::env::var_os("OMP_NUM_THREADS").is_some() {
-        return;
+    if std::env::var_os("OMP_NUM_THREADS").is_none() {
+        tch::set_num_threads(cores() as i32);
     }
+}
+
+/// Physical cores that this process may use, 1 or more.
+pub fn cores() -> usize {
     let allowed = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = physical_cores(Path::new("/sys/devices/system/cpu"))
-        .map_or(allowed, |cores| cores.min(allowed));
-    tch::set_num_threads(threads.max(1) as i32);
+    physical_cores(Path::new("/sys/devices/system/cpu"))
+        .map_or(allowed, |cores| cores.min(allowed))
+        .max(1)
 }
 
 /// Counts groups of hyper-threads under Linux's `sysfs`.

@@ -1,13 +1,15 @@
 //! Vernier's diffusion engine: everything that touches a tensor.
 //!
 //! The modules form one way through, from the window's wish to the numbers, with no arrow back up:
-//! [`service`] → [`render`], [`train`] → [`checkpoint`] → [`prompt`], [`measure`] → [`models`] → [`layers`] →
+//! [`service`] → [`control_training`] → [`render`], [`train`] → [`checkpoint`] → [`prompt`], [`measure`] → [`controls`], [`models`] → [`layers`] →
 //! [`weights`], [`sampling`] → [`conditioning`], [`device`].
 //! [`recipe`] is plain data that names no tensor; everybody may read it.
 
 pub mod atomic;
 pub mod checkpoint;
 pub mod conditioning;
+pub mod control_training;
+pub mod controls;
 pub mod device;
 pub mod error;
 pub mod layers;

@@ -5,7 +5,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use vernier_engine::checkpoint::tiny;
+use vernier_engine::checkpoint::{MeterOptions, tiny};
+use vernier_engine::controls::ControlLibrary;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe};
 use vernier_engine::service::{Command, Event, JobId, RenderOptions, Service};
@@ -26,6 +27,7 @@ fn recipe(model: &Path) -> Recipe {
         guidance_scale: 4.0,
         sampler: "ddim".to_owned(),
         dtype: "f32".to_owned(),
+        controls: Vec::new(),
         unknown: serde_json::Map::new(),
     }
 }
@@ -34,12 +36,43 @@ fn ask(service: &Service, job: u64, recipes: Vec<Recipe>) {
     service.send(Command::Render {
         job: JobId(job),
         recipes,
+        options: options(),
+    });
+}
+
+#[test]
+fn a_coarse_preview_comes_before_the_picture_and_does_not_change_it() {
+    let folder = tempfile::tempdir().unwrap();
+    tiny::write_model(folder.path(), 1).unwrap();
+    let service = Service::spawn().unwrap();
+    let mut recipe = recipe(folder.path());
+    recipe.steps = 12;
+    ask(&service, 1, vec![recipe.clone()]);
+    let plain = pixels(&until_end(&service));
+    service.send(Command::Render {
+        job: JobId(2),
+        recipes: vec![recipe],
         options: RenderOptions {
-            device: DeviceRequest::Cpu,
-            embedded_model: "nowhere".into(),
-            want_latents: true,
+            coarse_first: true,
+            ..options()
         },
     });
+    let events = until_end(&service);
+    assert_eq!(pixels(&events), plain);
+    let at = |wanted: fn(&Event) -> bool| events.iter().position(wanted).unwrap();
+    let preview = at(|e| matches!(e, Event::Preview { steps: 4, .. }));
+    assert!(preview < at(|e| matches!(e, Event::Progress { .. })));
+}
+
+fn options() -> RenderOptions {
+    RenderOptions {
+        controls: ControlLibrary::default(),
+        meter: MeterOptions::default(),
+        coarse_first: false,
+        device: DeviceRequest::Cpu,
+        embedded_model: "nowhere".into(),
+        want_latents: true,
+    }
 }
 
 fn is_end(event: &Event) -> bool {

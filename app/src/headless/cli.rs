@@ -4,9 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use vernier_engine::EngineError;
+use vernier_engine::recipe::ControlUse;
 use vernier_engine::sampling::SamplerName;
 
 use super::bench::BenchWork;
+use super::control::ControlCommand;
+use super::measure::{CalibrateArgs, MeasureCommand};
+use super::train::TrainCommand;
 
 /// A text-to-image studio whose controls are calibrated like instruments.
 ///
@@ -26,6 +31,18 @@ pub(super) enum Command {
     Replay(ReplayArgs),
     /// Tell what a model folder, a recipe, a picture or a weights file is
     Info(InfoArgs),
+    /// Make controls: token directions and Concept Sliders from prompts, value tokens and adapters
+    /// from pictures
+    #[command(subcommand)]
+    Train(TrainCommand),
+    /// List, show and export controls
+    #[command(subcommand)]
+    Control(ControlCommand),
+    /// Find how far a control can be trusted on a model, and give it a scale of -1 to 1
+    Calibrate(Box<CalibrateArgs>),
+    /// Measure what controls do
+    #[command(subcommand)]
+    Measure(MeasureCommand),
     /// The timed half of `cargo xtask bench`
     #[command(subcommand, hide = true)]
     Bench(BenchWork),
@@ -68,6 +85,16 @@ pub(super) struct RenderArgs {
     /// Folder for the pictures; none that is there is overwritten
     #[arg(long, value_name = "DIR", default_value = "renders")]
     pub(super) out: PathBuf,
+    /// A control at work: NAME@SUBJECT=X in calibrated units (-1 to 1, 0 is neutral),
+    /// NAME@SUBJECT:=X until the meter reads X (0 to 1), NAME@SUBJECT~X in raw units; without
+    /// @SUBJECT on the whole picture. Repeatable; it takes the place of a recipe's control on the
+    /// same subject
+    #[arg(long = "control", value_name = "CONTROL", value_parser = parse_control)]
+    pub(super) controls: Vec<ControlUse>,
+    /// Folder with both of CLIP's towers, to read pictures for controls that are to reach a
+    /// measured value [default: the model's own meter]
+    #[arg(long, value_name = "DIR")]
+    pub(super) clip: Option<PathBuf>,
     /// Also write the final latents to this safetensors file
     #[arg(long, value_name = "FILE")]
     pub(super) latents_out: Option<PathBuf>,
@@ -100,7 +127,8 @@ pub(super) struct ReplayArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct InfoArgs {
-    /// A model folder, a recipe (.json), a picture (.png) or a weights file (.safetensors)
+    /// A model folder, a recipe (.json), a picture (.png) or a weights file (.safetensors,
+    /// .pt, .pth, .ckpt, .bin)
     #[arg(value_name = "DIR|FILE")]
     pub(super) path: PathBuf,
 }
@@ -108,6 +136,10 @@ pub(super) struct InfoArgs {
 fn sampler_help() -> String {
     let names = SamplerName::ALL.map(SamplerName::name).join(", ");
     format!("One of {names} [default: the model's own]")
+}
+
+pub(super) fn parse_control(text: &str) -> Result<ControlUse, String> {
+    text.parse().map_err(|e: EngineError| e.to_string())
 }
 
 pub(super) fn parse_size(text: &str) -> Result<(u32, u32), String> {

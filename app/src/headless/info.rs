@@ -4,17 +4,22 @@ use std::path::Path;
 
 use vernier_engine::EngineError;
 use vernier_engine::checkpoint::ModelFolder;
+use vernier_engine::controls::tensor_kind::TensorKind;
 use vernier_engine::picture;
 use vernier_engine::recipe::{self, Recipe};
 use vernier_engine::render::Defaults;
-use vernier_engine::weights::{SafetensorsFile, TensorEntry};
+use vernier_engine::weights::pickle::PickleValue;
+use vernier_engine::weights::{TensorFile, TensorHeader};
 
 use super::cli::InfoArgs;
 use super::say;
 use crate::failure::Failure;
 
-/// Tensors of a weights file that are named one by one.
-const SHOWN_TENSORS: usize = 20;
+/// Tensors, and plain values, of a weights file that are named one by one.
+const SHOWN: usize = 20;
+
+/// Characters of such a line.
+const LONGEST_LINE: usize = 240;
 
 /// Tells on stdout what the path is.
 pub(super) fn run(args: &InfoArgs) -> Result<(), Failure> {
@@ -29,7 +34,7 @@ pub(super) fn run(args: &InfoArgs) -> Result<(), Failure> {
         .unwrap_or_default();
     match ending.as_str() {
         "png" => png(path),
-        "safetensors" => weights(path),
+        "safetensors" | "pt" | "pth" | "ckpt" | "bin" => weights(path),
         "json" => {
             for recipe in recipe::read(path)? {
                 say(&describe(&recipe));
@@ -37,7 +42,7 @@ pub(super) fn run(args: &InfoArgs) -> Result<(), Failure> {
             Ok(())
         }
         _ => Err(Failure::Usage(format!(
-            "{}: is neither a model folder nor a .json, .png or .safetensors file",
+            "{}: is neither a model folder nor a .json, .png, .safetensors or .pt file",
             path.display()
         ))),
     }
@@ -79,24 +84,50 @@ fn png(path: &Path) -> Result<(), Failure> {
 }
 
 fn weights(path: &Path) -> Result<(), Failure> {
-    let file = SafetensorsFile::open(path)?;
-    let entries = file.entries();
-    let values: i64 = entries.values().map(TensorEntry::numel).sum();
+    let file = TensorFile::open(path)?;
+    let headers = file.headers();
+    let values: i64 = headers.iter().map(TensorHeader::numel).sum();
+    let format = match &file {
+        TensorFile::Safetensors(_) => "safetensors",
+        TensorFile::Pickle(_) => "PyTorch",
+    };
     say(&format!(
-        "safetensors file, {} with {:.2} M values",
-        counted(entries.len(), "tensor"),
+        "{format} file, {} with {:.2} M values",
+        counted(headers.len(), "tensor"),
         values as f64 / 1e6
     ));
-    for (key, value) in file.metadata() {
-        say(&format!("{key}: {value}"));
+    if let Some(kind) = TensorKind::of(&file)? {
+        say(&kind.to_string());
     }
-    for (name, entry) in entries.iter().take(SHOWN_TENSORS) {
-        say(&format!("{name} {:?} {}", entry.shape, entry.dtype));
+    match &file {
+        TensorFile::Safetensors(file) => {
+            for (key, value) in file.metadata() {
+                say(&format!("{key}: {value}"));
+            }
+        }
+        TensorFile::Pickle(file) => {
+            let mut leaves = file.root().leaves();
+            leaves.retain(|(_, value)| !matches!(value, PickleValue::Tensor(_)));
+            list(&leaves, "value", |(name, value)| format!("{name}: {value}"));
+        }
     }
-    if let Some(more) = entries.len().checked_sub(SHOWN_TENSORS + 1) {
-        say(&format!("and {} more", counted(more + 1, "tensor")));
-    }
+    list(&headers, "tensor", |header| {
+        format!("{} {:?} {}", header.name, header.shape, header.dtype)
+    });
     Ok(())
+}
+
+/// The first items, a line each, and how many more there are.
+fn list<T>(items: &[T], what: &str, line: impl Fn(&T) -> String) {
+    for item in items.iter().take(SHOWN) {
+        // What stands in the file cannot steer the terminal or fill it.
+        let line = line(item);
+        let printable = line.chars().filter(|c| !c.is_control());
+        say(&printable.take(LONGEST_LINE).collect::<String>());
+    }
+    if let Some(more) = items.len().checked_sub(SHOWN + 1) {
+        say(&format!("and {} more", counted(more + 1, what)));
+    }
 }
 
 fn counted(count: usize, what: &str) -> String {

@@ -3,11 +3,14 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::picture::{self, Picture};
 use vernier_engine::recipe::{self, Recipe};
 use vernier_engine::render::{Latents, save_latents};
-use vernier_engine::service::{Command, Event, JobId, RenderOptions, Service};
+use vernier_engine::service::{
+    Command, Event, JobId, MeasureRequest, Measured, RenderOptions, Service,
+};
 use vernier_engine::{EngineError, Result as EngineResult};
 
 use super::report::Reporter;
@@ -34,10 +37,23 @@ pub(super) struct Made {
     pub(super) secs: f64,
 }
 
+/// What every job of this program has in common.
+pub(super) fn options(device: DeviceRequest) -> RenderOptions {
+    RenderOptions {
+        controls: assets::controls(),
+        meter: MeterOptions::default(),
+        coarse_first: false,
+        device,
+        embedded_model: assets::embedded_model(),
+        want_latents: false,
+    }
+}
+
 /// Renders `recipes` into `output`; finished pictures are kept whatever happens later.
 pub(super) fn render(
     mut recipes: Vec<Recipe>,
     device: DeviceRequest,
+    meter: MeterOptions,
     output: &Output<'_>,
     reporter: &mut Reporter,
 ) -> Result<(), Failure> {
@@ -49,20 +65,19 @@ pub(super) fn render(
     let engine = Engine::start()?;
     let mut latents = Vec::new();
     let mut kept = 0;
-    let outcome = engine.run(
-        recipes.clone(),
-        device,
-        output.latents.is_some(),
-        reporter,
-        |made, reporter| {
-            let path = picture::save_numbered(output.folder, &made.picture, &made.recipe)?;
-            reporter.saved(&made, &path);
-            recipes[made.index] = made.recipe;
-            latents.extend(made.latents);
-            kept += 1;
-            Ok(())
-        },
-    );
+    let options = RenderOptions {
+        want_latents: output.latents.is_some(),
+        meter,
+        ..options(device)
+    };
+    let outcome = engine.run(recipes.clone(), options, reporter, |made, reporter| {
+        let path = picture::save_numbered(output.folder, &made.picture, &made.recipe)?;
+        reporter.saved(&made, &path);
+        recipes[made.index] = made.recipe;
+        latents.extend(made.latents);
+        kept += 1;
+        Ok(())
+    });
     if let Some(path) = output.latents.filter(|_| !latents.is_empty()) {
         save_latents(path, &latents)?;
     }
@@ -80,7 +95,7 @@ pub(super) fn render(
 }
 
 /// Fails where no file can be made in `folder`, which is made first where it is not there.
-fn require_writable_folder(folder: &Path) -> EngineResult<()> {
+pub(super) fn require_writable_folder(folder: &Path) -> EngineResult<()> {
     if folder.exists() && !folder.is_dir() {
         let problem = "is a file, where a folder is needed; choose another name";
         return Err(EngineError::bad_file(folder, problem));
@@ -96,7 +111,7 @@ fn require_writable_folder(folder: &Path) -> EngineResult<()> {
 }
 
 /// Fails where the file `path` cannot be written.
-fn require_writable_file(path: &Path) -> EngineResult<()> {
+pub(super) fn require_writable_file(path: &Path) -> EngineResult<()> {
     if path.is_dir() {
         let problem = "is a folder, where a file is needed; add a file name";
         return Err(EngineError::bad_file(path, problem));
@@ -133,19 +148,14 @@ impl Engine {
     pub(super) fn run(
         &self,
         recipes: Vec<Recipe>,
-        device: DeviceRequest,
-        want_latents: bool,
+        options: RenderOptions,
         reporter: &mut Reporter,
         mut keep: impl FnMut(Made, &mut Reporter) -> EngineResult<()>,
     ) -> Result<(), Failure> {
         self.service.send(Command::Render {
             job: JOB,
             recipes,
-            options: RenderOptions {
-                device,
-                embedded_model: assets::embedded_model(),
-                want_latents,
-            },
+            options,
         });
         let mut lost: Option<EngineError> = None;
         for event in self.service.events() {
@@ -177,19 +187,53 @@ impl Engine {
                 Event::Cancelled { .. } => return Err(Failure::Cancelled("cancelled".to_owned())),
                 Event::Failed {
                     message, is_usage, ..
-                } => {
-                    return Err(if is_usage {
-                        Failure::Usage(message)
-                    } else {
-                        Failure::Failed(message)
-                    });
-                }
+                } => return Err(failed(message, is_usage)),
                 _ => {}
             }
         }
-        Err(lost.map_or_else(
-            || Failure::Failed("the engine stopped without an answer; please report it".into()),
-            Failure::from,
-        ))
+        Err(lost.map_or_else(no_answer, Failure::from))
     }
+
+    /// Measures something, whose pictures are shown to nobody.
+    pub(super) fn measure(
+        &self,
+        request: MeasureRequest,
+        options: RenderOptions,
+        reporter: &mut Reporter,
+    ) -> Result<Measured, Failure> {
+        self.service.send(Command::Measure {
+            job: JOB,
+            request: Box::new(request),
+            options,
+        });
+        let mut result = None;
+        for event in self.service.events() {
+            reporter.tell(&event);
+            match event {
+                Event::Measured { measured, .. } => result = Some(measured),
+                Event::Finished { .. } => break,
+                Event::Cancelled { .. } => {
+                    let kept = "cancelled; nothing was written";
+                    return Err(Failure::Cancelled(kept.to_owned()));
+                }
+                Event::Failed {
+                    message, is_usage, ..
+                } => return Err(failed(message, is_usage)),
+                _ => {}
+            }
+        }
+        result.ok_or_else(no_answer)
+    }
+}
+
+fn failed(message: String, is_usage: bool) -> Failure {
+    if is_usage {
+        Failure::Usage(message)
+    } else {
+        Failure::Failed(message)
+    }
+}
+
+fn no_answer() -> Failure {
+    Failure::Failed("the engine stopped without an answer; please report it".to_owned())
 }

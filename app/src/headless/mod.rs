@@ -2,12 +2,15 @@
 
 mod bench;
 mod cli;
+mod control;
 mod info;
 mod job;
+mod measure;
 mod render;
 mod replay;
 mod report;
 mod samples;
+mod train;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -23,6 +26,10 @@ pub(crate) fn run() -> ExitCode {
         Some(cli::Command::Render(args)) => render::run(&args),
         Some(cli::Command::Replay(args)) => replay::run(&args),
         Some(cli::Command::Info(args)) => info::run(&args),
+        Some(cli::Command::Train(command)) => train::run(&command),
+        Some(cli::Command::Control(command)) => control::run(&command),
+        Some(cli::Command::Calibrate(args)) => measure::calibrate(&args),
+        Some(cli::Command::Measure(command)) => measure::run(&command),
         Some(cli::Command::Bench(work)) => bench::run(work),
     };
     failure::report(outcome)

@@ -3,8 +3,9 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 
+use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::picture;
-use vernier_engine::recipe::{self, ModelRef, RECIPE_VERSION, Recipe};
+use vernier_engine::recipe::{self, ControlUse, ModelRef, RECIPE_VERSION, Recipe};
 use vernier_engine::render::Defaults;
 
 use super::cli::RenderArgs;
@@ -41,7 +42,11 @@ fn render(args: &RenderArgs, reporter: &mut Reporter) -> Result<(), Failure> {
         latents: args.latents_out.as_deref(),
         recipes: args.save_recipe.as_deref(),
     };
-    job::render(recipes, device, &output, reporter)
+    let meter = MeterOptions {
+        clip: args.clip.clone(),
+        ..MeterOptions::default()
+    };
+    job::render(recipes, device, meter, &output, reporter)
 }
 
 /// Recipes from a JSON file, or the one that a picture carries.
@@ -79,6 +84,7 @@ fn fresh(args: &RenderArgs) -> Result<Recipe, Failure> {
         guidance_scale: defaults.guidance_scale,
         sampler,
         dtype: "f32".to_owned(),
+        controls: Vec::new(),
         unknown: serde_json::Map::new(),
     })
 }
@@ -108,6 +114,12 @@ fn overridden(mut recipe: Recipe, args: &RenderArgs) -> Recipe {
     set(&mut recipe.guidance_scale, args.guidance.as_ref());
     set(&mut recipe.sampler, args.sampler.as_ref());
     set(&mut recipe.dtype, args.dtype.as_ref());
+    for control in &args.controls {
+        let same =
+            |own: &ControlUse| (&own.name, &own.subject) == (&control.name, &control.subject);
+        recipe.controls.retain(|own| !same(own));
+        recipe.controls.push(control.clone());
+    }
     if let Some((width, height)) = args.size {
         (recipe.width_px, recipe.height_px) = (width, height);
     }

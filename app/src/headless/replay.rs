@@ -4,10 +4,10 @@ use std::path::Path;
 
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::picture::{self, Picture};
-use vernier_engine::recipe::{ModelRef, Recipe};
+use vernier_engine::recipe::{ControlUse, ModelRef, Recipe};
 
 use super::cli::ReplayArgs;
-use super::job::Engine;
+use super::job::{self, Engine};
 use super::report::Reporter;
 use super::say;
 use crate::assets;
@@ -88,8 +88,7 @@ fn replay(
     let mut made = None;
     engine.run(
         vec![asked],
-        device,
-        false,
+        job::options(device),
         &mut Reporter::Quiet,
         |new, _| {
             made = Some(new);
@@ -116,6 +115,18 @@ fn differences(recorded: (&Recipe, &Picture), made: (&Recipe, &Picture)) -> Vec<
             short(old),
             short(new)
         ));
+    }
+    for old in &recorded.0.controls {
+        let same = |new: &&ControlUse| (&new.name, &new.subject) == (&old.name, &old.subject);
+        let new = made.0.controls.iter().find(same);
+        if let Some(new) = new.filter(|new| !old.hash.is_empty() && new.hash != old.hash) {
+            found.push(format!(
+                "control {} differs: {} made it, {} is here",
+                old.name,
+                short(&old.hash),
+                short(&new.hash)
+            ));
+        }
     }
     found.push(pixels.to_string());
     found

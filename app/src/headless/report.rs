@@ -257,8 +257,12 @@ fn as_json(event: &Event) -> Option<Value> {
         }),
         Event::Finished { .. } => json!({"event": "finished"}),
         Event::Cancelled { .. } => json!({"event": "cancelled"}),
-        // Told with its path by `saved`, and with its exit code by `failed`.
-        Event::Picture { .. } | Event::Failed { .. } => return None,
+        // Told with its path by `saved`, with its exit code by `failed`, and with its files by
+        // whoever writes them.
+        Event::Preview { .. }
+        | Event::Picture { .. }
+        | Event::Failed { .. }
+        | Event::Measured { .. } => return None,
     })
 }
 

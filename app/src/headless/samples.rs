@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::recipe;
 
@@ -27,6 +28,7 @@ pub(super) fn run() -> Result<(), Failure> {
     job::render(
         recipes,
         DeviceRequest::Auto,
+        MeterOptions::default(),
         &output,
         &mut Reporter::choose(false),
     )?;

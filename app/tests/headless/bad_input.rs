@@ -124,6 +124,19 @@ fn places_that_are_not_there() {
         1,
         &["nowhere: there is no such"],
     );
+    fs::write(place.path("code.pt"), b"\x80\x02cos\nsystem\n.").unwrap();
+    refused(
+        &place,
+        &["info", "code.pt"],
+        1,
+        &["code.pt: is a bare pickle"],
+    );
+    refused(
+        &place,
+        &["info", "file"],
+        2,
+        &["file: is neither a model folder nor"],
+    );
     let output = place
         .vernier()
         .env("VERNIER_ASSETS", place.path("empty"))

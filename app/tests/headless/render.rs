@@ -1,5 +1,8 @@
 //! Headless runs of the real binary that succeed.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use crate::place::{Place, assert_success, stderr, stdout};
 use serde_json::Value;
 use vernier_engine::picture;
@@ -193,4 +196,24 @@ fn a_model_folder_is_described() {
     let said = stdout(&output);
     assert!(said.contains("hash  ") && said.contains("64x64"), "{said}");
     assert!(said.contains("sampler ddim"), "{said}");
+}
+
+#[test]
+fn a_pytorch_file_is_described() {
+    let place = Place::new();
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
+    let path = fixtures.join("tensors_protocol2.pt");
+    let output = place.run(&[OsStr::new("info"), path.as_os_str()]);
+    assert_success(&output);
+    let said = stdout(&output);
+    for line in [
+        "PyTorch file, 20 tensors with 0.00 M values",
+        "list.2.0: 3",
+        "rate: 0.0002",
+        "done: False",
+        "views.transposed [6, 4] F32",
+        "dtypes.bf16 [3] BF16",
+    ] {
+        assert!(said.lines().any(|l| l == line), "{line}: {said}");
+    }
 }

@@ -75,6 +75,8 @@ pub enum Stage {
     Meter(Schedule),
     /// Measures the exported model on held-out prompts.
     Evaluate(Evaluate),
+    /// Writes pictures of the world and a table of their attribute values to the folder --out.
+    ExportFolder(ExportFolder),
 }
 
 /// How long and how fast a network is trained.
@@ -131,6 +133,29 @@ pub struct Evaluate {
     pub truth: bool,
 }
 
+/// What an exported folder shows.
+#[derive(Args, Debug, Clone)]
+pub struct ExportFolder {
+    /// Pictures.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..1_000_000))]
+    pub count: u64,
+    /// Number of the first scene: folders that share no numbers share no scenes.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..1 << 40))]
+    pub first: u64,
+    /// Fraction of pictures with two subjects; their table has columns for the second one too.
+    #[arg(long, default_value_t = 0.0, value_parser = fraction)]
+    pub two_subjects: f64,
+    /// Fraction of pictures whose brightness, and whose warmth, is exactly neutral.
+    #[arg(long, default_value_t = 0.5, value_parser = fraction)]
+    pub neutral_light: f64,
+    /// Kinds of subjects, such as man,woman [default: all].
+    #[arg(long, value_name = "NOUNS", value_delimiter = ',')]
+    pub kinds: Vec<String>,
+    /// Attributes that captions never name, such as age,smile.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub omit: Vec<String>,
+}
+
 fn number(text: &str) -> Result<f64, String> {
     text.parse().map_err(|_| "is not a number".to_owned())
 }
@@ -177,6 +202,8 @@ mod tests {
             "train-miniature clip --steps 10 --decay 1.5",
             "train-miniature pool --pairs 0",
             "train-miniature pool --device gpu",
+            "train-miniature export-folder",
+            "train-miniature export-folder --count 5 --two-subjects 2",
         ] {
             assert!(!parses(wrong), "{wrong}");
         }

@@ -75,6 +75,24 @@ pub fn clip(vocab_size: usize) -> Value {
     })
 }
 
+/// `clip/preprocessor_config.json`: the image tower saw levels of -1..1.
+pub fn clip_preprocessor() -> Value {
+    json!({
+        "image_processor_type": "CLIPImageProcessor",
+        "do_convert_rgb": true,
+        "do_resize": true,
+        "size": {"shortest_edge": PICTURE_PX},
+        "resample": 3,
+        "do_center_crop": true,
+        "crop_size": {"height": PICTURE_PX, "width": PICTURE_PX},
+        "do_rescale": true,
+        "rescale_factor": 1.0 / 255.0,
+        "do_normalize": true,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+    })
+}
+
 /// `vae/config.json`. The latents are standardised by the 1×1 convolutions around them, so the
 /// scaling factor is 1.
 pub fn vae() -> Value {

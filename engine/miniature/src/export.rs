@@ -44,7 +44,10 @@ pub fn clip(folder: &Path, tensors: &[(String, Tensor)], vocab_size: usize) -> R
     let text = half(tensors, |name| name.starts_with("text_model."))?;
     let file = "model.safetensors";
     let config = config::clip(vocab_size);
-    part(&folder.join("clip"), &config, file, &towers)?;
+    let towers_folder = folder.join("clip");
+    part(&towers_folder, &config, file, &towers)?;
+    let preprocessor = config::clip_preprocessor();
+    write_json(&towers_folder, "preprocessor_config.json", &preprocessor)?;
     let config = config::text_encoder(vocab_size);
     part(&folder.join("text_encoder"), &config, file, &text)
 }

@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod evaluate;
 pub mod export;
+pub mod folder;
 pub mod gate;
 pub mod latents;
 pub mod loss;

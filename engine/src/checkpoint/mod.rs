@@ -4,14 +4,18 @@
 //! `unet`, `vae`, `scheduler`), each with its configuration and, where it has any, its weights as
 //! safetensors. [`ModelFolder`] finds, opens, checks, hashes and describes them.
 
+mod clip;
 mod describe;
 mod folder;
 mod hash;
 mod load;
+mod meter;
 #[cfg(feature = "test-models")]
 pub mod tiny;
 mod weights_files;
 
+pub use clip::open_clip;
 pub use describe::{ComponentDescription, ModelDescription};
 pub use folder::ModelFolder;
 pub use load::{network_config, network_params};
+pub use meter::{MeterOptions, open_meter};

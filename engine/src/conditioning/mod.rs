@@ -1,10 +1,8 @@
 //! What a prompt becomes: embeddings, subject spans, and how they change over the steps.
 
 mod find;
-mod schedule;
 mod words;
 
-pub use schedule::ConditioningSchedule;
 pub use words::split_words;
 
 use std::ops::Range;
@@ -47,6 +45,21 @@ pub struct Conditioning {
 }
 
 impl Conditioning {
+    /// The same conditioning, its tensors shared.
+    #[must_use]
+    pub fn shallow_clone(&self) -> Self {
+        let share = |e: &EncoderStates| EncoderStates {
+            tokens: e.tokens.shallow_clone(),
+        };
+        Self {
+            prompt: self.prompt.clone(),
+            encoders: self.encoders.iter().map(share).collect(),
+            pooled: self.pooled.as_ref().map(Tensor::shallow_clone),
+            words: self.words.clone(),
+            extra_tokens: self.extra_tokens.as_ref().map(Tensor::shallow_clone),
+        }
+    }
+
     /// What cross-attention sees: `[tokens, dim]`, the encoders side by side along `dim` and the
     /// extra tokens after them.
     ///

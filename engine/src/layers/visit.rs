@@ -1,5 +1,7 @@
 //! Walking over the layers that can carry low-rank branches.
 
+use tch::{Device, Kind};
+
 use super::{Conv2d, Linear, LowRankBranch};
 use crate::Result;
 
@@ -23,6 +25,15 @@ impl LayerRef<'_> {
             Self::Linear(layer) => layer.weight.size(),
             Self::Conv2d(layer) => layer.weight.size(),
         }
+    }
+
+    /// Dtype and device of the weight.
+    pub fn weight_options(&self) -> (Kind, Device) {
+        let weight = match self {
+            Self::Linear(layer) => &layer.weight,
+            Self::Conv2d(layer) => &layer.weight,
+        };
+        (weight.kind(), weight.device())
     }
 
     /// Adds an unmerged low-rank branch.

@@ -13,6 +13,9 @@ pub struct HeadSpec {
     pub name: String,
     /// Class names of a discrete attribute; empty for a continuous one in 0..1.
     pub classes: Vec<String>,
+    /// Nouns of the kinds of subjects that have the attribute; empty for all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<String>,
 }
 
 impl HeadSpec {

@@ -9,7 +9,9 @@ use std::path::Path;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
-use super::{HeadSpec, MeterConfig};
+use super::pixels::{WHOLE, crop_region};
+use super::places::placed_subjects;
+use super::{HeadSpec, Meter, MeterConfig, Place, PlacedSubject};
 use crate::layers::{Activation, Conv2d, ConvShape, GroupNorm, Linear};
 use crate::weights::{ParamStore, Params};
 use crate::{EngineError, Result};
@@ -70,6 +72,7 @@ pub struct AttributeMeter {
     hidden: Linear,
     subject: Linear,
     picture: Linear,
+    device: Device,
 }
 
 impl AttributeMeter {
@@ -108,6 +111,7 @@ impl AttributeMeter {
                 true,
             )?,
             config: config.clone(),
+            device: params.device(),
         })
     }
 
@@ -133,18 +137,41 @@ impl AttributeMeter {
         &self.config
     }
 
+    /// The trunk's levels for `crops` `[batch, 3, input_px, input_px]` in -1..1, finest first,
+    /// `[batch, channels, h, w]` each.
+    ///
+    /// # Errors
+    /// Shapes disagree or memory runs out.
+    pub fn levels(&self, crops: &Tensor) -> Result<Vec<Tensor>> {
+        let crops = crops.f_to_device(self.device)?;
+        let mut levels: Vec<Tensor> = Vec::with_capacity(self.levels.len());
+        for level in &self.levels {
+            levels.push(level.forward(levels.last().unwrap_or(&crops))?);
+        }
+        Ok(levels)
+    }
+
     /// Raw outputs of `crops` `[batch, 3, input_px, input_px]` in -1..1: one row a crop for the
     /// subject heads, and one for the picture heads.
     ///
     /// # Errors
     /// Shapes disagree or memory runs out.
     pub fn forward(&self, crops: &Tensor) -> Result<(Tensor, Tensor)> {
-        let mut x = crops.shallow_clone();
-        for level in &self.levels {
-            x = level.forward(&x)?;
-        }
+        let levels = self.levels(crops)?;
+        let x = levels.last().unwrap_or(crops);
         let x = Activation::Silu.forward(&self.hidden.forward(&x.f_flatten(1, -1)?)?)?;
         Ok((self.subject.forward(&x)?, self.picture.forward(&x)?))
+    }
+
+    /// Where to look for the subject at `place`, or the whole picture.
+    fn region_of(&self, place: Option<Place>) -> Result<[f64; 4]> {
+        let Some(Place { index, count }) = place else {
+            return Ok(WHOLE);
+        };
+        let region = self.config.regions_of(count)?.get(index);
+        region.copied().ok_or_else(|| {
+            EngineError::request("subject", format!("there is no place {index} of {count}"))
+        })
     }
 
     /// The crop of one region, `[batch, 3, input_px, input_px]`, of `pictures`
@@ -153,21 +180,8 @@ impl AttributeMeter {
     /// # Errors
     /// The region is empty or memory runs out.
     pub fn crop(&self, pictures: &Tensor, region: [f64; 4]) -> Result<Tensor> {
-        let (_, _, height, width) = pictures.size4()?;
-        let edge =
-            |fraction: f64, size: i64| ((fraction * size as f64).round() as i64).clamp(0, size);
-        let (left, right) = (edge(region[0], width), edge(region[2], width));
-        let (top, bottom) = (edge(region[1], height), edge(region[3], height));
-        if right <= left || bottom <= top {
-            return Err(EngineError::request(
-                "region",
-                format!("{region:?} is empty"),
-            ));
-        }
-        let crop = pictures
-            .f_narrow(3, left, right - left)?
-            .f_narrow(2, top, bottom - top)?;
         let side = self.config.input_px;
+        let crop = crop_region(pictures, region)?;
         Ok(crop.f_upsample_bilinear2d([side, side], false, None, None)?)
     }
 
@@ -191,9 +205,112 @@ impl AttributeMeter {
     /// Memory runs out.
     pub fn read_picture(&self, pictures: &Tensor) -> Result<Vec<BTreeMap<String, Reading>>> {
         let _guard = tch::no_grad_guard();
-        let (_, picture) = self.forward(&self.crop(pictures, [0.0, 0.0, 1.0, 1.0])?)?;
+        let (_, picture) = self.forward(&self.crop(pictures, WHOLE)?)?;
         readings(&self.config.picture_heads, &picture)
     }
+}
+
+/// Class names of this head are the nouns of the subjects that the meter knows.
+const KIND: &str = "kind";
+
+impl Meter for AttributeMeter {
+    fn name(&self) -> String {
+        "attribute meter".to_owned()
+    }
+
+    fn subject_attributes(&self) -> Vec<String> {
+        continuous(&self.config.subject_heads)
+    }
+
+    fn picture_attributes(&self) -> Vec<String> {
+        continuous(&self.config.picture_heads)
+    }
+
+    fn score(&self, pictures: &Tensor, attribute: &str, place: Option<Place>) -> Result<Tensor> {
+        let region = self.region_of(place)?;
+        let heads = match place {
+            Some(_) => &self.config.subject_heads,
+            None => &self.config.picture_heads,
+        };
+        let mut column = 0;
+        for head in heads {
+            if head.name == attribute && head.classes.is_empty() {
+                let (subject, picture) = self.forward(&self.crop(pictures, region)?)?;
+                let outputs = if place.is_some() { subject } else { picture };
+                return Ok(outputs.f_select(1, column)?);
+            }
+            column += head.width();
+        }
+        let known = continuous(heads).join(", ");
+        let whose = if place.is_some() {
+            "a subject"
+        } else {
+            "the whole picture"
+        };
+        Err(EngineError::request(
+            format!("attribute \"{attribute}\""),
+            format!("the meter does not read it of {whose}; it reads {known}"),
+        ))
+    }
+
+    fn subjects(&self, prompt: &str) -> Vec<PlacedSubject> {
+        placed_subjects(prompt, &self.nouns())
+    }
+
+    fn nouns(&self) -> Vec<String> {
+        let kinds = self.config.subject_heads.iter().find(|h| h.name == KIND);
+        kinds.map_or_else(Vec::new, |kinds| kinds.classes.clone())
+    }
+
+    fn applies(&self, attribute: &str, noun: &str) -> bool {
+        let head = self
+            .config
+            .subject_heads
+            .iter()
+            .find(|h| h.name == attribute);
+        head.is_none_or(|h| h.kinds.is_empty() || h.kinds.iter().any(|kind| kind == noun))
+    }
+
+    fn region(&self, place: Place) -> Option<[f64; 4]> {
+        self.region_of(Some(place)).ok()
+    }
+
+    fn read_kinds(&self, pictures: &Tensor, place: Place) -> Result<Option<Vec<String>>> {
+        let read = self.read_subject(pictures, self.region_of(Some(place))?)?;
+        let kind = |mut reading: BTreeMap<String, Reading>| match reading.remove(KIND) {
+            Some(Reading::Class { name, .. }) => Some(name),
+            _ => None,
+        };
+        Ok(read.into_iter().map(kind).collect())
+    }
+
+    fn features(&self, pictures: &Tensor) -> Result<Option<Vec<Tensor>>> {
+        Ok(Some(self.levels(&self.crop(pictures, WHOLE)?)?))
+    }
+
+    fn read_all(
+        &self,
+        pictures: &Tensor,
+        place: Option<Place>,
+    ) -> Result<BTreeMap<String, Vec<f64>>> {
+        let read = match place {
+            Some(_) => self.read_subject(pictures, self.region_of(place)?)?,
+            None => self.read_picture(pictures)?,
+        };
+        let mut all: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        for (name, reading) in read.into_iter().flatten() {
+            if let Reading::Value(value) = reading {
+                all.entry(name).or_default().push(value);
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Names of the heads that read a number.
+fn continuous(heads: &[HeadSpec]) -> Vec<String> {
+    let numbers = heads.iter().filter(|head| head.classes.is_empty());
+    numbers.map(|head| head.name.clone()).collect()
 }
 
 fn readings(heads: &[HeadSpec], outputs: &Tensor) -> Result<Vec<BTreeMap<String, Reading>>> {
@@ -236,7 +353,7 @@ fn reading(head: &HeadSpec, outputs: &[f32]) -> Reading {
 mod tests {
     use tch::{Device, Kind, Tensor};
 
-    use super::{AttributeMeter, HeadSpec, MeterConfig, Reading};
+    use super::{AttributeMeter, HeadSpec, Meter as _, MeterConfig, Place, Reading};
     use crate::Result;
     use crate::weights::{ParamStore, save};
 
@@ -244,6 +361,7 @@ mod tests {
         HeadSpec {
             name: name.to_owned(),
             classes: classes.iter().map(|&c| c.to_owned()).collect(),
+            kinds: Vec::new(),
         }
     }
 
@@ -336,6 +454,23 @@ mod tests {
         // Values outside the scale are read as its end.
         let whole = meter.read_picture(&pictures(1)).unwrap();
         assert_eq!(whole[0]["warmth"], Reading::Value(1.0));
+    }
+
+    #[test]
+    fn a_score_is_the_raw_output_of_its_head() {
+        let meter = constant_meter();
+        let place = Some(Place { index: 1, count: 2 });
+        let smile = meter.score(&pictures(2), "smile", place).unwrap();
+        let smile: Vec<f32> = Vec::try_from(smile).unwrap();
+        assert!(smile.iter().all(|s| (s - 0.3).abs() < 1e-6) && smile.len() == 2);
+        // Readings are held within 0..1, scores are not.
+        let score = meter.score(&pictures(1), "warmth", None).unwrap();
+        assert!((score.double_value(&[0]) - 1.7).abs() < 1e-6);
+        assert_eq!(meter.read(&pictures(1), "warmth", None).unwrap(), [1.0]);
+        for (attribute, place) in [("hat", place), ("smile", None)] {
+            let error = meter.score(&pictures(1), attribute, place).unwrap_err();
+            assert!(error.to_string().contains("does not read it"), "{error}");
+        }
     }
 
     #[test]

@@ -4,11 +4,13 @@ mod a1111;
 mod compare;
 mod decode;
 mod encode;
+mod sheet;
 
 pub use a1111::Parameters;
 pub use compare::{Difference, difference};
 pub use decode::{PngNotes, read_notes, read_pixels, read_recipe};
 pub use encode::{save, save_numbered};
+pub use sheet::save_sheet;
 
 /// Keyword of the iTXt chunk that holds the recipe as JSON.
 pub const RECIPE_KEYWORD: &str = "vernier";

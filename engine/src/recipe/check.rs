@@ -1,6 +1,6 @@
 //! Which recipes can be rendered at all.
 
-use super::{Recipe, SIZE_RANGE_PX, STEPS_RANGE};
+use super::{ControlUse, Recipe, SIZE_RANGE_PX, STEPS_RANGE};
 use crate::device::Dtype;
 use crate::sampling::SamplerName;
 use crate::{EngineError, Result};
@@ -32,7 +32,7 @@ impl Recipe {
         }
         self.sampler.parse::<SamplerName>()?;
         self.dtype.parse::<Dtype>()?;
-        Ok(())
+        self.controls.iter().try_for_each(ControlUse::validate)
     }
 }
 

@@ -115,7 +115,10 @@ mod tests {
     #[test]
     fn unknown_fields_survive() {
         let mut value = serde_json::to_value(sample()).unwrap();
-        value["controls"] = serde_json::json!([{"name": "age", "value": 0.25}]);
+        value["masks"] = serde_json::json!([{"name": "sky", "value": 0.25}]);
+        value["controls"] = serde_json::json!([{
+            "name": "age", "value": 0.25, "scale": "raw", "hash": "", "curve": [1, 2]
+        }]);
         value["model"]["family"] = "sd1".into();
         let recipes = from_json(&value.to_string(), Path::new("r.json")).unwrap();
         let back: Value = serde_json::from_str(&to_json(&recipes).unwrap()).unwrap();

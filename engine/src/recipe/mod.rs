@@ -1,10 +1,12 @@
 //! One serde type says everything about one picture.
 
 mod check;
+mod control;
 mod file;
 
 use serde::{Deserialize, Serialize};
 
+pub use control::{ControlScale, ControlUse};
 pub use file::{from_json, read, to_json, write};
 
 /// The newest recipe version that this program writes and reads.
@@ -45,6 +47,9 @@ pub struct Recipe {
     pub sampler: String,
     /// Dtype of the U-Net and text encoder: `f32`, `bf16` or `f16`.
     pub dtype: String,
+    /// Controls at work, in no particular order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controls: Vec<ControlUse>,
     /// Fields of newer programs, kept as they are.
     #[serde(flatten)]
     pub unknown: serde_json::Map<String, serde_json::Value>,
@@ -112,6 +117,7 @@ pub(crate) mod tests {
             guidance_scale: 7.5,
             sampler: "ddim".to_owned(),
             dtype: "f32".to_owned(),
+            controls: Vec::new(),
             unknown: serde_json::Map::new(),
         }
     }

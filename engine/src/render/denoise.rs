@@ -1,54 +1,125 @@
 //! From noise to latents.
 
+use std::fmt::Write as _;
+
 use tch::{Device, Kind, Tensor};
 
+use super::halves::Halves;
+use super::meter_push::PushedModel;
+use super::phases::{Contexts, Phase};
 use super::pixels::is_finite;
+use super::shelf::{Resolved, Shelf};
+use super::snapshots::{Seen, Snapshot, Snapshots};
 use super::{Flow, OnStep, Plan, StepAhead};
-use crate::models::unet::{TextContext, UNet};
+use crate::layers::AttentionHook;
 use crate::sampling::{Guidance, ImageNoise};
 use crate::{EngineError, Result};
 
-/// What stays the same over all calls of one picture.
+/// A U-Net with where and how it computes.
 pub(super) struct Denoiser<'a> {
-    pub(super) unet: &'a UNet,
-    /// Batch 2 (negative, positive) under guidance, batch 1 without.
-    pub(super) context: &'a TextContext,
+    pub(super) halves: &'a mut Halves,
     pub(super) kind: Kind,
     pub(super) device: Device,
 }
 
+/// One picture's way, beside its plan.
+pub(super) struct Walk<'a> {
+    pub(super) phases: Vec<Phase>,
+    pub(super) controls: &'a [Resolved],
+    pub(super) shelf: &'a Shelf,
+    /// What pushes by a meter need, where a phase has some.
+    pub(super) pushed: Option<PushedModel<'a>>,
+    /// Everything but the controls that the latents depend on.
+    pub(super) key: String,
+    pub(super) seed: u64,
+}
+
 impl Denoiser<'_> {
-    /// Walks `plan` and gives the final latents in fp32, `[1, channels, h, w]`.
+    /// Walks `plan` and gives the final latents in fp32, `[1, channels, h, w]`. What `snapshots`
+    /// holds of the way is not walked again.
     ///
     /// The sampler's maths stays in fp32; only the U-Net sees the model's dtype.
     pub(super) fn run(
-        &self,
+        &mut self,
         mut plan: Plan,
-        seed: u64,
+        walk: &mut Walk<'_>,
+        snapshots: &mut Snapshots,
         on_step: &mut OnStep<'_>,
     ) -> Result<Tensor> {
         let [_, channels, height, width] = plan.latent_shape;
         // Drawn for this image alone, on the CPU: the same seed gives the same noise everywhere.
-        let noise = [ImageNoise::draw(
-            seed,
-            [channels, height, width],
-            plan.sampler.as_ref(),
-        )?];
+        let size = [channels, height, width];
+        let noise = [ImageNoise::draw(walk.seed, size, plan.sampler.as_ref())?];
         let schedule = plan.sampler.schedule();
         let steps = schedule.timesteps.len();
         let timesteps = schedule.timesteps.clone();
         let init = schedule.init_noise_sigma;
-        let mut latents = ImageNoise::initial(&noise)?
-            .f_mul_scalar(init)?
-            .f_to_device(self.device)?;
-        for (i, timestep) in timesteps.into_iter().enumerate() {
+        let keys = walk.snapshot_keys();
+        let device = self.device;
+        let fresh = |i: usize| -> Result<Option<Tensor>> {
+            let fresh = ImageNoise::at_call(&noise, i)?;
+            Ok(fresh.map(|f| f.f_to_device(device)).transpose()?)
+        };
+
+        let mut seen: Vec<Seen> = Vec::new();
+        let mut latents;
+        let first;
+        if let Some(found) = keys.iter().rev().find_map(|key| {
+            let found = snapshots.get(key)?;
+            let seen = found.seen.iter().map(Seen::shallow_clone).collect();
+            Some((found.at, found.latents.shallow_clone(), seen))
+        }) {
+            (first, latents, seen) = found;
+            // A sampler that remembers must have been at every call.
+            for (i, Seen { output, sample }) in seen.iter().enumerate() {
+                let _ = plan.sampler.step(output, i, sample, fresh(i)?.as_ref())?;
+            }
+        } else {
+            first = 0;
+            latents = ImageNoise::initial(&noise)?
+                .f_mul_scalar(init)?
+                .f_to_device(self.device)?;
+        }
+
+        let last_start = walk.phases.last().map_or(0, |phase| phase.from);
+        let mut current = usize::MAX;
+        for (i, timestep) in timesteps.into_iter().enumerate().skip(first) {
             proceed(on_step, i, steps)?;
+            let phase = walk.phases.partition_point(|phase| phase.from <= i) - 1;
+            if phase != current {
+                if phase > 0 && walk.phases[phase].from == i && i > first {
+                    let snapshot = Snapshot {
+                        at: i,
+                        latents: latents.shallow_clone(),
+                        seen: seen.iter().map(Seen::shallow_clone).collect(),
+                    };
+                    snapshots.keep(keys[phase - 1].clone(), snapshot);
+                }
+                walk.begin(phase);
+                current = phase;
+            }
             let input = plan.sampler.scale_model_input(&latents, i)?;
-            let output = self.predict(&input, timestep, plan.guidance.as_ref())?;
-            let fresh = ImageNoise::at_call(&noise, i)?
-                .map(|fresh| fresh.f_to_device(self.device))
-                .transpose()?;
-            latents = plan.sampler.step(&output, i, &latents, fresh.as_ref())?;
+            let now = &mut walk.phases[phase];
+            let guidance = plan.guidance.as_ref();
+            let hook = now.hook.as_mut();
+            let mut output = self.predict(
+                &input,
+                timestep,
+                &now.contexts,
+                guidance,
+                hook.map(|hook| hook as &mut dyn AttentionHook),
+            )?;
+            if let Some(pushed) = walk.pushed.as_ref().filter(|_| !now.pushes.is_empty()) {
+                output = pushed.pushed(&output, &input, timestep, &now.pushes)?;
+            }
+            let next = plan
+                .sampler
+                .step(&output, i, &latents, fresh(i)?.as_ref())?;
+            if i < last_start {
+                let sample = latents;
+                seen.push(Seen { output, sample });
+            }
+            latents = next;
             if !is_finite(&latents)? {
                 return Err(not_finite(i + 1, steps, self.kind));
             }
@@ -59,25 +130,43 @@ impl Denoiser<'_> {
 
     /// The guided model output in fp32.
     pub(super) fn predict(
-        &self,
+        &mut self,
         input: &Tensor,
         timestep: f64,
+        contexts: &Contexts,
         guidance: Option<&Guidance>,
+        hook: Option<&mut dyn AttentionHook>,
     ) -> Result<Tensor> {
-        let input = input.f_to_kind(self.kind)?;
-        let forward = |input: &Tensor| -> Result<Tensor> {
-            let batch = input.size()[0];
-            let timesteps = Tensor::f_full([batch], timestep, (Kind::Float, self.device))?;
-            let output = self
-                .unet
-                .forward(input, &timesteps, self.context, None, None)?;
-            Ok(output.f_to_kind(Kind::Float)?)
-        };
-        let Some(guidance) = guidance else {
-            return forward(&input);
-        };
-        let both = forward(&Tensor::f_cat(&[&input, &input], 0)?)?;
-        guidance.combine(&both.f_narrow(0, 0, 1)?, &both.f_narrow(0, 1, 1)?)
+        let negative = contexts.negative.as_ref().filter(|_| guidance.is_some());
+        let (cond, uncond) =
+            self.halves
+                .predict(input, timestep, &contexts.positive, negative, hook)?;
+        match (guidance, uncond) {
+            (Some(guidance), Some(uncond)) => guidance.combine(&uncond, &cond),
+            _ => Ok(cond),
+        }
+    }
+}
+
+impl Walk<'_> {
+    /// Sets what a phase sets outside of the calls.
+    fn begin(&self, phase: usize) {
+        let active = self.phases[phase].active.iter();
+        let active: Vec<&Resolved> = active.map(|&i| &self.controls[i]).collect();
+        self.shelf.set_strengths(&active);
+    }
+
+    /// For every phase but the first, the key of the latents that it begins with.
+    fn snapshot_keys(&self) -> Vec<String> {
+        let mut so_far = self.key.clone();
+        self.phases
+            .windows(2)
+            .map(|pair| {
+                // Writing to a string cannot fail.
+                let _ = write!(so_far, "/{}:{}", pair[0].from, pair[0].key);
+                format!("{so_far}@{}", pair[1].from)
+            })
+            .collect()
     }
 }
 

@@ -5,19 +5,24 @@
 //! never depends on the batch that it is part of.
 
 pub mod bench;
+mod closed_loop;
+mod coarse;
 mod defaults;
 mod denoise;
 mod halves;
 mod latents;
 mod layout;
+mod meter_push;
+mod phases;
 mod pixels;
 mod plan;
 mod renderer;
+mod shelf;
+mod snapshots;
 
 pub use defaults::Defaults;
-pub use halves::{BranchFor, Halves};
 pub use latents::{Latents, save_latents};
-pub use pixels::to_picture;
+pub use pixels::{from_picture, to_picture};
 pub use plan::Plan;
 pub use renderer::{Rendered, Renderer};
 

@@ -45,6 +45,21 @@ pub fn to_picture(image: &Tensor) -> Result<Picture> {
     })
 }
 
+/// A picture as `[1, 3, h, w]` in -1..1, fp32, on the CPU.
+///
+/// # Errors
+/// The picture holds another number of bytes than its size says.
+pub fn from_picture(picture: &Picture) -> Result<Tensor> {
+    let shape = [1, picture.height_px.into(), picture.width_px.into(), 3];
+    Ok(Tensor::f_from_slice(&picture.rgb)?
+        .f_view(shape)?
+        .f_permute([0, 3, 1, 2])?
+        .f_to_kind(Kind::Float)?
+        .f_div_scalar(127.5)?
+        .f_sub_scalar(1.0)?
+        .f_contiguous()?)
+}
+
 /// Whether every element is finite.
 pub(super) fn is_finite(tensor: &Tensor) -> Result<bool> {
     Ok(bool::try_from(tensor.f_isfinite()?.f_all()?)?)
@@ -66,6 +81,19 @@ mod tests {
         assert_eq!((picture.width_px, picture.height_px), (2, 1));
         // Channels interleave: red of both pixels was -3 and -1. 127.5 goes to the even 128.
         assert_eq!(picture.rgb, [0, 255, 128, 0, 255, 11]);
+    }
+
+    #[test]
+    fn a_picture_becomes_a_tensor_and_the_same_picture_again() {
+        let picture = Picture {
+            width_px: 2,
+            height_px: 1,
+            rgb: vec![0, 1, 254, 255, 128, 7],
+        };
+        let tensor = from_picture(&picture).unwrap();
+        assert_eq!(tensor.size(), [1, 3, 1, 2]);
+        assert!((tensor.double_value(&[0, 0, 0, 1]) - 1.0).abs() < 1e-6);
+        assert_eq!(to_picture(&tensor).unwrap(), picture);
     }
 
     #[test]

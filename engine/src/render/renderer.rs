@@ -4,17 +4,24 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
-use super::denoise::Denoiser;
+use super::denoise::{Denoiser, Walk};
+use super::halves::Halves;
+use super::meter_push::PushedModel;
+use super::phases::{Contexts, EncodedPrompt, PhaseMaker};
 use super::plan::{LatentSpace, Plan};
-use super::{OnStep, to_picture};
-use crate::checkpoint::ModelFolder;
+use super::shelf::{Resolved, Shelf};
+use super::snapshots::Snapshots;
+use super::{OnStep, closed_loop, to_picture};
+use crate::checkpoint::{MeterOptions, ModelFolder, open_meter};
+use crate::controls::ControlLibrary;
 use crate::device::Dtype;
-use crate::models::unet::{TextContext, UNet, UNetConfig};
+use crate::measure::Meter;
+use crate::models::unet::UNetConfig;
 use crate::models::vae::{Vae, VaeConfig};
 use crate::picture::Picture;
 use crate::prompt::TextStage;
 use crate::recipe::Recipe;
-use crate::sampling::SchedulerConfig;
+use crate::sampling::{NoiseSchedule, SchedulerConfig};
 use crate::{EngineError, Result};
 
 /// A picture and what it came from.
@@ -22,10 +29,12 @@ use crate::{EngineError, Result};
 pub struct Rendered {
     /// The pixels.
     pub picture: Picture,
-    /// The recipe with the model's hash resolved.
+    /// The recipe with the hashes of model and controls and the controls' settings resolved.
     pub recipe: Recipe,
     /// The final latents `[1, channels, h, w]` in fp32, before the VAE's scaling is undone.
     pub latents: Tensor,
+    /// What the artist should know about it, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// A loaded model: text encoder and U-Net in the dtype asked for, VAE in fp32.
@@ -35,18 +44,17 @@ pub struct Renderer {
     dtype: Dtype,
     device: Device,
     text: TextStage,
-    unet: UNet,
+    halves: Halves,
     vae: Vae,
     space: LatentSpace,
     scheduler: SchedulerConfig,
-    encoded: Option<Encoded>,
-}
-
-/// The text keys and values of the last prompt, which serve a whole batch.
-struct Encoded {
-    prompt: String,
-    negative: Option<String>,
-    context: TextContext,
+    /// The last prompt, which serves a whole batch.
+    encoded: Option<EncodedPrompt>,
+    shelf: Shelf,
+    snapshots: Snapshots,
+    meter_options: MeterOptions,
+    /// What reads this model's pictures, once somebody asked.
+    meter: Option<Box<dyn Meter>>,
 }
 
 impl Renderer {
@@ -63,15 +71,17 @@ impl Renderer {
         let text = model.load_text(kind, device)?;
         let unet_config: UNetConfig = model.component_config("unet")?;
         let store = model.component_params("unet", kind, device)?;
-        let unet = UNet::new(&store.root(), &unet_config)?;
+        let halves = Halves::new(&store, &unet_config)?;
         store.finish()?;
         store.check_finite()?;
+        if std::env::var("LIN").is_ok() { super::layout::inputs_first(&store)?; }
         let vae_config: VaeConfig = model.component_config("vae")?;
         // Half precision overflows in several published decoders, and the last pixels show it.
         let store = model.component_params("vae", Kind::Float, device)?;
         let vae = Vae::new(&store.root(), &vae_config)?;
         store.finish()?;
         store.check_finite()?;
+        if std::env::var("VCL").is_ok() { super::layout::channels_last(&store)?; }
         let scheduler = SchedulerConfig::read(&model.scheduler_config_path()?)?;
         let space = LatentSpace {
             channels: unet_config.in_channels,
@@ -83,12 +93,26 @@ impl Renderer {
             dtype,
             device,
             text,
-            unet,
+            halves,
             vae,
             space,
             scheduler,
             encoded: None,
+            shelf: Shelf::default(),
+            snapshots: Snapshots::default(),
+            meter_options: MeterOptions::default(),
+            meter: None,
         })
+    }
+
+    /// Says where recipes' controls are looked for; without it none is found by name.
+    pub fn set_library(&mut self, library: ControlLibrary) {
+        self.shelf.set_library(library);
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> Device {
+        self.device
     }
 
     /// SHA-256 over the model's files, in hex.
@@ -107,67 +131,171 @@ impl Renderer {
 
     /// Renders one picture; `on_step` is asked before every model call and before decoding.
     ///
+    /// Where recipes agree up to the step at which a control begins, the work up to there is done
+    /// once. A control that is to reach a measured value is searched for with whole renders, unless
+    /// the recipe carries what an earlier search found.
+    ///
     /// # Errors
     /// A field cannot be carried out, the numbers stop being finite, memory runs out, or `on_step`
     /// cancelled ([`EngineError::Cancelled`]).
     pub fn render(&mut self, recipe: &Recipe, on_step: &mut OnStep<'_>) -> Result<Rendered> {
-        let _guard = tch::no_grad_guard();
         recipe.validate()?;
+        if closed_loop::is_open(recipe) {
+            return closed_loop::close(self, recipe, on_step);
+        }
+        self.render_resolved(recipe, on_step)
+    }
+
+    /// Renders a recipe none of whose controls is still searched for.
+    pub(super) fn render_resolved(
+        &mut self,
+        recipe: &Recipe,
+        on_step: &mut OnStep<'_>,
+    ) -> Result<Rendered> {
+        let _guard = tch::no_grad_guard();
+        let mut notes = Vec::new();
         let plan = Plan::compile(recipe, &self.space, &self.scheduler)?;
+        let controls = self.resolve(recipe, &mut notes)?;
         self.encode(recipe, plan.guidance.is_some())?;
-        let encoded = self
-            .encoded
-            .as_ref()
-            .ok_or_else(|| EngineError::request("prompt", "was not encoded"))?;
-        let denoiser = Denoiser {
-            unet: &self.unet,
-            context: &encoded.context,
+        if controls.iter().any(Resolved::needs_meter) {
+            self.meter()?;
+        }
+        let meter = self.meter.as_deref();
+        let encoded = self.encoded.as_ref().ok_or_else(not_encoded)?;
+        let calls = plan.sampler.schedule().timesteps.len();
+        let maker = PhaseMaker {
+            encoded,
+            controls: &controls,
+            text: &self.text,
+            unet: self.halves.unet(),
+            shelf: &self.shelf,
+            meter,
+        };
+        let phases = maker.phases(calls)?;
+        let pushed = match meter.filter(|_| phases.iter().any(|p| !p.pushes.is_empty())) {
+            Some(meter) => Some((meter, NoiseSchedule::new(&self.scheduler)?)),
+            None => None,
+        };
+        let mut walk = Walk {
+            phases,
+            controls: &controls,
+            shelf: &self.shelf,
+            pushed: pushed.as_ref().map(|(meter, noise)| PushedModel {
+                vae: &self.vae,
+                meter: *meter,
+                noise,
+                prediction: self.scheduler.prediction_type,
+            }),
+            key: everything_but_controls(recipe),
+            seed: recipe.seed,
+        };
+        let mut denoiser = Denoiser {
+            halves: &mut self.halves,
             kind: self.dtype.kind(),
             device: self.device,
         };
-        let latents = denoiser.run(plan, recipe.seed, on_step)?;
+        let walked = denoiser.run(plan, &mut walk, &mut self.snapshots, on_step);
+        // Whatever happened, the next prompt is read by the U-Net as it is.
+        self.shelf.set_strengths(&[]);
+        let latents = walked?;
         let image = self.vae.decode(&self.vae.unscale(&latents)?)?;
         let mut recipe = recipe.clone();
         recipe.model.hash.clone_from(&self.hash);
+        recipe.controls = controls.into_iter().map(|c| c.wanted).collect();
         Ok(Rendered {
             picture: to_picture(&image)?,
             recipe,
             latents,
+            notes,
         })
     }
 
-    /// Forgets the last prompt's keys and values: the next picture encodes its prompt anew.
-    pub(super) fn forget_prompt(&mut self) {
-        self.encoded = None;
+    /// Says what reads this model's pictures, where it is not the meter that comes with it.
+    pub fn set_meter_options(&mut self, options: MeterOptions) {
+        if options != self.meter_options {
+            self.meter = None;
+            self.meter_options = options;
+        }
     }
 
-    /// Makes the text keys and values of `recipe`, unless the last picture had the same words.
-    fn encode(&mut self, recipe: &Recipe, guided: bool) -> Result<()> {
-        let negative = guided.then(|| recipe.negative_prompt.clone());
+    /// What reads this model's pictures.
+    ///
+    /// # Errors
+    /// There is nothing, or its files are damaged; see [`open_meter`].
+    pub fn meter(&mut self) -> Result<&dyn Meter> {
+        let meter = match self.meter.take() {
+            Some(meter) => meter,
+            None => open_meter(&self.folder, &self.meter_options, self.device)?,
+        };
+        Ok(&**self.meter.insert(meter))
+    }
+
+    /// The recipe's controls, found and read.
+    pub(super) fn resolve(
+        &mut self,
+        recipe: &Recipe,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<Resolved>> {
+        self.shelf.resolve(&recipe.controls, &self.halves, notes)
+    }
+
+    /// The last prompt, encoded.
+    pub(super) fn encoded(&self) -> Result<&EncodedPrompt> {
+        self.encoded.as_ref().ok_or_else(not_encoded)
+    }
+
+    /// Forgets the last prompt and all shared work: the next picture is made from nothing.
+    pub(super) fn forget_prompt(&mut self) {
+        self.encoded = None;
+        self.snapshots = Snapshots::default();
+    }
+
+    /// Encodes the prompts of `recipe`, unless the last picture had the same words.
+    pub(super) fn encode(&mut self, recipe: &Recipe, guided: bool) -> Result<()> {
+        let negative_prompt = guided.then(|| recipe.negative_prompt.clone());
         let same = self
             .encoded
             .as_ref()
-            .is_some_and(|e| e.prompt == recipe.prompt && e.negative == negative);
+            .is_some_and(|e| e.prompt == recipe.prompt && e.negative_prompt == negative_prompt);
         if same {
             return Ok(());
         }
         self.encoded = None;
-        let context = match &negative {
-            None => {
-                let prompt = self.text.encode(&recipe.prompt, 1)?;
-                prompt.context()?.f_unsqueeze(0)?
-            }
+        let (positive, negative) = match &negative_prompt {
+            None => (self.text.encode(&recipe.prompt, 1)?, None),
             Some(negative) => {
                 // Both are padded to as many chunks as the longer one needs.
                 let (prompt, negative) = self.text.encode_pair(&recipe.prompt, negative)?;
-                Tensor::f_stack(&[negative.context()?, prompt.context()?], 0)?
+                (prompt, Some(negative))
             }
         };
-        self.encoded = Some(Encoded {
+        self.encoded = Some(EncodedPrompt {
             prompt: recipe.prompt.clone(),
+            negative_prompt,
+            contexts: Contexts::make(self.halves.unet(), &positive, negative.as_ref())?,
+            positive,
             negative,
-            context: self.unet.text_context(&context)?,
         });
         Ok(())
     }
+}
+
+fn not_encoded() -> EngineError {
+    EngineError::request("prompt", "was not encoded")
+}
+
+/// What the latents of one model depend on, the controls aside.
+fn everything_but_controls(recipe: &Recipe) -> String {
+    format!(
+        "{:?}",
+        (
+            &recipe.prompt,
+            &recipe.negative_prompt,
+            recipe.seed,
+            (recipe.width_px, recipe.height_px),
+            recipe.steps,
+            recipe.guidance_scale,
+            &recipe.sampler,
+        )
+    )
 }

@@ -66,6 +66,19 @@ impl NoiseSchedule {
         &self.alphas_cumprod
     }
 
+    /// ᾱ at `timestep`, linear between the trained timesteps and held at the ends.
+    pub fn alpha_bar_at(&self, timestep: f64) -> f64 {
+        let last = self.alphas_cumprod.len().saturating_sub(1);
+        let timestep = timestep.clamp(0.0, last as f64);
+        let (below, part) = (timestep.floor() as usize, timestep.fract());
+        let at = |i: usize| {
+            self.alphas_cumprod
+                .get(i.min(last))
+                .map_or(0.0, |&a| f64::from(a))
+        };
+        at(below) + part * (at(below + 1) - at(below))
+    }
+
     /// σ = √((1−ᾱ)/ᾱ) of every training timestep, rising, and finite at zero terminal SNR.
     pub fn sigmas(&self) -> Vec<f32> {
         self.alphas_cumprod

@@ -5,14 +5,18 @@
 //! one after the other in the order they came; the model stays loaded between them.
 
 mod handle;
+mod measure;
 mod pace;
 mod worker;
 
 use std::path::PathBuf;
 
+use crate::checkpoint::MeterOptions;
+use crate::controls::ControlLibrary;
 use crate::device::DeviceRequest;
+use crate::measure::{Calibrated, Interference, Sweep};
 use crate::picture::Picture;
-use crate::recipe::Recipe;
+use crate::recipe::{ControlUse, Recipe};
 use crate::render::Latents;
 
 pub use handle::Service;
@@ -28,8 +32,101 @@ pub struct RenderOptions {
     pub device: DeviceRequest,
     /// Folder of the model that recipes without a path mean.
     pub embedded_model: PathBuf,
+    /// Where recipes' controls are looked for.
+    pub controls: ControlLibrary,
+    /// What reads pictures for controls that are to reach a measured value.
+    pub meter: MeterOptions,
+    /// Whether an [`Event::Preview`] in a few steps comes before each picture, as a dragged slider
+    /// wants it.
+    pub coarse_first: bool,
     /// Whether [`Event::Picture`] carries the final latents.
     pub want_latents: bool,
+}
+
+/// Something to measure.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MeasureRequest {
+    /// Everything of a recipe but prompt and seed; its controls stay at work beside the measured
+    /// ones.
+    pub base: Recipe,
+    /// What is measured.
+    pub task: MeasureTask,
+    /// On which prompts.
+    pub prompts: PromptChoice,
+    /// On which seeds.
+    pub seeds: Vec<u64>,
+    /// A cache of the model's own pictures that steadies CLIP.
+    pub cache: Option<CacheOptions>,
+}
+
+/// What is measured.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MeasureTask {
+    /// One control over many settings.
+    Sweep(SweepTask),
+    /// A control's reliable range and response, which go into its file.
+    Calibrate {
+        /// Which; its value does not count.
+        control: ControlUse,
+        /// The file to write instead of the control's own.
+        out: Option<PathBuf>,
+    },
+    /// What controls do to one another.
+    Interference {
+        /// Two or more, at their settings.
+        controls: Vec<ControlUse>,
+    },
+}
+
+/// One control over many settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SweepTask {
+    /// Which, and on which scale; its value does not count.
+    pub control: ControlUse,
+    /// The settings.
+    pub settings: Vec<f64>,
+}
+
+/// Prompts to measure on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PromptChoice {
+    /// So many that say nothing but who is where, for the subjects that the control is for.
+    Neutral {
+        /// How many at most.
+        count: usize,
+    },
+    /// The artist's own, one a line.
+    Own(String),
+}
+
+/// A cache of the model's own pictures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheOptions {
+    /// Its file, which is made where it is not there.
+    pub path: PathBuf,
+    /// Pictures made for each text.
+    pub shots: usize,
+}
+
+/// What was measured.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Measured {
+    /// A sweep.
+    Sweep {
+        /// The readings and figures.
+        sweep: Box<Sweep>,
+        /// Contact sheet and curves.
+        page: Picture,
+    },
+    /// A calibration.
+    Calibration {
+        /// What was found.
+        calibrated: Box<Calibrated>,
+        /// The file that holds it now.
+        saved: PathBuf,
+    },
+    /// What controls do to one another.
+    Interference(Box<Interference>),
 }
 
 /// What a client asks for.
@@ -42,6 +139,15 @@ pub enum Command {
         /// One picture each, in this order.
         recipes: Vec<Recipe>,
         /// The rest.
+        options: RenderOptions,
+    },
+    /// Render and read pictures until something is measured.
+    Measure {
+        /// The job's number, unused so far.
+        job: JobId,
+        /// What and how.
+        request: Box<MeasureRequest>,
+        /// The rest; nobody is shown the pictures.
         options: RenderOptions,
     },
     /// Stop a waiting or running job; a running one stops before its next model call.
@@ -111,6 +217,17 @@ pub enum Event {
         /// Seconds until the whole job ends, where that can be said.
         eta_secs: Option<f64>,
     },
+    /// A quick look at the picture that is being made.
+    Preview {
+        /// Which job.
+        job: JobId,
+        /// Which picture, from 0.
+        index: usize,
+        /// Its pixels.
+        picture: Picture,
+        /// Sampling steps that it was made with.
+        steps: u32,
+    },
     /// A picture is done.
     Picture {
         /// Which job.
@@ -125,6 +242,13 @@ pub enum Event {
         latents: Option<Latents>,
         /// Time it took in seconds.
         secs: f64,
+    },
+    /// Something was measured.
+    Measured {
+        /// Which job.
+        job: JobId,
+        /// What came of it.
+        measured: Measured,
     },
     /// All pictures are done.
     Finished {

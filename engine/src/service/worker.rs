@@ -8,8 +8,9 @@ use std::sync::Once;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::Instant;
 
+use super::measure::Bench;
 use super::pace::Pace;
-use super::{Command, Event, JobId, RenderOptions};
+use super::{Command, Event, JobId, MeasureRequest, RenderOptions};
 use crate::device::{self, ChosenDevice, Dtype};
 use crate::recipe::{ModelRef, Recipe};
 use crate::render::{Flow, Latents, Renderer, StepAhead};
@@ -35,11 +36,16 @@ pub(super) fn silence_panics() {
 
 struct Job {
     id: JobId,
-    recipes: Vec<Recipe>,
+    work: Work,
     options: RenderOptions,
 }
 
-struct Inbox {
+enum Work {
+    Render(Vec<Recipe>),
+    Measure(Box<MeasureRequest>),
+}
+
+pub(super) struct Inbox {
     commands: Receiver<Command>,
     events: Sender<Event>,
     waiting: VecDeque<Job>,
@@ -64,7 +70,10 @@ pub(super) fn run(commands: Receiver<Command>, events: Sender<Event>) {
         let id = job.id;
         inbox.running = Some(id);
         inbox.cancel_running = false;
-        let outcome = catch_unwind(AssertUnwindSafe(|| render(&job, &mut renderer, &mut inbox)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| match &job.work {
+            Work::Render(recipes) => render(&job, recipes, &mut renderer, &mut inbox),
+            Work::Measure(request) => measure(&job, request, &mut renderer, &mut inbox),
+        }));
         let outcome = outcome.unwrap_or_else(|panic| {
             // Nobody knows what state the model was left in.
             renderer = None;
@@ -136,14 +145,12 @@ impl Inbox {
                 job: id,
                 recipes,
                 options,
-            } => {
-                self.tell(Event::Queued { job: id });
-                self.waiting.push_back(Job {
-                    id,
-                    recipes,
-                    options,
-                });
-            }
+            } => self.queue(id, Work::Render(recipes), options),
+            Command::Measure {
+                job: id,
+                request,
+                options,
+            } => self.queue(id, Work::Measure(request), options),
             Command::Cancel(id) if self.running == Some(id) => self.cancel_running = true,
             Command::Cancel(id) => {
                 let before = self.waiting.len();
@@ -161,8 +168,13 @@ impl Inbox {
         }
     }
 
+    fn queue(&mut self, id: JobId, work: Work, options: RenderOptions) {
+        self.tell(Event::Queued { job: id });
+        self.waiting.push_back(Job { id, work, options });
+    }
+
     /// Tells the client; where nobody listens any more, there is nobody to work for.
-    fn tell(&mut self, event: Event) {
+    pub(super) fn tell(&mut self, event: Event) {
         if self.events.send(event).is_err() {
             self.shutdown = true;
         }
@@ -177,7 +189,32 @@ impl Inbox {
         }
     }
 
-    fn check_cancelled(&mut self) -> Result<()> {
+    /// Tells how far picture `index` of `pictures` has come, and answers whether to go on.
+    pub(super) fn tell_progress(
+        &mut self,
+        job: JobId,
+        (picture, pictures): (usize, usize),
+        ahead: StepAhead,
+        pace: &mut Pace,
+    ) -> Flow {
+        if ahead.done > 0 {
+            pace.step(Instant::now());
+            let calls_left = ahead.steps - ahead.done + ahead.steps * (pictures - picture - 1);
+            let eta = pace.eta(calls_left, pictures - picture);
+            self.tell(Event::Progress {
+                job,
+                picture,
+                pictures,
+                step: ahead.done,
+                steps: ahead.steps,
+                its_per_sec: pace.its_per_sec(),
+                eta_secs: eta.map(|eta| eta.as_secs_f64()),
+            });
+        }
+        self.flow()
+    }
+
+    pub(super) fn check_cancelled(&mut self) -> Result<()> {
         match self.flow() {
             Flow::Continue => Ok(()),
             Flow::Cancel => Err(EngineError::Cancelled),
@@ -185,45 +222,48 @@ impl Inbox {
     }
 }
 
-fn render(job: &Job, loaded: &mut Option<Renderer>, inbox: &mut Inbox) -> Result<()> {
+fn render(
+    job: &Job,
+    recipes: &[Recipe],
+    loaded: &mut Option<Renderer>,
+    inbox: &mut Inbox,
+) -> Result<()> {
     let id = job.id;
-    let pictures = job.recipes.len();
+    let pictures = recipes.len();
     inbox.tell(Event::Started { job: id, pictures });
     // All of a batch is checked before any of it takes time.
-    for recipe in &job.recipes {
+    for recipe in recipes {
         recipe.validate()?;
     }
     let device = device::choose(job.options.device)?;
-    for recipe in &job.recipes {
+    for recipe in recipes {
         recipe.dtype.parse::<Dtype>()?.check_on(device.device)?;
     }
     let mut pace = Pace::start(Instant::now());
-    for (index, recipe) in job.recipes.iter().enumerate() {
+    for (index, recipe) in recipes.iter().enumerate() {
         inbox.check_cancelled()?;
         let renderer = ready(job, recipe, &device, loaded, inbox)?;
+        renderer.set_library(job.options.controls.clone());
+        renderer.set_meter_options(job.options.meter.clone());
         inbox.check_cancelled()?;
         let started = Instant::now();
         pace.resume(started);
-        let mut on_step = |ahead: StepAhead| {
-            if ahead.done > 0 {
-                pace.step(Instant::now());
-                let calls_left = ahead.steps - ahead.done + ahead.steps * (pictures - index - 1);
-                inbox.tell(Event::Progress {
-                    job: id,
-                    picture: index,
-                    pictures,
-                    step: ahead.done,
-                    steps: ahead.steps,
-                    its_per_sec: pace.its_per_sec(),
-                    eta_secs: pace
-                        .eta(calls_left, pictures - index)
-                        .map(|eta| eta.as_secs_f64()),
-                });
-            }
-            inbox.flow()
-        };
+        if let Some(coarse) = recipe.coarse().filter(|_| job.options.coarse_first) {
+            let quick = renderer.render(&coarse, &mut |_| inbox.flow())?;
+            inbox.tell(Event::Preview {
+                job: id,
+                index,
+                picture: quick.picture,
+                steps: coarse.steps,
+            });
+            pace.resume(Instant::now());
+        }
+        let mut on_step = |ahead| inbox.tell_progress(id, (index, pictures), ahead, &mut pace);
         let rendered = renderer.render(recipe, &mut on_step)?;
         pace.decoded(Instant::now());
+        for message in rendered.notes {
+            inbox.tell(Event::Note { job: id, message });
+        }
         let latents = if job.options.want_latents {
             Some(Latents::from_tensor(&rendered.latents)?)
         } else {
@@ -238,6 +278,31 @@ fn render(job: &Job, loaded: &mut Option<Renderer>, inbox: &mut Inbox) -> Result
             secs: started.elapsed().as_secs_f64(),
         });
     }
+    Ok(())
+}
+
+fn measure(
+    job: &Job,
+    request: &MeasureRequest,
+    loaded: &mut Option<Renderer>,
+    inbox: &mut Inbox,
+) -> Result<()> {
+    let id = job.id;
+    inbox.tell(Event::Started {
+        job: id,
+        pictures: 0,
+    });
+    request.base.validate()?;
+    let device = device::choose(job.options.device)?;
+    let dtype: Dtype = request.base.dtype.parse()?;
+    dtype.check_on(device.device)?;
+    let folder = model_folder(&request.base.model, &job.options.embedded_model)?;
+    let renderer = ready(job, &request.base, &device, loaded, inbox)?;
+    renderer.set_library(job.options.controls.clone());
+    renderer.set_meter_options(job.options.meter.clone());
+    let mut bench = Bench::new(id, renderer, inbox);
+    let measured = request.run(&folder, &job.options, &mut bench)?;
+    inbox.tell(Event::Measured { job: id, measured });
     Ok(())
 }
 

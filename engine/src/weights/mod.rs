@@ -1,12 +1,17 @@
 //! Named tensors: where modules get their parameters from.
 //!
 //! A [`Params`] is a path into a [`ParamStore`], which is either backed by safetensors files
-//! (memory-mapped, each tensor read once) or makes fresh parameters for training.
+//! (memory-mapped, each tensor read once) or makes fresh parameters for training. A [`TensorFile`]
+//! is a safetensors file or one of Python's `torch.save`, whichever an artist has.
 
 mod file;
+mod mapped;
+pub mod pickle;
 mod save;
 mod store;
+mod tensor_file;
 
 pub use file::{SafetensorsFile, TensorEntry};
 pub use save::save;
 pub use store::{Init, LoadReport, ParamStore, Params};
+pub use tensor_file::{TensorFile, TensorHeader};

@@ -71,7 +71,8 @@ pub fn save(path: &Path, tensors: &[(String, Tensor)], metadata: &[(&str, String
     Ok(())
 }
 
-fn dtype_name(kind: Kind) -> Option<&'static str> {
+/// The format's name for a dtype, such as `F16`.
+pub(super) fn dtype_name(kind: Kind) -> Option<&'static str> {
     Some(match kind {
         Kind::Bool => "BOOL",
         Kind::Uint8 => "U8",

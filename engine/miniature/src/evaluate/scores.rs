@@ -5,10 +5,9 @@ use std::fmt::Write as _;
 
 use tch::Tensor;
 use vernier_engine::Result;
+use vernier_engine::measure::statistics::spearman;
 use vernier_engine::measure::{AttributeMeter, Reading};
 use vernier_world::{Attribute, Caption, Discrete, Named, Scene, Value};
-
-use crate::metrics::spearman;
 
 /// What a meter reads in one place.
 type Place = BTreeMap<String, Reading>;

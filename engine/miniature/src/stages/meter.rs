@@ -3,6 +3,7 @@
 use tch::Kind;
 use vernier_engine::device::Dtype;
 use vernier_engine::measure::AttributeMeter;
+use vernier_engine::picture;
 use vernier_engine::render::Renderer;
 use vernier_engine::train::AdamW;
 use vernier_engine::{EngineError, Result};
@@ -12,7 +13,7 @@ use super::console::{progress, say};
 use super::training::Recipe;
 use crate::cli::{Evaluate, Schedule};
 use crate::evaluate::{Evaluation, held_out_prompt};
-use crate::sheet::{self, Sampling};
+use crate::sheet::Sampling;
 use crate::trainers::MeterTrainer;
 use crate::workplace::made_by;
 use crate::{export, pool};
@@ -90,7 +91,7 @@ impl Session {
         bar.finish_and_clear();
         say(&evaluation.scores().markdown());
         match &options.sheet {
-            Some(path) => sheet::write(path, &pictures, COLUMNS),
+            Some(path) => picture::save_sheet(path, &pictures, COLUMNS),
             None => Ok(()),
         }
     }

@@ -3,6 +3,7 @@
 
 mod autoencoder;
 mod console;
+mod folder;
 mod meter;
 mod samples;
 mod text;
@@ -47,6 +48,7 @@ pub fn run(cli: &Cli, stop: Arc<AtomicBool>) -> Result<()> {
         Stage::Unet(schedule) => session.unet(schedule),
         Stage::Meter(schedule) => session.meter(schedule),
         Stage::Evaluate(options) => session.evaluate(options),
+        Stage::ExportFolder(options) => session.export_folder(options),
     }
 }
 

@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tch::{Device, Tensor};
 use vernier_engine::device::Dtype;
+use vernier_engine::picture;
 use vernier_engine::render::Renderer;
 use vernier_engine::{EngineError, Result};
 
 use super::console::say;
 use crate::export;
-use crate::sheet::{self, Sampling};
+use crate::sheet::Sampling;
 use crate::workplace::Workplace;
 
 /// What every sheet shows, each prompt with the same noise: kinds, graded attributes, light, and
@@ -83,7 +84,7 @@ impl<'a> Samples<'a> {
             pictures.push(SAMPLING.render(&mut renderer, prompt, seed, stop)?);
         }
         let path = work.join(format!("samples-{step}.png"));
-        sheet::write(&path, &pictures, COLUMNS)?;
+        picture::save_sheet(&path, &pictures, COLUMNS)?;
         Ok(path)
     }
 }

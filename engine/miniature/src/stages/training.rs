@@ -142,7 +142,8 @@ fn start_from(path: &Path, parameters: &[(String, Tensor)]) -> Result<()> {
         let stored = stored.filter(|stored| stored.size() == parameter.size());
         let Some(stored) = stored else {
             let shape = parameter.size();
-            let problem = format!("holds no \"{name}\" of shape {shape:?}: it is another network's");
+            let problem =
+                format!("holds no \"{name}\" of shape {shape:?}: it is another network's");
             return Err(EngineError::bad_file(path, problem));
         };
         parameter.shallow_clone().f_copy_(&stored)?;

@@ -8,7 +8,7 @@ use vernier_engine::measure::{AttributeMeter, HeadSpec, MeterConfig};
 use vernier_engine::models::vae::Vae;
 use vernier_engine::train::{Replica, shallow};
 use vernier_engine::weights::ParamStore;
-use vernier_world::{Attribute, SampleOptions};
+use vernier_world::{Attribute, Kind as SubjectKind, SampleOptions};
 
 use super::fresh_rng;
 use crate::config::PICTURE_PX;
@@ -25,6 +25,19 @@ const LATENT_NOISE: f64 = 0.25;
 /// Largest noise on the pixels.
 const PIXEL_NOISE: f64 = 0.05;
 
+/// Nouns of the kinds that have `attribute`; empty where all of them do, or the picture itself.
+fn kinds_with(attribute: Attribute) -> Vec<String> {
+    let having = |kind: &&SubjectKind| match attribute {
+        Attribute::Continuous(a) => a.applies_to(**kind),
+        Attribute::Discrete(a) => a.applies_to(**kind),
+    };
+    let kinds: Vec<&SubjectKind> = SubjectKind::ALL.iter().filter(having).collect();
+    if attribute.is_picture_level() || kinds.len() == SubjectKind::ALL.len() {
+        return Vec::new();
+    }
+    kinds.into_iter().map(|k| k.noun().to_owned()).collect()
+}
+
 /// The meter's configuration; regions are those of undisturbed scenes.
 pub fn meter_config() -> MeterConfig {
     let spec = |layout: &HeadLayout| {
@@ -37,6 +50,7 @@ pub fn meter_config() -> MeterConfig {
                     Attribute::Continuous(_) => Vec::new(),
                     Attribute::Discrete(a) => a.classes().iter().map(|&c| c.to_owned()).collect(),
                 },
+                kinds: kinds_with(head.attribute),
             })
             .collect()
     };
@@ -68,8 +82,13 @@ pub fn meter_config() -> MeterConfig {
     }
 }
 
-/// One in this many pictures goes through the autoencoder, which costs more than the meter.
-const SOFTENED: i64 = 8;
+/// One in this many pictures has been through the autoencoder.
+const SOFTENED: usize = 8;
+/// Softened pictures that are kept and shown again, for the autoencoder costs more than the meter.
+const KEPT_SOFT: usize = 4096;
+/// Softened pictures made at the first step, and at every later one.
+const FIRST_SOFT: usize = 96;
+const FRESH_SOFT: usize = 1;
 
 /// The meter in training.
 #[derive(Debug)]
@@ -77,6 +96,8 @@ pub struct MeterTrainer {
     parameters: Vec<(String, Tensor)>,
     meter: AttributeMeter,
     vae: Option<Vae>,
+    /// Pictures that went through the autoencoder, `[3, h, w]`, with their entries in the pool.
+    soft: Vec<(usize, Tensor)>,
     pool: Pool,
     subject: HeadLayout,
     picture: HeadLayout,
@@ -105,6 +126,7 @@ impl MeterTrainer {
             parameters: store.named(),
             meter,
             vae,
+            soft: Vec::new(),
             pool,
             subject: HeadLayout::subject(),
             picture: HeadLayout::picture(),
@@ -115,25 +137,58 @@ impl MeterTrainer {
         })
     }
 
-    /// Pictures with the small faults of generated ones.
-    fn soften(&mut self, pictures: &Tensor) -> Result<Tensor> {
+    /// Entries of the pool and their pictures `[batch, 3, h, w]`, some of them with the small
+    /// faults of generated ones.
+    fn batch(&mut self) -> Result<(Vec<usize>, Tensor)> {
+        let soft = if self.vae.is_some() {
+            self.batch / SOFTENED
+        } else {
+            0
+        };
+        let mut entries = self.pool.choose(&mut self.rng, self.batch - soft);
+        let mut pictures = self.pool.pictures(&entries)?.f_to_device(self.device)?;
+        if soft > 0 {
+            self.soften()?;
+            let chosen: Vec<usize> = (0..soft)
+                .map(|_| self.rng.random_range(0..self.soft.len()))
+                .collect();
+            let chosen = || chosen.iter().map(|&i| &self.soft[i]);
+            entries.extend(chosen().map(|(entry, _)| *entry));
+            let again: Vec<&Tensor> = chosen().map(|(_, picture)| picture).collect();
+            pictures = Tensor::f_cat(&[&pictures, &Tensor::f_stack(&again, 0)?], 0)?;
+        }
+        let strength = self.rng.random_range(0.0..PIXEL_NOISE);
+        let noise = pictures.f_randn_like()?.f_mul_scalar(strength)?;
+        Ok((entries, pictures.f_add(&noise)?))
+    }
+
+    /// Sends a few more pictures through the autoencoder, with noise on their latents.
+    fn soften(&mut self) -> Result<()> {
         let _guard = tch::no_grad_guard();
-        let count = pictures.size()[0];
-        let softened = count / SOFTENED;
-        let mut out = pictures.shallow_clone();
-        if let Some(vae) = self.vae.as_ref().filter(|_| softened > 0) {
-            let posterior = vae.encode(&pictures.f_narrow(0, 0, softened)?)?;
+        let Some(vae) = &self.vae else {
+            return Ok(());
+        };
+        let count = if self.soft.is_empty() {
+            FIRST_SOFT
+        } else {
+            FRESH_SOFT
+        };
+        for entry in self.pool.choose(&mut self.rng, count) {
+            let picture = self.pool.pictures(&[entry])?.f_to_device(self.device)?;
+            let posterior = vae.encode(&picture)?;
             let latents = posterior.mean();
             let strength = self.rng.random_range(0.0..LATENT_NOISE);
             let noise = latents.f_randn_like()?.f_mul_scalar(strength)?;
             let again = vae.decode(&latents.f_add(&noise)?)?.f_clamp(-1.0, 1.0)?;
-            out = Tensor::f_cat(
-                &[again, pictures.f_narrow(0, softened, count - softened)?],
-                0,
-            )?;
+            let softened = (entry, again.f_squeeze_dim(0)?);
+            if self.soft.len() < KEPT_SOFT {
+                self.soft.push(softened);
+            } else {
+                let replaced = self.rng.random_range(0..KEPT_SOFT);
+                self.soft[replaced] = softened;
+            }
         }
-        let strength = self.rng.random_range(0.0..PIXEL_NOISE);
-        Ok(out.f_add(&out.f_randn_like()?.f_mul_scalar(strength)?)?)
+        Ok(())
     }
 
     /// `region` moved a little.
@@ -151,9 +206,7 @@ impl Replica for MeterTrainer {
     }
 
     fn loss(&mut self, _step: u64) -> Result<(Tensor, Vec<(&'static str, f64)>)> {
-        let entries = self.pool.choose(&mut self.rng, self.batch);
-        let pictures = self.pool.pictures(&entries)?.f_to_device(self.device)?;
-        let pictures = self.soften(&pictures)?;
+        let (entries, pictures) = self.batch()?;
         let mut crops = Vec::new();
         let (mut subjects, mut wholes) = (Targets::new(), Targets::new());
         for (row, &entry) in entries.iter().enumerate() {

@@ -147,9 +147,11 @@ impl Replica for UNetTrainer {
         let error = predicted.f_to_kind(Kind::Float)?.f_sub(&velocity)?;
         let dims = [1_i64, 2, 3];
         let square = error.f_square()?;
-        let weighted = square
-            .f_mul(&self.cell_weights_of(&entries)?)?
-            .f_mean_dim(dims.as_slice(), false, Kind::Float)?;
+        let weighted = square.f_mul(&self.cell_weights_of(&entries)?)?.f_mean_dim(
+            dims.as_slice(),
+            false,
+            Kind::Float,
+        )?;
         let loss = weighted.f_mul(&weights(&alpha_bar)?)?.f_mean(Kind::Float)?;
         let plain = figure(&square.f_mean(Kind::Float)?)?;
         Ok((loss, vec![("v_mse", plain)]))

@@ -311,6 +311,12 @@ pub enum Attribute {
 }
 
 impl Attribute {
+    /// Every attribute.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let continuous = Continuous::ALL.map(Self::Continuous).into_iter();
+        continuous.chain(Discrete::ALL.map(Self::Discrete))
+    }
+
     /// The name in snake case, for files and reports.
     pub fn name(self) -> &'static str {
         match self {

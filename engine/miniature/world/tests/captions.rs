@@ -153,3 +153,24 @@ fn the_lexicon_is_small_and_clean() {
             .all(|w| !w.is_empty() && *w == w.to_lowercase())
     );
 }
+
+#[test]
+fn what_is_omitted_is_never_named() {
+    let age = Attribute::Continuous(Continuous::Age);
+    let options = CaptionOptions {
+        completeness: 1.3,
+        omit: vec![age],
+        ..CaptionOptions::default()
+    };
+    let (mut aged, mut smiled) = (0, 0);
+    for seed in 0..200 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let scene = Scene::sample(&mut rng, &SampleOptions::default());
+        aged += usize::from(scene.value(Some(0), age).is_some());
+        let c = caption(&scene, &mut rng, &options);
+        assert!(c.named.iter().all(|named| named.attribute != age));
+        let smile = Attribute::Continuous(Continuous::Smile);
+        smiled += usize::from(c.named.iter().any(|named| named.attribute == smile));
+    }
+    assert!(aged > 50 && smiled > 50);
+}

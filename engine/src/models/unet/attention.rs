@@ -2,6 +2,7 @@
 
 use tch::Tensor;
 
+use super::CrossAttention;
 use super::pass::{Pass, TextContext};
 use crate::Result;
 use crate::layers::{AttentionSite, LayerRef, LayerVisitor, Linear, attend};
@@ -64,6 +65,17 @@ impl Attention {
             into.insert(self.site.index, k, v);
         }
         Ok(())
+    }
+
+    /// Adds this layer to `into`, where it reads text.
+    pub(super) fn describe(&self, into: &mut Vec<CrossAttention>) {
+        if self.site.is_cross {
+            into.push(CrossAttention {
+                site: self.site.clone(),
+                heads: self.heads,
+                channels: self.to_q.weight.size()[0],
+            });
+        }
     }
 
     /// `[batch, pixels, dim]` to the same shape.

@@ -3,6 +3,7 @@
 use tch::Tensor;
 
 use super::Builder;
+use super::CrossAttention;
 use super::config::{Level, Middle};
 use super::pass::{Pass, TextContext};
 use super::transformer::{Transformer, TransformerShape};
@@ -51,6 +52,12 @@ impl Stage {
         match &self.transformer {
             Some(transformer) => transformer.read_text(text, into),
             None => Ok(()),
+        }
+    }
+
+    fn describe(&self, into: &mut Vec<CrossAttention>) {
+        if let Some(transformer) = &self.transformer {
+            transformer.describe(into);
         }
     }
 
@@ -145,6 +152,12 @@ impl DownBlock {
         self.stages.iter().try_for_each(|s| s.read_text(text, into))
     }
 
+    pub(super) fn describe(&self, into: &mut Vec<CrossAttention>) {
+        for stage in &self.stages {
+            stage.describe(into);
+        }
+    }
+
     pub(super) fn visit(&self, visitor: &mut LayerVisitor<'_>) {
         for stage in &self.stages {
             stage.visit(visitor);
@@ -198,6 +211,13 @@ impl MidBlock {
 
     pub(super) fn read_text(&self, text: &Tensor, into: &mut TextContext) -> Result<()> {
         self.first.read_text(text, into)
+    }
+
+    pub(super) fn describe(&self, into: &mut Vec<CrossAttention>) {
+        self.first.describe(into);
+        if let Some(second) = &self.second {
+            second.describe(into);
+        }
     }
 
     pub(super) fn visit(&self, visitor: &mut LayerVisitor<'_>) {
@@ -281,6 +301,12 @@ impl UpBlock {
 
     pub(super) fn read_text(&self, text: &Tensor, into: &mut TextContext) -> Result<()> {
         self.stages.iter().try_for_each(|s| s.read_text(text, into))
+    }
+
+    pub(super) fn describe(&self, into: &mut Vec<CrossAttention>) {
+        for stage in &self.stages {
+            stage.describe(into);
+        }
     }
 
     pub(super) fn visit(&self, visitor: &mut LayerVisitor<'_>) {

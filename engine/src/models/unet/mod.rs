@@ -6,20 +6,22 @@ mod blocks;
 mod config;
 mod embedding;
 mod feed_forward;
+mod layer_names;
 mod pass;
 mod transformer;
 
 use std::cell::Cell;
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::Result;
 use crate::layers::{
-    AttentionHook, Conv2d, ConvShape, GroupNorm, LayerRef, LayerVisitor, ResnetShape,
+    AttentionHook, AttentionSite, Conv2d, ConvShape, GroupNorm, LayerRef, LayerVisitor, ResnetShape,
 };
 use crate::weights::Params;
 
 pub use config::UNetConfig;
+pub use layer_names::{LORA_PREFIX, LayerNames, NamedLayer, flat_name};
 pub use pass::{AddedConditions, TextContext};
 
 use blocks::{DownBlock, MidBlock, UpBlock};
@@ -40,6 +42,17 @@ pub struct UNet {
     plan: Plan,
     config: UNetConfig,
     kind: Kind,
+}
+
+/// An attention layer that reads text, as adapters need to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CrossAttention {
+    /// Which layer.
+    pub site: AttentionSite,
+    /// Heads, which share `channels`.
+    pub heads: i64,
+    /// Width of queries, keys and values.
+    pub channels: i64,
 }
 
 /// What all blocks are built with.
@@ -145,6 +158,26 @@ impl UNet {
     /// The configuration that it was built from.
     pub fn config(&self) -> &UNetConfig {
         &self.config
+    }
+
+    /// dtype and device of the parameters.
+    pub fn options(&self) -> (Kind, Device) {
+        (self.kind, self.conv_in.weight.device())
+    }
+
+    /// The attention layers that read text, in the order in which they are built.
+    pub fn cross_attentions(&self) -> Vec<CrossAttention> {
+        let mut all = Vec::new();
+        for block in &self.down_blocks {
+            block.describe(&mut all);
+        }
+        if let Some(block) = &self.mid_block {
+            block.describe(&mut all);
+        }
+        for block in &self.up_blocks {
+            block.describe(&mut all);
+        }
+        all
     }
 
     /// Keys and values of `text` `[batch, tokens, cross_attention_dim]` for every attention layer

@@ -15,6 +15,15 @@ pub struct TextContext {
 }
 
 impl TextContext {
+    /// The same keys and values, not copied.
+    #[must_use]
+    pub fn shallow_clone(&self) -> Self {
+        let share = |(k, v): &(Tensor, Tensor)| (k.shallow_clone(), v.shallow_clone());
+        Self {
+            entries: self.entries.iter().map(|e| e.as_ref().map(share)).collect(),
+        }
+    }
+
     pub(super) fn insert(&mut self, index: usize, k: Tensor, v: Tensor) {
         if self.entries.len() <= index {
             self.entries.resize_with(index + 1, || None);
@@ -22,37 +31,27 @@ impl TextContext {
         self.entries[index] = Some((k, v));
     }
 
-    /// The same keys and values, for another thread.
-    pub fn shallow_clone(&self) -> Self {
-        let entries = self.entries.iter().map(|entry| {
-            let (k, v) = entry.as_ref()?;
-            Some((k.shallow_clone(), v.shallow_clone()))
-        });
-        Self {
-            entries: entries.collect(),
-        }
-    }
-
-    /// Contexts of one U-Net, one after the other along the batch.
+    /// The keys and values of both along the batch, first `self`'s; `None` where they hold different
+    /// numbers of tokens.
     ///
     /// # Errors
-    /// They hold different numbers of tokens, or memory runs out.
-    pub fn cat(contexts: &[&Self]) -> Result<Self> {
-        let layers = contexts.iter().map(|c| c.entries.len()).max().unwrap_or(0);
-        let mut all = Self::default();
-        for index in 0..layers {
-            let here: Vec<_> = contexts
-                .iter()
-                .filter_map(|c| c.entries.get(index)?.as_ref())
-                .collect();
-            if here.is_empty() {
+    /// They are of different U-Nets, or memory runs out.
+    pub fn beside(&self, other: &Self) -> Result<Option<Self>> {
+        let mut both = Self::default();
+        for (index, pair) in self.entries.iter().zip(&other.entries).enumerate() {
+            let (Some((k, v)), Some((other_k, other_v))) = pair else {
                 continue;
+            };
+            if k.size()[2] != other_k.size()[2] {
+                return Ok(None);
             }
-            let keys: Vec<_> = here.iter().map(|(k, _)| k).collect();
-            let values: Vec<_> = here.iter().map(|(_, v)| v).collect();
-            all.insert(index, Tensor::f_cat(&keys, 0)?, Tensor::f_cat(&values, 0)?);
+            let (k, v) = (
+                Tensor::f_cat(&[k, other_k], 0)?,
+                Tensor::f_cat(&[v, other_v], 0)?,
+            );
+            both.insert(index, k, v);
         }
-        Ok(all)
+        Ok(Some(both))
     }
 
     pub(super) fn get(&self, site: &AttentionSite) -> Result<(&Tensor, &Tensor)> {

@@ -3,6 +3,7 @@
 use tch::Tensor;
 
 use super::Builder;
+use super::CrossAttention;
 use super::attention::Attention;
 use super::feed_forward::FeedForward;
 use super::pass::{Pass, TextContext};
@@ -158,6 +159,13 @@ impl Transformer {
             block.attn2.read_text(text, into)?;
         }
         Ok(())
+    }
+
+    pub(super) fn describe(&self, into: &mut Vec<CrossAttention>) {
+        for block in &self.blocks {
+            block.attn1.describe(into);
+            block.attn2.describe(into);
+        }
     }
 
     pub(super) fn visit(&self, visitor: &mut LayerVisitor<'_>) {

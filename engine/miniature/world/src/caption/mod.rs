@@ -49,7 +49,7 @@ pub struct Named {
     pub value: Value,
 }
 
-/// How captions are worded. All fields are probabilities, `0..=1`.
+/// How captions are worded. All numbers are probabilities, `0..=1`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CaptionOptions {
     /// Factor on all the probabilities of naming an attribute; 1 by default.
@@ -74,6 +74,8 @@ pub struct CaptionOptions {
     pub place_first: f32,
     /// Naming the right subject first (the sentence then says so).
     pub shuffle_order: f32,
+    /// What is never named.
+    pub omit: Vec<Attribute>,
 }
 
 impl Default for CaptionOptions {
@@ -90,6 +92,7 @@ impl Default for CaptionOptions {
             before_noun: 0.6,
             place_first: 0.2,
             shuffle_order: 0.2,
+            omit: Vec::new(),
         }
     }
 }
@@ -102,6 +105,7 @@ fn chance(
     options: &CaptionOptions,
 ) -> f32 {
     let p = match (attribute, scene.value(subject, attribute)) {
+        _ if options.omit.contains(&attribute) => 0.0,
         (_, None) | (Attribute::Discrete(Discrete::Kind), _) => 0.0,
         (
             Attribute::Continuous(Continuous::Brightness | Continuous::Warmth),

@@ -1,0 +1,229 @@
+//! `vernier measure` and `vernier calibrate`.
+
+mod args;
+mod tell;
+
+use std::path::Path;
+
+use serde_json::json;
+use vernier_engine::EngineError;
+use vernier_engine::checkpoint::MeterOptions;
+use vernier_engine::measure::{Interference, Sweep, SweepReport, write_page};
+use vernier_engine::recipe::{ControlUse, ModelRef, RECIPE_VERSION, Recipe};
+use vernier_engine::render::Defaults;
+use vernier_engine::service::{
+    CacheOptions, MeasureRequest, MeasureTask, Measured, PromptChoice, RenderOptions, SweepTask,
+};
+
+pub(super) use self::args::{CalibrateArgs, MeasureCommand};
+use self::args::{InterferenceArgs, OnArgs, SweepArgs};
+use super::job::{self, Engine, require_writable_file, require_writable_folder};
+use super::report::Reporter;
+use super::say;
+use crate::assets;
+use crate::failure::Failure;
+
+/// Measures what the options say.
+pub(super) fn run(command: &MeasureCommand) -> Result<(), Failure> {
+    match command {
+        MeasureCommand::Sweep(args) => told(&args.on, |reporter| sweep(args, reporter)),
+        MeasureCommand::Interference(args) => {
+            told(&args.on, |reporter| interference(args, reporter))
+        }
+    }
+}
+
+/// Calibrates a control.
+pub(super) fn calibrate(args: &CalibrateArgs) -> Result<(), Failure> {
+    told(&args.on, |reporter| calibrated(args, reporter))
+}
+
+/// Does the work and tells programs how it ended where it failed.
+fn told(
+    on: &OnArgs,
+    work: impl FnOnce(&mut Reporter) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut reporter = Reporter::choose(on.json);
+    let outcome = work(&mut reporter);
+    if let Err(failure) = &outcome {
+        reporter.failed(failure);
+    }
+    outcome
+}
+
+fn sweep(args: &SweepArgs, reporter: &mut Reporter) -> Result<(), Failure> {
+    let control = ControlUse {
+        scale: args.scale,
+        ..args.control.clone()
+    };
+    // One that asks for a reading no meter gives would fail picture by picture.
+    for &value in &args.values.0 {
+        let at = ControlUse {
+            value,
+            ..control.clone()
+        };
+        at.validate()?;
+    }
+    require_writable_folder(&args.out)?;
+    let task = MeasureTask::Sweep(SweepTask {
+        control,
+        settings: args.values.0.clone(),
+    });
+    let measured = measured(task, &args.on, reporter)?;
+    let Measured::Sweep { sweep, page } = measured else {
+        return Err(unexpected());
+    };
+    sweep.write_csv(&args.out.join("sweep.csv"))?;
+    sweep.write_json(&args.out.join("sweep.json"))?;
+    write_page(&args.out.join("sweep.png"), &page)?;
+    if args.on.json {
+        say(&json!({"event": "measured", "statistics": sweep.statistics}).to_string());
+    } else {
+        tell::sweep(&sweep);
+    }
+    paths(
+        &args.out,
+        &["sweep.csv", "sweep.json", "sweep.png"],
+        args.on.json,
+    );
+    Ok(())
+}
+
+fn calibrated(args: &CalibrateArgs, reporter: &mut Reporter) -> Result<(), Failure> {
+    if let Some(file) = &args.out {
+        require_writable_file(file)?;
+    }
+    if let Some(folder) = &args.report {
+        require_writable_folder(folder)?;
+    }
+    let task = MeasureTask::Calibrate {
+        control: args.control.clone(),
+        out: args.out.clone(),
+    };
+    let measured = measured(task, &args.on, reporter)?;
+    let Measured::Calibration { calibrated, saved } = measured else {
+        return Err(unexpected());
+    };
+    if let Some(folder) = &args.report {
+        let (low, high) = (calibrated.range.low.0, calibrated.range.high.0);
+        keep(folder, "response", &calibrated.fine, Some([low, high]))?;
+        keep(folder, "check", &calibrated.check, None)?;
+    }
+    if args.on.json {
+        say(&json!({
+            "event": "measured",
+            "calibration": calibrated.calibration,
+            "path": saved.display().to_string(),
+        })
+        .to_string());
+    } else {
+        tell::calibration(&calibrated);
+        say(&saved.display().to_string());
+    }
+    Ok(())
+}
+
+/// Writes a sweep's table, figures and curves into `folder`.
+fn keep(folder: &Path, name: &str, sweep: &Sweep, shaded: Option<[f64; 2]>) -> Result<(), Failure> {
+    sweep.write_csv(&folder.join(format!("{name}.csv")))?;
+    sweep.write_json(&folder.join(format!("{name}.json")))?;
+    let page = SweepReport::of_curves(shaded).draw(sweep)?;
+    write_page(&folder.join(format!("{name}.png")), &page)?;
+    Ok(())
+}
+
+fn interference(args: &InterferenceArgs, reporter: &mut Reporter) -> Result<(), Failure> {
+    if let Some(file) = &args.out {
+        require_writable_file(file)?;
+    }
+    let task = MeasureTask::Interference {
+        controls: args.controls.clone(),
+    };
+    let measured = measured(task, &args.on, reporter)?;
+    let Measured::Interference(found) = measured else {
+        return Err(unexpected());
+    };
+    if let Some(file) = &args.out {
+        Interference::write_json(&found, file)?;
+    }
+    if args.on.json {
+        say(&json!({"event": "measured", "interference": found}).to_string());
+    } else {
+        tell::interference(&found);
+    }
+    Ok(())
+}
+
+fn paths(folder: &Path, names: &[&str], json: bool) {
+    if !json {
+        for name in names {
+            say(&folder.join(name).display().to_string());
+        }
+    }
+}
+
+fn unexpected() -> Failure {
+    Failure::Failed("the engine measured something else; please report it".to_owned())
+}
+
+/// Has the engine do `task`.
+fn measured(task: MeasureTask, on: &OnArgs, reporter: &mut Reporter) -> Result<Measured, Failure> {
+    let request = MeasureRequest {
+        base: base(on)?,
+        task,
+        prompts: match &on.prompts {
+            Some(path) => {
+                let text = std::fs::read_to_string(path).map_err(|e| EngineError::io(path, e))?;
+                PromptChoice::Own(text)
+            }
+            None => PromptChoice::Neutral {
+                count: on.prompt_count as usize,
+            },
+        },
+        seeds: (0..u64::from(on.seeds))
+            .map(|i| on.seed.wrapping_add(i))
+            .collect(),
+        cache: on.cache.as_ref().map(|path| CacheOptions {
+            path: path.clone(),
+            shots: on.shots as usize,
+        }),
+    };
+    request.base.validate()?;
+    let options = RenderOptions {
+        meter: MeterOptions {
+            clip: on.clip.clone(),
+            attributes: on.texts.iter().chain(&on.picture_texts).cloned().collect(),
+            cache: None,
+        },
+        ..job::options(on.device.parse()?)
+    };
+    Engine::start()?.measure(request, options, reporter)
+}
+
+/// What all pictures share.
+fn base(on: &OnArgs) -> Result<Recipe, Failure> {
+    let (model, folder) = match &on.model {
+        Some(folder) => (ModelRef::at(folder), folder.clone()),
+        None => (ModelRef::embedded(), assets::require_embedded_model()?),
+    };
+    let defaults = Defaults::of(&folder)?;
+    let (width_px, height_px) = on.size.unwrap_or((defaults.width_px, defaults.height_px));
+    Ok(Recipe {
+        version: RECIPE_VERSION,
+        model,
+        prompt: String::new(),
+        negative_prompt: String::new(),
+        seed: on.seed,
+        width_px,
+        height_px,
+        steps: on.steps.unwrap_or(defaults.steps),
+        guidance_scale: on.guidance.unwrap_or(defaults.guidance_scale),
+        sampler: match &on.sampler {
+            Some(sampler) => sampler.clone(),
+            None => defaults.sampler()?,
+        },
+        dtype: on.dtype.clone(),
+        controls: Vec::new(),
+        unknown: serde_json::Map::new(),
+    })
+}

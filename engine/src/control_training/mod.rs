@@ -1,0 +1,22 @@
+//! From prompts or pictures to a control's file: trains it, shows strips of pictures meanwhile, saves it with
+//! everything that tells how it was made.
+
+mod att_adapter;
+mod direction;
+mod pictures;
+mod request;
+mod session;
+mod slider;
+mod strip;
+mod value;
+mod work;
+
+#[cfg(test)]
+mod picture_tests;
+
+pub use att_adapter::{AttAdapterOptions, train_att_adapter};
+pub use direction::{DirectionMethod, LearnedDirection, train_direction};
+pub use pictures::PictureRequest;
+pub use request::{Schedule, TrainingEnd, TrainingNews, TrainingRequest};
+pub use slider::train_slider;
+pub use value::{NamedQuantity, ValueOptions, train_value};

@@ -1,0 +1,43 @@
+//! A quick look at a recipe, before it is rendered in full.
+
+use crate::recipe::{ControlScale, Recipe};
+
+/// This part of the steps is enough to see where a control leads.
+const COARSE_PART: u32 = 4;
+/// Below this a picture shows nothing.
+const FEWEST_STEPS: u32 = 4;
+
+impl Recipe {
+    /// The same picture in a quarter of the steps; `None` where that would save nothing, or where
+    /// a control is still to be searched for with whole renders.
+    pub fn coarse(&self) -> Option<Self> {
+        let steps = self.steps.div_ceil(COARSE_PART).max(FEWEST_STEPS);
+        let mut controls = self.controls.iter();
+        let searched = controls.any(|c| c.scale == ControlScale::Measured && c.resolved.is_none());
+        (steps < self.steps && !searched).then(|| Self {
+            steps,
+            ..self.clone()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::recipe::tests::sample;
+
+    #[test]
+    fn a_quarter_of_the_steps_is_taken_where_that_saves_something() {
+        let mut recipe = sample();
+        recipe.steps = 20;
+        assert_eq!(recipe.coarse().map(|r| r.steps), Some(5));
+        recipe.steps = 5;
+        assert_eq!(recipe.coarse().map(|r| r.steps), Some(4));
+        recipe.steps = 4;
+        assert_eq!(recipe.coarse(), None);
+        recipe.steps = 20;
+        recipe.controls = vec!["smile:=0.5".parse().unwrap()];
+        assert_eq!(recipe.coarse(), None);
+        recipe.controls[0].resolved = Some(1.0);
+        assert!(recipe.coarse().is_some());
+    }
+}

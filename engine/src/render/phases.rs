@@ -1,0 +1,271 @@
+//! What holds from one step on: which text, which adapters, which pushes.
+
+use std::fmt::Write as _;
+use std::rc::Rc;
+
+use tch::Tensor;
+
+use super::meter_push::MeterPush;
+use super::shelf::{Loaded, Resolved, Shelf};
+use crate::conditioning::{Conditioning, TokenSpan};
+use crate::controls::{AttributeValues, Control, DecoupledAttention};
+use crate::measure::{Meter, Place};
+use crate::models::unet::{TextContext, UNet};
+use crate::prompt::TextStage;
+use crate::{EngineError, Result};
+
+/// A prompt and its negative, encoded, with their keys and values.
+pub(super) struct EncodedPrompt {
+    pub(super) prompt: String,
+    pub(super) negative_prompt: Option<String>,
+    pub(super) positive: Conditioning,
+    pub(super) negative: Option<Conditioning>,
+    pub(super) contexts: Contexts,
+}
+
+/// Keys and values of the positive and, under guidance, of the negative prompt; batch 1 each.
+pub(super) struct Contexts {
+    pub(super) positive: TextContext,
+    pub(super) negative: Option<TextContext>,
+}
+
+impl Contexts {
+    pub(super) fn make(
+        unet: &UNet,
+        positive: &Conditioning,
+        negative: Option<&Conditioning>,
+    ) -> Result<Self> {
+        let context = |conditioning: &Conditioning| {
+            let tokens: Tensor = conditioning.context()?.f_unsqueeze(0)?;
+            unet.text_context(&tokens)
+        };
+        Ok(Self {
+            positive: context(positive)?,
+            negative: negative.map(context).transpose()?,
+        })
+    }
+
+    fn shallow_clone(&self) -> Self {
+        Self {
+            positive: self.positive.shallow_clone(),
+            negative: self.negative.as_ref().map(TextContext::shallow_clone),
+        }
+    }
+}
+
+/// What holds from one call of the sampler on.
+pub(super) struct Phase {
+    /// The first call that it holds for.
+    pub(super) from: usize,
+    pub(super) contexts: Contexts,
+    /// Adapters beside the text, on the positive half alone.
+    pub(super) hook: Option<DecoupledAttention>,
+    /// Pushes along a meter's gradient.
+    pub(super) pushes: Vec<MeterPush>,
+    /// Controls at work, by their place in the recipe.
+    pub(super) active: Vec<usize>,
+    /// Everything of the controls that a picture depends on in this phase.
+    pub(super) key: String,
+}
+
+/// What phases are made with.
+pub(super) struct PhaseMaker<'a> {
+    pub(super) encoded: &'a EncodedPrompt,
+    pub(super) controls: &'a [Resolved],
+    pub(super) text: &'a TextStage,
+    pub(super) unet: &'a UNet,
+    pub(super) shelf: &'a Shelf,
+    pub(super) meter: Option<&'a dyn Meter>,
+}
+
+impl PhaseMaker<'_> {
+    /// The phases over `calls` calls of the sampler, in order; the first from 0.
+    ///
+    /// A control that is there but does nothing still begins a phase, so that moving it away from
+    /// 0 finds the work up to there done.
+    pub(super) fn phases(&self, calls: usize) -> Result<Vec<Phase>> {
+        let first_call = |start: f64| (start * calls as f64).round() as usize;
+        let starts = self.controls.iter().map(|c| first_call(c.start));
+        let mut starts: Vec<usize> = starts.chain([0]).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        starts.retain(|&start| start == 0 || start < calls);
+        starts
+            .into_iter()
+            .map(|from| {
+                let active = |c: &Resolved| c.raw.is_some() && first_call(c.start) <= from;
+                let indices = 0..self.controls.len();
+                self.phase(
+                    from,
+                    indices.filter(|&i| active(&self.controls[i])).collect(),
+                )
+            })
+            .collect()
+    }
+
+    fn phase(&self, from: usize, active: Vec<usize>) -> Result<Phase> {
+        let at_work: Vec<&Resolved> = active.iter().map(|&i| &self.controls[i]).collect();
+        let adapters = by_adapter(&at_work);
+        let mut positive = self.prompt(&adapters)?;
+        let mut pushes = Vec::new();
+        let mut key = String::new();
+        for control in &at_work {
+            let raw = control.raw.unwrap_or_default();
+            let (hash, name) = (&control.loaded.hash, &control.wanted.name);
+            let subject = control.wanted.subject.as_deref().unwrap_or_default();
+            // Writing to a string cannot fail.
+            let _ = write!(key, "{hash}|{name}|{subject}|{raw:?};");
+            match &control.loaded.control {
+                Control::Direction(direction) => {
+                    let span = subject_span(control, &positive)?;
+                    direction.apply(&mut positive, &span, raw)?;
+                }
+                Control::Guidance { strength } => pushes.push(MeterPush {
+                    attribute: control.attribute.clone().unwrap_or_default(),
+                    place: self.place(control)?,
+                    target: raw,
+                    strength: *strength,
+                }),
+                // The whole adapter at once, below; a slider's strength is set when a phase begins.
+                Control::Value(_) | Control::AttAdapter(_) | Control::Slider(_) => {}
+            }
+        }
+        let mut branches = Vec::new();
+        for (loaded, values) in &adapters {
+            match &loaded.control {
+                Control::Value(encoder) => add_tokens(&mut positive, &encoder.tokens(values)?)?,
+                Control::AttAdapter(adapter) => branches.push(adapter.branch(values, self.unet)?),
+                _ => {}
+            }
+        }
+        let is_plain = at_work.iter().all(|c| !c.loaded.changes_text());
+        let contexts = if is_plain {
+            self.encoded.contexts.shallow_clone()
+        } else {
+            // Keys and values hold for the strengths of the moment that they are made in.
+            self.shelf.set_strengths(&at_work);
+            let negative = self.encoded.negative.as_ref();
+            let contexts = Contexts::make(self.unet, &positive, negative);
+            self.shelf.set_strengths(&[]);
+            contexts?
+        };
+        let hook = DecoupledAttention::new(branches);
+        Ok(Phase {
+            from,
+            contexts,
+            hook: (!hook.is_idle()).then_some(hook),
+            pushes,
+            active,
+            key,
+        })
+    }
+
+    /// The prompt, encoded; with numbers behind it for the adapters that read them there.
+    fn prompt(&self, adapters: &[(Rc<Loaded>, AttributeValues)]) -> Result<Conditioning> {
+        let mut prompt = self.encoded.prompt.clone();
+        for (loaded, values) in adapters {
+            if let Control::AttAdapter(adapter) = &loaded.control {
+                prompt = adapter.prompt(&prompt, values)?;
+            }
+        }
+        if prompt == self.encoded.prompt {
+            return Ok(self.encoded.positive.shallow_clone());
+        }
+        self.text.encode(&prompt, 1)
+    }
+
+    fn place(&self, control: &Resolved) -> Result<Option<Place>> {
+        let meter = self.meter.ok_or_else(|| {
+            EngineError::request(control.wanted.to_string(), "no meter was opened for it")
+        })?;
+        subject_place(control, &self.encoded.positive, meter)
+    }
+}
+
+/// The values that controls set, by the adapter that takes them; the last of two that set the same
+/// attribute holds.
+pub(super) fn by_adapter(controls: &[&Resolved]) -> Vec<(Rc<Loaded>, AttributeValues)> {
+    let mut all: Vec<(Rc<Loaded>, AttributeValues)> = Vec::new();
+    for control in controls {
+        let is_adapter = matches!(
+            control.loaded.control,
+            Control::Value(_) | Control::AttAdapter(_)
+        );
+        let (Some(raw), Some(attribute), true) = (control.raw, &control.attribute, is_adapter)
+        else {
+            continue;
+        };
+        let at = all.iter().position(|(l, _)| Rc::ptr_eq(l, &control.loaded));
+        let at = at.unwrap_or_else(|| {
+            all.push((Rc::clone(&control.loaded), AttributeValues::new()));
+            all.len() - 1
+        });
+        all[at].1.insert(attribute.clone(), raw);
+    }
+    all
+}
+
+/// Adds `tokens` `[n, dim]` behind all others.
+fn add_tokens(to: &mut Conditioning, tokens: &Tensor) -> Result<()> {
+    if let Some(like) = to.encoders.first() {
+        let tokens = tokens
+            .f_to_device(like.tokens.device())?
+            .f_to_kind(like.tokens.kind())?;
+        to.extra_tokens = Some(match to.extra_tokens.take() {
+            Some(before) => Tensor::f_cat(&[before, tokens], 0)?,
+            None => tokens,
+        });
+    }
+    Ok(())
+}
+
+/// The tokens of the subject that `control` works on: the one that it names, or the only noun of
+/// the prompt that it was made for.
+pub(super) fn subject_span(control: &Resolved, prompt: &Conditioning) -> Result<TokenSpan> {
+    if let Some(subject) = &control.wanted.subject {
+        return prompt.find(subject);
+    }
+    let nouns = &control.loaded.info.subjects;
+    let mut found = nouns.iter().flat_map(|noun| prompt.find_all(noun));
+    match (found.next(), found.next()) {
+        (Some(only), None) => Ok(only),
+        _ => Err(EngineError::request(
+            control.wanted.to_string(),
+            format!(
+                "say which subject of the prompt it works on, as {}@{}={}",
+                control.wanted.name,
+                nouns.first().map_or("SUBJECT", String::as_str),
+                control.wanted.value
+            ),
+        )),
+    }
+}
+
+/// Where `control`'s subject stands in the picture; `None` for the whole picture.
+pub(super) fn subject_place(
+    control: &Resolved,
+    prompt: &Conditioning,
+    meter: &dyn Meter,
+) -> Result<Option<Place>> {
+    let info = &control.loaded.info;
+    if control.wanted.subject.is_none() && info.subjects.is_empty() {
+        return Ok(None);
+    }
+    let span = subject_span(control, prompt)?;
+    let subjects = meter.subjects(&prompt.prompt);
+    let within = |bytes: &std::ops::Range<usize>| {
+        span.bytes.start <= bytes.start && bytes.end <= span.bytes.end
+    };
+    let mut named = subjects.iter().filter(|s| within(&s.bytes));
+    match (named.next(), named.next()) {
+        (Some(only), None) => Ok(Some(only.place)),
+        _ => Err(EngineError::request(
+            control.wanted.to_string(),
+            format!(
+                "the meter does not know where \"{}\" stands in the picture; name one subject by \
+                 its noun",
+                span.text
+            ),
+        )),
+    }
+}

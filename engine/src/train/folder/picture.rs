@@ -1,0 +1,110 @@
+//! One picture file at the size that a model learnt.
+
+use std::path::Path;
+
+use image::imageops::FilterType;
+use image::metadata::Orientation;
+use image::{DynamicImage, ImageDecoder as _, ImageReader, RgbImage, Rgba};
+
+use crate::picture::Picture;
+use crate::{EngineError, Result};
+
+/// Reads a PNG or JPEG, turned as its camera says and on white where it is transparent, scaled to
+/// cover `width` × `height` pixels and cut to them about its centre.
+///
+/// # Errors
+/// The file cannot be read or is no such picture.
+pub fn read_picture(path: &Path, (width, height): (u32, u32)) -> Result<Picture> {
+    let io = |e| EngineError::io(path, e);
+    let bad = |e: image::ImageError| {
+        EngineError::bad_file(path, format!("is not a PNG or JPEG that can be read ({e})"))
+    };
+    let reader = ImageReader::open(path).map_err(io)?;
+    let reader = reader.with_guessed_format().map_err(io)?;
+    let mut decoder = reader.into_decoder().map_err(bad)?;
+    // A picture whose camera says nothing stands upright.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let mut image = DynamicImage::from_decoder(decoder).map_err(bad)?;
+    image.apply_orientation(orientation);
+    let rgb = on_white(image);
+    let covered = if rgb.dimensions() == (width, height) {
+        rgb
+    } else {
+        DynamicImage::from(rgb)
+            .resize_to_fill(width, height, FilterType::CatmullRom)
+            .into_rgb8()
+    };
+    Ok(Picture {
+        width_px: width,
+        height_px: height,
+        rgb: covered.into_raw(),
+    })
+}
+
+fn on_white(image: DynamicImage) -> RgbImage {
+    if !image.color().has_alpha() {
+        return image.into_rgb8();
+    }
+    let rgba = image.into_rgba8();
+    RgbImage::from_fn(rgba.width(), rgba.height(), |x, y| {
+        let Rgba([r, g, b, alpha]) = *rgba.get_pixel(x, y);
+        let alpha = u32::from(alpha);
+        let blend = |c: u8| ((u32::from(c) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
+        image::Rgb([r, g, b].map(blend))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{ImageFormat, RgbaImage};
+
+    use super::*;
+
+    #[test]
+    fn a_picture_of_the_right_size_keeps_its_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.png");
+        let image = RgbImage::from_fn(6, 4, |x, y| image::Rgb([x as u8 * 40, y as u8 * 60, 7]));
+        image.save(&path).unwrap();
+        let read = read_picture(&path, (6, 4)).unwrap();
+        assert_eq!((read.width_px, read.height_px), (6, 4));
+        assert_eq!(read.rgb, image.into_raw());
+    }
+
+    #[test]
+    fn other_shapes_are_covered_about_the_centre() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wide.png");
+        // Red, green and blue thirds: the middle square is green.
+        let image = RgbImage::from_fn(48, 16, |x, _| {
+            let mut rgb = [0; 3];
+            rgb[(x / 16) as usize] = 255;
+            image::Rgb(rgb)
+        });
+        image.save(&path).unwrap();
+        let read = read_picture(&path, (8, 8)).unwrap();
+        let green = |p: &[u8]| p[1] > 200 && p[0] < 60 && p[2] < 60;
+        assert!(read.rgb.chunks_exact(3).all(green));
+    }
+
+    #[test]
+    fn transparency_is_white_and_any_ending_will_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.jpg");
+        let image =
+            RgbaImage::from_fn(2, 1, |x, _| Rgba([200, 0, 0, if x == 0 { 0 } else { 255 }]));
+        image.save_with_format(&path, ImageFormat::Png).unwrap();
+        let read = read_picture(&path, (2, 1)).unwrap();
+        assert_eq!(read.rgb, [255, 255, 255, 200, 0, 0]);
+    }
+
+    #[test]
+    fn what_is_no_picture_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.png");
+        std::fs::write(&path, "no picture").unwrap();
+        let said = read_picture(&path, (2, 2)).unwrap_err().to_string();
+        assert!(said.contains("p.png: is not a PNG or JPEG"), "{said}");
+        assert!(read_picture(&folder.path().join("q.png"), (2, 2)).is_err());
+    }
+}

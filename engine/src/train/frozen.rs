@@ -1,0 +1,186 @@
+//! A loaded model whose weights stay as they are, for training what works beside them.
+
+use std::path::{Path, PathBuf};
+
+use tch::{Device, Kind, Tensor};
+
+use super::Walk;
+use crate::checkpoint::ModelFolder;
+use crate::conditioning::Conditioning;
+use crate::layers::AttentionHook;
+use crate::models::unet::{TextContext, UNet, UNetConfig};
+use crate::models::vae::{Vae, VaeConfig};
+use crate::prompt::TextStage;
+use crate::sampling::{Guidance, NoiseSchedule, SchedulerConfig};
+use crate::{EngineError, Result};
+
+/// Text encoder, U-Net and autoencoder without gradients of their own; gradients flow through them.
+pub struct FrozenModel {
+    /// Prompts to embeddings.
+    pub text: TextStage,
+    /// The U-Net.
+    pub unet: UNet,
+    /// The autoencoder, in fp32.
+    pub vae: Vae,
+    /// How noise grows with the timestep.
+    pub noise: NoiseSchedule,
+    /// The model's scheduler.
+    pub scheduler: SchedulerConfig,
+    /// SHA-256 over the model's files, in hex.
+    pub hash: String,
+    /// Where it lies.
+    pub folder: PathBuf,
+    /// Latents of the model's native size, `[channels, h, w]`.
+    pub latent_shape: [i64; 3],
+    /// dtype of text encoder and U-Net.
+    pub kind: Kind,
+    /// Where it computes.
+    pub device: Device,
+}
+
+impl FrozenModel {
+    /// Loads the model in `folder`.
+    ///
+    /// # Errors
+    /// A file is missing, damaged or does not fit its configuration.
+    pub fn load(folder: &Path, kind: Kind, device: Device) -> Result<Self> {
+        let _guard = tch::no_grad_guard();
+        let model = ModelFolder::open(folder)?;
+        let text = model.load_text(kind, device)?;
+        let unet_config: UNetConfig = model.component_config("unet")?;
+        let store = model.component_params("unet", kind, device)?;
+        let unet = UNet::new(&store.root(), &unet_config)?;
+        store.finish()?;
+        store.check_finite()?;
+        let vae_config: VaeConfig = model.component_config("vae")?;
+        let store = model.component_params("vae", Kind::Float, device)?;
+        let vae = Vae::new(&store.root(), &vae_config)?;
+        store.finish()?;
+        let scheduler = SchedulerConfig::read(&model.scheduler_config_path()?)?;
+        // 64 cells is Stable Diffusion 1.x.
+        let side = |i| {
+            unet_config
+                .sample_size
+                .as_ref()
+                .and_then(|size| size.get(i))
+                .unwrap_or(64)
+        };
+        Ok(Self {
+            noise: NoiseSchedule::new(&scheduler)?,
+            latent_shape: [unet_config.in_channels, side(0), side(1)],
+            hash: model.hash()?,
+            folder: folder.to_owned(),
+            text,
+            unet,
+            vae,
+            scheduler,
+            kind,
+            device,
+        })
+    }
+
+    /// Width and height in pixels of the pictures that the model learnt.
+    pub fn picture_px(&self) -> (u32, u32) {
+        let [_, height, width] = self.latent_shape;
+        let pixels = |cells: i64| (cells * self.vae.config().downscale()) as u32;
+        (pixels(width), pixels(height))
+    }
+
+    /// Keys and values of a batch of prompts.
+    ///
+    /// # Errors
+    /// The prompts are of different lengths in chunks, or memory runs out.
+    pub fn context(&self, prompts: &[&Conditioning]) -> Result<TextContext> {
+        let contexts = prompts
+            .iter()
+            .map(|p| p.context())
+            .collect::<Result<Vec<_>>>()?;
+        self.unet.text_context(&Tensor::f_stack(&contexts, 0)?)
+    }
+
+    /// The U-Net's output in fp32 for `latents` `[batch, channels, h, w]`, all at `timestep`.
+    ///
+    /// # Errors
+    /// Shapes disagree, the hook fails, or memory runs out.
+    pub fn predict(
+        &self,
+        latents: &Tensor,
+        timestep: f64,
+        text: &TextContext,
+        hook: Option<&mut dyn AttentionHook>,
+    ) -> Result<Tensor> {
+        let batch = latents.size()[0];
+        let timesteps = Tensor::f_full([batch], timestep, (Kind::Float, self.device))?;
+        self.predict_each(latents, &timesteps, text, hook)
+    }
+
+    /// The U-Net's output in fp32 for `latents` `[batch, channels, h, w]`, each at its own of
+    /// `timesteps` `[batch]`.
+    ///
+    /// # Errors
+    /// Shapes disagree, the hook fails, or memory runs out.
+    pub fn predict_each(
+        &self,
+        latents: &Tensor,
+        timesteps: &Tensor,
+        text: &TextContext,
+        hook: Option<&mut dyn AttentionHook>,
+    ) -> Result<Tensor> {
+        let latents = latents.f_to_kind(self.kind)?;
+        let output = self.unet.forward(&latents, timesteps, text, None, hook)?;
+        Ok(output.f_to_kind(Kind::Float)?)
+    }
+
+    /// A real state of a sampler: DDIM from the noise of `seed` under `prompt` against `negative`
+    /// for `done` of `steps` steps. Gives the latents `[1, channels, h, w]` and the timestep of the
+    /// next call.
+    ///
+    /// # Errors
+    /// `done` is not below `steps`, or a tensor operation failed.
+    pub fn sample_state(
+        &self,
+        prompt: &TextContext,
+        negative: &TextContext,
+        guidance_scale: f64,
+        (done, steps): (usize, usize),
+        seed: u64,
+    ) -> Result<(Tensor, f64)> {
+        let _guard = tch::no_grad_guard();
+        let mut walk = Walk::begin(self, steps, seed)?;
+        let guidance = Guidance::new(guidance_scale, 0.0)?;
+        while walk.done() < done
+            && let Some(timestep) = walk.timestep()
+        {
+            let input = walk.input()?;
+            let cond = self.predict(&input, timestep, prompt, None)?;
+            let output = if guidance.is_on() {
+                let uncond = self.predict(&input, timestep, negative, None)?;
+                guidance.combine(&uncond, &cond)?
+            } else {
+                cond
+            };
+            walk.advance(&output)?;
+        }
+        let next = walk.timestep().ok_or_else(|| {
+            EngineError::request("steps", format!("{done} of {steps} leave none to come"))
+        })?;
+        Ok((walk.latents().shallow_clone(), next))
+    }
+
+    /// √ᾱ and √(1−ᾱ) at `timestep`, between the trained timesteps by interpolation of ᾱ.
+    pub fn signal_and_noise(&self, timestep: f64) -> (f64, f64) {
+        let alpha_bar = self.noise.alpha_bar_at(timestep);
+        (alpha_bar.sqrt(), (1.0 - alpha_bar).sqrt())
+    }
+
+    /// The clean latents that `output` means for `latents` at `timestep`.
+    ///
+    /// # Errors
+    /// A tensor operation failed.
+    pub fn clean(&self, output: &Tensor, latents: &Tensor, timestep: f64) -> Result<Tensor> {
+        let (signal, noise) = self.signal_and_noise(timestep);
+        self.scheduler
+            .prediction_type
+            .clean(output, latents, signal, noise)
+    }
+}
