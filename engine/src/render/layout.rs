@@ -16,7 +16,13 @@ const SMALL_LINEAR: usize = 1 << 19;
 pub(super) fn inputs_first(store: &ParamStore) -> Result<()> {
     for (_, weight) in store.named() {
         if weight.dim() == 2 && weight.kind() == Kind::Float && weight.numel() <= SMALL_LINEAR {
-            relay(&weight, &weight.f_transpose(0, 1)?.f_contiguous()?.f_transpose(0, 1)?)?;
+            relay(
+                &weight,
+                &weight
+                    .f_transpose(0, 1)?
+                    .f_contiguous()?
+                    .f_transpose(0, 1)?,
+            )?;
         }
     }
     Ok(())
