@@ -49,13 +49,13 @@ fn attributes(names: &[String]) -> Result<Vec<Attribute>> {
         let found = Attribute::all().find(|attribute| attribute.name() == name);
         found.ok_or_else(|| {
             let all: Vec<&str> = Attribute::all().map(Attribute::name).collect();
-            unknown("--omit", name, all.join(", "))
+            unknown("--omit", name, &all.join(", "))
         })
     };
     names.iter().map(attribute).collect()
 }
 
-fn unknown(option: &str, name: &str, all: String) -> EngineError {
+fn unknown(option: &str, name: &str, all: &str) -> EngineError {
     EngineError::request(option, format!("\"{name}\" is not one of {all}"))
 }
 
