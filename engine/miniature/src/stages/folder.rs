@@ -39,7 +39,7 @@ impl Session {
 fn kinds(names: &[String]) -> Result<Vec<Kind>> {
     let kind = |name: &String| {
         let found = Kind::ALL.into_iter().find(|kind| kind.noun() == name);
-        found.ok_or_else(|| unknown("--kinds", name, Kind::ALL.map(Kind::noun).join(", ")))
+        found.ok_or_else(|| unknown("--kinds", name, &Kind::ALL.map(Kind::noun).join(", ")))
     };
     names.iter().map(kind).collect()
 }
