@@ -1,13 +1,14 @@
 //! Vernier's diffusion engine: everything that touches a tensor.
 //!
 //! The modules form one way through, from the window's wish to the numbers, with no arrow back up:
-//! [`service`] → [`control_training`] → [`render`], [`train`] → [`checkpoint`] → [`prompt`], [`measure`] → [`controls`], [`models`] → [`layers`] →
+//! [`service`] → [`control_training`], [`control_exchange`] → [`render`], [`train`] → [`checkpoint`] → [`prompt`], [`measure`] → [`controls`], [`models`] → [`layers`] →
 //! [`weights`], [`sampling`] → [`conditioning`], [`device`].
 //! [`recipe`] is plain data that names no tensor; everybody may read it.
 
 pub mod atomic;
 pub mod checkpoint;
 pub mod conditioning;
+pub mod control_exchange;
 pub mod control_training;
 pub mod controls;
 pub mod device;

@@ -2,6 +2,7 @@
 
 mod bench;
 mod checkout;
+mod controls;
 mod interrupt;
 mod setup;
 mod temp_folder;
@@ -13,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 
 use bench::BenchArgs;
 use checkout::Checkout;
+use controls::ControlsArgs;
 use interrupt::Interrupted;
 use setup::{LibtorchSet, SetupOptions};
 
@@ -55,6 +57,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Set up and train the controls that come with the embedded model; those that are done are
+    /// left alone
+    TrainControls(ControlsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -123,6 +128,10 @@ fn obey(command: Command) -> Result<()> {
         Command::TrainMiniature { args } => {
             set_up_for(&checkout)?;
             checkout.run_program("train-miniature", &args)
+        }
+        Command::TrainControls(args) => {
+            set_up_for(&checkout)?;
+            controls::train(&checkout, &args)
         }
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn run(work: BenchWork) -> Result<(), Failure> {
             take_turns(|| work.run().map(drop))
         }
         BenchWork::Step(args) => {
-            let work = StepWork::load(&args.unet, args.dtype.parse()?, args.layout.parse()?)?;
+            let mut work = StepWork::load(&args.unet, args.dtype.parse()?, args.layout.parse()?)?;
             take_turns(|| work.run().map(drop))
         }
     }

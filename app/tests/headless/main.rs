@@ -7,3 +7,4 @@ mod cancel;
 mod place;
 mod render;
 mod replay;
+mod train_pictures;

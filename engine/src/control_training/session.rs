@@ -221,8 +221,11 @@ fn guarded(
 ) -> Map<String, Value> {
     let mut all = settings.clone();
     let prompts = Sha256::digest(format!("{:?}", request.pairs));
-    let prompts: String = prompts.iter().map(|b| format!("{b:02x}")).collect();
-    all.insert("prompts".to_owned(), prompts.into());
+    let short = prompts
+        .iter()
+        .take(8)
+        .fold(0_u64, |n, &b| n << 8 | u64::from(b));
+    all.insert("prompts".to_owned(), format!("{short:016x}").into());
     all.insert("model".to_owned(), model.hash.as_str().into());
     all.insert("dtype".to_owned(), request.dtype.name().into());
     all

@@ -13,7 +13,7 @@ pub enum Control {
     /// Adds tokens of values beside the text's.
     Value(ValueEncoder),
     /// Adds a second cross-attention fed by values.
-    AttAdapter(AttAdapter),
+    AttAdapter(Box<AttAdapter>),
     /// Pushes the predicted picture along a meter's gradient; the strength is in its settings.
     Guidance {
         /// How far each step goes, as a part of the distance to the asked value.
@@ -37,7 +37,7 @@ impl Control {
                 })
             }
             ControlKind::Value => Ok(Self::Value(ValueEncoder::read(file)?)),
-            ControlKind::AttAdapter => Ok(Self::AttAdapter(AttAdapter::read(file)?)),
+            ControlKind::AttAdapter => Ok(Self::AttAdapter(Box::new(AttAdapter::read(file)?))),
         }
     }
 

@@ -258,9 +258,11 @@ mod tests {
 
     #[test]
     fn a_fresh_encoder_says_the_same_of_every_value() {
-        let _generator = crate::sampling::lock_generator();
         let store = ParamStore::fresh(Kind::Float, Device::Cpu);
-        let fresh = ValueEncoder::new(&store.root(), &attributes(), SHAPE).unwrap();
+        let fresh = {
+            let _generator = crate::sampling::lock_generator();
+            ValueEncoder::new(&store.root(), &attributes(), SHAPE).unwrap()
+        };
         let at = |v| fresh.tokens(&values(&[("detail", v)])).unwrap();
         assert_eq!(at(0.1), at(0.9));
         let (_, trained) = trained();

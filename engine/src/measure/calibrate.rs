@@ -197,7 +197,7 @@ impl CalibrationPlan {
             let more = zeros.run(&plan, meter, bench)?;
             let so_far = match sweep.take() {
                 None => more,
-                Some(before) => merged(before, more),
+                Some(before) => merged(&before, &more),
             };
             let limits = self.limits(meter, zeros)?;
             settings = ReliableRange::of(&so_far, neutral, &limits)
@@ -363,7 +363,7 @@ fn spread_out(rows: usize) -> impl Iterator<Item = usize> {
 }
 
 /// Two sweeps over the same rows as one; where both have a setting, the second counts.
-fn merged(first: Sweep, second: Sweep) -> Sweep {
+fn merged(first: &Sweep, second: &Sweep) -> Sweep {
     let mut settings: Vec<f64> = first
         .settings
         .iter()
@@ -384,7 +384,7 @@ fn merged(first: Sweep, second: Sweep) -> Sweep {
     let mut sweep = Sweep {
         settings,
         readings,
-        ..first
+        ..first.clone()
     };
     sweep.statistics = SweepStatistics::of(&sweep);
     sweep

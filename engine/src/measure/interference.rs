@@ -22,6 +22,9 @@ const UNKNOWN_REACH: f64 = 3.0;
 /// Renders of every row that a search takes at most.
 const MOST_TRIES: usize = 8;
 
+/// Renders with settings, one a control, and gives the readings that they lead to.
+type Read<'a> = dyn FnMut(&[Option<f64>]) -> Result<Vec<f64>> + 'a;
+
 /// One of several controls.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stacked {
@@ -185,7 +188,7 @@ impl InterferencePlan {
         controls: &[Interfered],
         settings: &[f64],
         together: &[f64],
-        read: &mut dyn FnMut(&[Option<f64>]) -> Result<Vec<f64>>,
+        read: &mut Read<'_>,
     ) -> Result<Option<JointSettings>> {
         let per_unit = |(moved, setting): (&f64, (&f64, &Stacked))| {
             let from = setting.1.neutral();

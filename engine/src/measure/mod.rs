@@ -38,5 +38,7 @@ pub use reader::{Meter, Place, PlacedSubject};
 pub use reliable::{RangeEnd, ReliableRange, SoundnessLimits};
 pub use report::{SweepReport, write_page};
 pub use similarity::{SsimMap, perceptual_distance};
-pub use sweep::{SWEEP_VERSION, Sweep, SweepPlan, SweepReading, SweepRow, SweepSubject, Workbench};
+pub use sweep::{
+    SWEEP_VERSION, Seen, Sweep, SweepPlan, SweepReading, SweepRow, SweepSubject, Workbench,
+};
 pub use sweep_statistics::SweepStatistics;

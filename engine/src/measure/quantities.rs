@@ -126,7 +126,7 @@ impl RankTable {
         let n = sorted.len() as f64;
         let mut before = 0;
         let mut knots = Vec::new();
-        for group in sorted.chunk_by(|a, b| a == b) {
+        for group in sorted.chunk_by(|a, b| a.total_cmp(b).is_eq()) {
             // The mean rank of the group, from 1, less a half.
             let rank = before as f64 + group.len() as f64 / 2.0;
             knots.push((group[0], rank / n));

@@ -24,8 +24,8 @@ pub fn ranks(values: &[f64]) -> Vec<f64> {
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
     let mut ranks = vec![0.0; values.len()];
     let mut before = 0;
-    for group in order.chunk_by(|&a, &b| values[a] == values[b]) {
-        let shared = before as f64 + (group.len() as f64 + 1.0) / 2.0;
+    for group in order.chunk_by(|&a, &b| values[a].total_cmp(&values[b]).is_eq()) {
+        let shared = before as f64 + f64::midpoint(group.len() as f64, 1.0);
         for &at in group {
             ranks[at] = shared;
         }

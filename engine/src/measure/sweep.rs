@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
 
 use super::{
     MeasuredPrompt, Meter, SsimMap, SweepStatistics, Targets, perceptual_distance, picture_tensor,
@@ -187,7 +186,7 @@ impl SweepPlan {
         &self,
         meter: &dyn Meter,
         bench: &mut dyn Workbench,
-        seen: &mut dyn FnMut(&SweepRow, Option<usize>, &Picture) -> Result<()>,
+        seen: &mut Seen<'_>,
     ) -> Result<Sweep> {
         // Before the first picture, not after the last.
         let targets = self.targets(meter)?;
@@ -269,7 +268,8 @@ impl SweepPlan {
             None => None,
         };
         let region = place.and_then(|place| meter.region(place));
-        let distances = self.distances(meter, &tensor)?;
+        let zero = tensor.f_narrow(0, 0, 1)?;
+        let distances = perceptual_distance(meter, &tensor, &zero)?;
         pictures
             .iter()
             .enumerate()
@@ -294,12 +294,10 @@ impl SweepPlan {
             })
             .collect()
     }
-
-    fn distances(&self, meter: &dyn Meter, pictures: &Tensor) -> Result<Option<Vec<f64>>> {
-        let zero = pictures.f_narrow(0, 0, 1)?;
-        perceptual_distance(meter, pictures, &zero)
-    }
 }
+
+/// Sees every picture of a sweep: its row, and the index of its setting where it has one.
+pub type Seen<'a> = dyn FnMut(&SweepRow, Option<usize>, &Picture) -> Result<()> + 'a;
 
 /// What the meter read in one picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

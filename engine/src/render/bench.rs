@@ -6,12 +6,12 @@ use std::str::FromStr;
 use tch::{Device, Kind, Tensor};
 
 use super::denoise::Denoiser;
+use super::halves::Halves;
 use super::phases::Contexts;
-use super::{Flow, Renderer};
+use super::{Flow, Renderer, layout};
 use crate::checkpoint;
 use crate::device::Dtype;
-use crate::layers::LayerRef;
-use crate::models::unet::{UNet, UNetConfig};
+use crate::models::unet::UNetConfig;
 use crate::picture::Picture;
 use crate::recipe::Recipe;
 use crate::sampling::Guidance;
@@ -70,20 +70,6 @@ pub enum Layout {
     ChannelsLast,
 }
 
-impl Layout {
-    /// `x` `[n, c, h, w]` with its elements laid out so.
-    fn apply(self, x: &Tensor) -> Result<Tensor> {
-        Ok(match self {
-            Self::Contiguous => x.f_contiguous()?,
-            // libtorch's binding names no memory formats, but strides say it all.
-            Self::ChannelsLast => x
-                .f_permute([0, 2, 3, 1])?
-                .f_contiguous()?
-                .f_permute([0, 3, 1, 2])?,
-        })
-    }
-}
-
 impl FromStr for Layout {
     type Err = EngineError;
 
@@ -102,7 +88,7 @@ impl FromStr for Layout {
 /// The same guided step again and again, on the CPU: one U-Net call on latents of 512×512 pixels
 /// with and without the text, and their combination.
 pub struct StepWork {
-    unet: UNet,
+    halves: Halves,
     contexts: Contexts,
     latents: Tensor,
     guidance: Guidance,
@@ -121,21 +107,25 @@ impl StepWork {
         let kind = dtype.kind();
         let config: UNetConfig = checkpoint::network_config(folder)?;
         let store = checkpoint::network_params(folder, kind, Device::Cpu)?;
-        let unet = UNet::new(&store.root(), &config)?;
+        let halves = Halves::new(&store, &config)?;
         store.finish()?;
-        lay_out(&unet, layout)?;
         let random = |shape: &[i64]| Tensor::f_randn(shape, (Kind::Float, Device::Cpu));
-        let latents = random(&[1, config.in_channels, STEP_CELLS, STEP_CELLS])?;
+        let mut latents = random(&[1, config.in_channels, STEP_CELLS, STEP_CELLS])?;
+        if layout == Layout::ChannelsLast {
+            layout::channels_last(&store)?;
+            latents = layout::pixels_first(&latents)?;
+        }
         let width = config.cross_attention_dim.get(0).unwrap_or(0);
         let text = random(&[2, STEP_TOKENS, width])?;
+        let unet = halves.unet();
         Ok(Self {
             contexts: Contexts {
                 negative: Some(unet.text_context(&text.f_narrow(0, 0, 1)?)?),
                 positive: unet.text_context(&text.f_narrow(0, 1, 1)?)?,
             },
-            latents: layout.apply(&latents)?,
+            latents,
             guidance: Guidance::new(STEP_GUIDANCE, 0.0)?,
-            unet,
+            halves,
             kind,
         })
     }
@@ -144,10 +134,10 @@ impl StepWork {
     ///
     /// # Errors
     /// Memory runs out.
-    pub fn run(&self) -> Result<Tensor> {
+    pub fn run(&mut self) -> Result<Tensor> {
         let _guard = tch::no_grad_guard();
-        let denoiser = Denoiser {
-            unet: &self.unet,
+        let mut denoiser = Denoiser {
+            halves: &mut self.halves,
             kind: self.kind,
             device: Device::Cpu,
         };
@@ -159,20 +149,4 @@ impl StepWork {
             None,
         )
     }
-}
-
-/// Brings all convolution weights into `layout`; what they are given then follows them.
-fn lay_out(unet: &UNet, layout: Layout) -> Result<()> {
-    let mut outcome = Ok(());
-    unet.for_each_layer(&mut |_, layer| {
-        if let LayerRef::Conv2d(conv) = layer {
-            let done = layout
-                .apply(&conv.weight)
-                .and_then(|weight| Ok(conv.weight.shallow_clone().f_set_data(&weight)?));
-            if done.is_err() && outcome.is_ok() {
-                outcome = done;
-            }
-        }
-    });
-    outcome
 }

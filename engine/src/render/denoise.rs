@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use tch::{Device, Kind, Tensor};
 
+use super::halves::Halves;
 use super::meter_push::PushedModel;
 use super::phases::{Contexts, Phase};
 use super::pixels::is_finite;
@@ -11,13 +12,12 @@ use super::shelf::{Resolved, Shelf};
 use super::snapshots::{Seen, Snapshot, Snapshots};
 use super::{Flow, OnStep, Plan, StepAhead};
 use crate::layers::AttentionHook;
-use crate::models::unet::UNet;
 use crate::sampling::{Guidance, ImageNoise};
 use crate::{EngineError, Result};
 
 /// A U-Net with where and how it computes.
 pub(super) struct Denoiser<'a> {
-    pub(super) unet: &'a UNet,
+    pub(super) halves: &'a mut Halves,
     pub(super) kind: Kind,
     pub(super) device: Device,
 }
@@ -40,7 +40,7 @@ impl Denoiser<'_> {
     ///
     /// The sampler's maths stays in fp32; only the U-Net sees the model's dtype.
     pub(super) fn run(
-        &self,
+        &mut self,
         mut plan: Plan,
         walk: &mut Walk<'_>,
         snapshots: &mut Snapshots,
@@ -55,9 +55,10 @@ impl Denoiser<'_> {
         let timesteps = schedule.timesteps.clone();
         let init = schedule.init_noise_sigma;
         let keys = walk.snapshot_keys();
+        let device = self.device;
         let fresh = |i: usize| -> Result<Option<Tensor>> {
             let fresh = ImageNoise::at_call(&noise, i)?;
-            Ok(fresh.map(|f| f.f_to_device(self.device)).transpose()?)
+            Ok(fresh.map(|f| f.f_to_device(device)).transpose()?)
         };
 
         let mut seen: Vec<Seen> = Vec::new();
@@ -129,26 +130,20 @@ impl Denoiser<'_> {
 
     /// The guided model output in fp32.
     pub(super) fn predict(
-        &self,
+        &mut self,
         input: &Tensor,
         timestep: f64,
         contexts: &Contexts,
         guidance: Option<&Guidance>,
         hook: Option<&mut dyn AttentionHook>,
     ) -> Result<Tensor> {
-        let input = input.f_to_kind(self.kind)?;
-        let timesteps = Tensor::f_full([1], timestep, (Kind::Float, self.device))?;
-        let forward = |text, hook: Option<&mut dyn AttentionHook>| -> Result<Tensor> {
-            let output = self.unet.forward(&input, &timesteps, text, None, hook)?;
-            Ok(output.f_to_kind(Kind::Float)?)
-        };
-        match (guidance, &contexts.negative) {
-            (Some(guidance), Some(negative)) => {
-                let uncond = forward(negative, None)?;
-                let cond = forward(&contexts.positive, hook)?;
-                guidance.combine(&uncond, &cond)
-            }
-            _ => forward(&contexts.positive, hook),
+        let negative = contexts.negative.as_ref().filter(|_| guidance.is_some());
+        let (cond, uncond) =
+            self.halves
+                .predict(input, timestep, &contexts.positive, negative, hook)?;
+        match (guidance, uncond) {
+            (Some(guidance), Some(uncond)) => guidance.combine(&uncond, &cond),
+            _ => Ok(cond),
         }
     }
 }

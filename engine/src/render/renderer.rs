@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
 use super::denoise::{Denoiser, Walk};
+use super::halves::Halves;
 use super::meter_push::PushedModel;
 use super::phases::{Contexts, EncodedPrompt, PhaseMaker};
 use super::plan::{LatentSpace, Plan};
@@ -15,7 +16,7 @@ use crate::checkpoint::{MeterOptions, ModelFolder, open_meter};
 use crate::controls::ControlLibrary;
 use crate::device::Dtype;
 use crate::measure::Meter;
-use crate::models::unet::{UNet, UNetConfig};
+use crate::models::unet::UNetConfig;
 use crate::models::vae::{Vae, VaeConfig};
 use crate::picture::Picture;
 use crate::prompt::TextStage;
@@ -43,7 +44,7 @@ pub struct Renderer {
     dtype: Dtype,
     device: Device,
     text: TextStage,
-    unet: UNet,
+    halves: Halves,
     vae: Vae,
     space: LatentSpace,
     scheduler: SchedulerConfig,
@@ -70,7 +71,7 @@ impl Renderer {
         let text = model.load_text(kind, device)?;
         let unet_config: UNetConfig = model.component_config("unet")?;
         let store = model.component_params("unet", kind, device)?;
-        let unet = UNet::new(&store.root(), &unet_config)?;
+        let halves = Halves::new(&store, &unet_config)?;
         store.finish()?;
         store.check_finite()?;
         let vae_config: VaeConfig = model.component_config("vae")?;
@@ -90,7 +91,7 @@ impl Renderer {
             dtype,
             device,
             text,
-            unet,
+            halves,
             vae,
             space,
             scheduler,
@@ -164,7 +165,7 @@ impl Renderer {
             encoded,
             controls: &controls,
             text: &self.text,
-            unet: &self.unet,
+            unet: self.halves.unet(),
             shelf: &self.shelf,
             meter,
         };
@@ -186,8 +187,8 @@ impl Renderer {
             key: everything_but_controls(recipe),
             seed: recipe.seed,
         };
-        let denoiser = Denoiser {
-            unet: &self.unet,
+        let mut denoiser = Denoiser {
+            halves: &mut self.halves,
             kind: self.dtype.kind(),
             device: self.device,
         };
@@ -233,7 +234,7 @@ impl Renderer {
         recipe: &Recipe,
         notes: &mut Vec<String>,
     ) -> Result<Vec<Resolved>> {
-        self.shelf.resolve(&recipe.controls, &self.unet, notes)
+        self.shelf.resolve(&recipe.controls, &self.halves, notes)
     }
 
     /// The last prompt, encoded.
@@ -269,7 +270,7 @@ impl Renderer {
         self.encoded = Some(EncodedPrompt {
             prompt: recipe.prompt.clone(),
             negative_prompt,
-            contexts: Contexts::make(&self.unet, &positive, negative.as_ref())?,
+            contexts: Contexts::make(self.halves.unet(), &positive, negative.as_ref())?,
             positive,
             negative,
         });

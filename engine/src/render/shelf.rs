@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::SystemTime;
 
+use super::halves::Halves;
 use super::phases::by_adapter;
 use crate::controls::{AttributeValues, Control, ControlFile, ControlInfo, ControlLibrary};
 use crate::layers::Multiplier;
-use crate::models::unet::UNet;
 use crate::recipe::{ControlScale, ControlUse};
 use crate::{EngineError, Result};
 
@@ -83,19 +83,19 @@ impl Shelf {
         self.library = library;
     }
 
-    /// Finds and reads the controls of a recipe; sliders are attached to `unet`. `notes` hears of
+    /// Finds and reads the controls of a recipe; sliders are attached to `halves`. `notes` hears of
     /// what the artist should know.
     pub(super) fn resolve(
         &mut self,
         wanted: &[ControlUse],
-        unet: &UNet,
+        halves: &Halves,
         notes: &mut Vec<String>,
     ) -> Result<Vec<Resolved>> {
         let resolved = wanted
             .iter()
             .map(|wanted| {
                 let path = self.library.find(wanted)?;
-                let loaded = self.load(&path, unet)?;
+                let loaded = self.load(&path, halves)?;
                 resolve_one(wanted, &path, loaded, notes)
             })
             .collect::<Result<Vec<_>>>()?;
@@ -120,7 +120,7 @@ impl Shelf {
         }
     }
 
-    fn load(&mut self, path: &Path, unet: &UNet) -> Result<Rc<Loaded>> {
+    fn load(&mut self, path: &Path, halves: &Halves) -> Result<Rc<Loaded>> {
         let about = std::fs::metadata(path).map_err(|e| EngineError::io(path, e))?;
         let stamp = (about.len(), about.modified().ok());
         if let Some((known, loaded)) = self.loaded.get(path)
@@ -139,7 +139,7 @@ impl Shelf {
         };
         if let Some(slider) = branches {
             let strength = Multiplier::new(0.0);
-            slider.attach(unet, &strength)?;
+            halves.attach(|unet| slider.attach(unet, &strength))?;
             multiplier = Some(strength);
             let text = |path: &str| path.contains("attn2.to_k") || path.contains("attn2.to_v");
             reaches_text = slider.layers().iter().any(|layer| text(&layer.path));

@@ -28,7 +28,6 @@ pub use config::{
 pub use guidance::Guidance;
 pub use name::SamplerName;
 pub use noise::ImageNoise;
-#[cfg(any(test, feature = "test-models"))]
 pub(crate) use noise::lock_generator;
 pub use noise_schedule::NoiseSchedule;
 pub use prediction::PredictionType;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
 use super::random::{standard_normal, step_rng};
-use super::verdict::{Given, Judged};
+use super::verdict::{Judged, Row};
 use super::{AdamW, AdamWState, FlatParams, FrozenModel, Replica, TrainingSet};
 use crate::checkpoint::tiny;
 
@@ -85,10 +85,11 @@ pub(super) fn learning(trainer: &mut impl Replica, rate: f64, steps: u64) {
     }
 }
 
-/// The error on `rows`, always with the same noise.
-pub(super) fn error_after(trainer: &mut impl Judged, rows: &[usize], given: Given) -> f64 {
+/// The error on `pictures` with their own values or without any, always with the same noise.
+pub(super) fn error(trainer: &mut impl Judged, pictures: &[usize], with_values: bool) -> f64 {
     let _guard = tch::no_grad_guard();
-    let mut rng = step_rng(9, 3, 0);
-    let error = trainer.error(rows, rows, given, &mut rng).unwrap();
-    f64::try_from(error).unwrap()
+    let own: Vec<Row> = pictures.iter().map(|&at| trainer.values(at)).collect();
+    let values = with_values.then_some(own.as_slice());
+    let error = trainer.error(pictures, values, &mut step_rng(9, 3, 0));
+    f64::try_from(error.unwrap()).unwrap()
 }

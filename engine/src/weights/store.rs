@@ -1,7 +1,7 @@
 //! Parameter stores and paths into them.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -40,6 +40,7 @@ pub struct LoadReport {
 #[derive(Debug)]
 enum Source {
     Files(Vec<SafetensorsFile>),
+    Tensors(BTreeMap<String, Tensor>),
     Fresh,
 }
 
@@ -90,6 +91,17 @@ impl ParamStore {
         Ok(Self::new(Source::Files(files), kind, device))
     }
 
+    /// A store of the very tensors that `other` has handed out so far: a module built on it is a
+    /// replica that takes no memory of its own for them.
+    pub fn sharing(other: &Self) -> Self {
+        let (kind, device) = {
+            let inner = other.0.borrow();
+            (inner.kind, inner.device)
+        };
+        let tensors = other.named().into_iter().collect();
+        Self::new(Source::Tensors(tensors), kind, device)
+    }
+
     /// A store that makes fresh parameters, drawn from libtorch's global generator.
     pub fn fresh(kind: Kind, device: Device) -> Self {
         Self::new(Source::Fresh, kind, device)
@@ -124,15 +136,17 @@ impl ParamStore {
     pub fn report(&self) -> LoadReport {
         let inner = self.0.borrow();
         let mut report = inner.report.clone();
-        if let Source::Files(files) = &inner.source {
-            report.unexpected = files
-                .iter()
-                .flat_map(|f| f.entries().keys())
-                .filter(|n| !inner.asked.contains(*n) && !(inner.ignored)(n))
-                .cloned()
-                .collect();
-            report.unexpected.sort();
-        }
+        let names: Vec<&String> = match &inner.source {
+            Source::Files(files) => files.iter().flat_map(|f| f.entries().keys()).collect(),
+            Source::Tensors(tensors) => tensors.keys().collect(),
+            Source::Fresh => Vec::new(),
+        };
+        report.unexpected = names
+            .into_iter()
+            .filter(|n| !inner.asked.contains(*n) && !(inner.ignored)(n))
+            .cloned()
+            .collect();
+        report.unexpected.sort();
         report
     }
 
@@ -153,13 +167,13 @@ impl ParamStore {
         })
     }
 
-    /// The first file, or an empty path for fresh parameters.
+    /// The first file, or an empty path for parameters that come from none.
     pub fn path(&self) -> PathBuf {
         match &self.0.borrow().source {
             Source::Files(files) => files
                 .first()
                 .map_or_else(PathBuf::new, |f| f.path().to_owned()),
-            Source::Fresh => PathBuf::new(),
+            Source::Tensors(_) | Source::Fresh => PathBuf::new(),
         }
     }
 
@@ -229,11 +243,12 @@ impl Params {
         }
     }
 
-    /// Whether the files have `name` under this path; false for fresh parameters.
+    /// Whether `name` is there under this path; false for fresh parameters.
     pub fn has(&self, name: &str) -> bool {
         let full = self.full_name(name);
         match &self.store.0.borrow().source {
             Source::Files(files) => files.iter().any(|f| f.entries().contains_key(&full)),
+            Source::Tensors(tensors) => tensors.contains_key(&full),
             Source::Fresh => false,
         }
     }
@@ -265,8 +280,17 @@ impl Params {
         let mut inner = self.store.0.borrow_mut();
         let (kind, device) = (inner.kind, inner.device);
         let mut note = None;
+        let mut misshapen = |found: &[i64]| {
+            note = Some(format!("{full} is {found:?}, expected {shape:?}"));
+            Tensor::f_zeros(shape, (kind, device))
+        };
         let found = match &inner.source {
             Source::Fresh => Some(make(shape, init, kind, device)?),
+            Source::Tensors(tensors) => match tensors.get(&full) {
+                Some(tensor) if tensor.size() == shape => Some(tensor.shallow_clone()),
+                Some(tensor) => Some(misshapen(&tensor.size())?),
+                None => None,
+            },
             Source::Files(files) => {
                 let found = files
                     .iter()
@@ -276,10 +300,7 @@ impl Params {
                     Some((file, entry)) if entry.shape == shape => {
                         file.tensor(&full, kind, device)?
                     }
-                    Some((_, entry)) => {
-                        note = Some(format!("{full} is {:?}, expected {shape:?}", entry.shape));
-                        Some(Tensor::f_zeros(shape, (kind, device))?)
-                    }
+                    Some((_, entry)) => Some(misshapen(&entry.shape)?),
                 }
             }
         };

@@ -38,21 +38,30 @@ pub(in super::super) struct CommonArgs {
     #[arg(long, value_name = "ATTRIBUTE")]
     pub(super) attribute: Option<String>,
     /// A prompt with more of the attribute, {subject} in the place of the noun; repeatable
-    #[arg(long, value_name = "TEXT", required = true)]
+    #[arg(long, value_name = "TEXT", required_unless_present = "pairs")]
     pub(super) positive: Vec<String>,
     /// A prompt with less of it, the other end of the positive one in the same place; repeatable
-    #[arg(long, value_name = "TEXT", required = true)]
+    #[arg(long, value_name = "TEXT", required_unless_present = "pairs")]
     pub(super) negative: Vec<String>,
     /// The prompt without the attribute: one for all, or one for each pair [default: a {subject}]
     #[arg(long, value_name = "TEXT")]
     pub(super) target: Vec<String>,
     /// Nouns that the attribute belongs to, such as man,woman
-    #[arg(long, value_name = "NOUNS", value_delimiter = ',', required = true)]
+    #[arg(
+        long,
+        value_name = "NOUNS",
+        value_delimiter = ',',
+        required_unless_present = "pairs"
+    )]
     pub(super) subjects: Vec<String>,
     /// What may stand before the prompts, such as "in a forest ,"; repeatable, one is chosen at
     /// random each time
     #[arg(long, value_name = "TEXT")]
     pub(super) prefix: Vec<String>,
+    /// A YAML file of prompts instead: for a direction as the attribute-control project has them,
+    /// for a slider as the Concept Sliders project has them
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["positive", "negative", "target", "prefix"])]
+    pub(super) pairs: Option<PathBuf>,
     /// One sentence about it, for people
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(super) about: String,
@@ -179,9 +188,9 @@ pub(in super::super) struct SliderArgs {
     /// Scale of the branches, divided by the rank
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = positive)]
     pub(super) alpha: f64,
-    /// How far the difference of the prompts is enlarged
-    #[arg(long, value_name = "X", default_value_t = 4.0, value_parser = positive)]
-    pub(super) eta: f64,
+    /// How far the difference of the prompts is enlarged [default: what --pairs says, else 4]
+    #[arg(long, value_name = "X", value_parser = positive)]
+    pub(super) eta: Option<f64>,
     /// Words to say of the subject in all prompts, one at a time, so that the slider leaves them
     /// alone
     #[arg(long, value_name = "WORDS", value_delimiter = ',')]
@@ -228,7 +237,7 @@ pub(super) fn fraction(text: &str) -> Result<f64, String> {
     fitting(text, |x| (0.0..=1.0).contains(&x), "must be within 0 and 1")
 }
 
-fn below_one(text: &str) -> Result<f64, String> {
+pub(in super::super) fn below_one(text: &str) -> Result<f64, String> {
     fitting(
         text,
         |x| (0.0..1.0).contains(&x),

@@ -4,7 +4,7 @@
 const PASSING: [&str; 3] = ["--unless-done", "--fresh", "--json"];
 
 /// The command that this program was started with, as a shell would take it.
-pub(super) fn of_this_run() -> String {
+pub(in super::super) fn of_this_run() -> String {
     let args = std::env::args_os().skip(1);
     written(args.map(|arg| arg.to_string_lossy().into_owned()))
 }

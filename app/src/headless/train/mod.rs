@@ -2,7 +2,7 @@
 
 mod args;
 mod att_adapter;
-mod command;
+pub(super) mod command;
 mod pictures;
 mod tell;
 mod value;
@@ -20,15 +20,17 @@ use vernier_engine::control_training::{
 use vernier_engine::controls::ControlFile;
 use vernier_engine::recipe::ModelRef;
 use vernier_engine::render::Defaults;
-use vernier_engine::train::direction::{DirectionOptions, PairTemplates, PromptPair};
+use vernier_engine::train::direction::{
+    DirectionOptions, PairTemplates, PromptPair, read_pairs, read_slider_pairs,
+};
 use vernier_engine::train::slider::SliderOptions;
 use vernier_engine::{EngineError, Result as EngineResult};
 
 use crate::assets;
 use crate::failure::Failure;
 
-pub(super) use args::TrainCommand;
 use args::{CommonArgs, DirectionArgs, Method, ScheduleArgs, SliderArgs};
+pub(super) use args::{TrainCommand, below_one};
 use tell::Teller;
 
 /// Trains what the command line says.
@@ -53,7 +55,11 @@ pub(super) fn run(command: &TrainCommand) -> Result<(), Failure> {
 }
 
 fn direction(args: &DirectionArgs, teller: &mut Teller) -> Result<(), Failure> {
-    let request = request(&args.common, 0.2)?;
+    let pairs = match &args.common.pairs {
+        Some(path) => read_pairs(path)?,
+        None => pairs(&args.common)?,
+    };
+    let request = request(&args.common, pairs, 0.2)?;
     if is_done(
         args.common.unless_done,
         &request.out,
@@ -86,7 +92,17 @@ fn direction(args: &DirectionArgs, teller: &mut Teller) -> Result<(), Failure> {
 }
 
 fn slider(args: &SliderArgs, teller: &mut Teller) -> Result<(), Failure> {
-    let request = request(&args.common, 0.25)?;
+    let (pairs, eta) = match &args.common.pairs {
+        Some(path) => {
+            let read = read_slider_pairs(path)?;
+            for warning in &read.warnings {
+                eprintln!("{warning}");
+            }
+            (read.pairs, read.eta)
+        }
+        None => (pairs(&args.common)?, 4.0),
+    };
+    let request = request(&args.common, pairs, 0.25)?;
     if is_done(
         args.common.unless_done,
         &request.out,
@@ -101,7 +117,7 @@ fn slider(args: &SliderArgs, teller: &mut Teller) -> Result<(), Failure> {
         layers: args.layers.parse()?,
         rank: args.rank,
         alpha: args.alpha,
-        eta: args.eta,
+        eta: args.eta.unwrap_or(eta),
         walks: args.schedule.walks.into(),
         sampling_steps: args.schedule.sampling_steps(&defaults),
         // The published programs' own, whatever pictures are made with.
@@ -136,17 +152,20 @@ fn finish(end: &TrainingEnd, out: &Path, teller: &mut Teller) -> Result<(), Fail
     }
 }
 
-/// What the options of both kinds of control say.
-fn request(args: &CommonArgs, start: f64) -> Result<TrainingRequest, Failure> {
+/// What the options of both kinds of control say, for these pairs.
+fn request(
+    args: &CommonArgs,
+    pairs: Vec<PromptPair>,
+    start: f64,
+) -> Result<TrainingRequest, Failure> {
     let (model, model_folder) = match &args.model {
         Some(folder) => (ModelRef::at(folder), folder.clone()),
         None => (ModelRef::embedded(), assets::require_embedded_model()?),
     };
-    let pairs = pairs(args)?;
     let mut subjects: Vec<String> = args.subjects.clone();
     if subjects.is_empty() {
         for pair in &pairs {
-            if !subjects.contains(&pair.subject) {
+            if !pair.subject.is_empty() && !subjects.contains(&pair.subject) {
                 subjects.push(pair.subject.clone());
             }
         }
@@ -167,6 +186,7 @@ fn request(args: &CommonArgs, start: f64) -> Result<TrainingRequest, Failure> {
     })
 }
 
+/// The pairs that the command line gives itself.
 fn pairs(args: &CommonArgs) -> EngineResult<Vec<PromptPair>> {
     let templates = PairTemplates {
         target: args.target.clone(),
@@ -179,7 +199,7 @@ fn pairs(args: &CommonArgs) -> EngineResult<Vec<PromptPair>> {
 }
 
 /// Names become file names, and recipes tell them from attributes and subjects by signs.
-fn checked_name(name: &str) -> EngineResult<String> {
+pub(super) fn checked_name(name: &str) -> EngineResult<String> {
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     if name.chars().all(plain) && name.starts_with(char::is_alphanumeric) {
         return Ok(name.to_owned());

@@ -147,7 +147,7 @@ impl SweepReport {
         }
         for (at, row) in (0_u32..).zip(&self.rows) {
             let y = top + at * tile.row;
-            self.row_label(canvas, sweep, row, y as f32);
+            row_label(canvas, sweep, row, y as f32);
             let readings: Vec<&SweepReading> = sweep
                 .readings
                 .iter()
@@ -180,26 +180,26 @@ impl SweepReport {
         let style = Style::new(16.0, MUTED);
         canvas.text((MARGIN + PROMPTS) as f32, y, &caption, style, Align::Left);
     }
+}
 
-    fn row_label(&self, canvas: &mut Canvas, sweep: &Sweep, row: &Row, y: f32) {
-        let Some(prompt) = sweep.prompts.get(row.prompt) else {
-            return;
-        };
-        let style = Style::new(18.0, INK);
-        let lines = canvas.wrap(&prompt.text, style, PROMPTS as f32 - 24.0, 4);
-        let left = MARGIN as f32;
-        let mut below = y + 18.0;
-        for line in lines {
-            canvas.text(left, below, &line, style, Align::Left);
-            below += 23.0;
-        }
-        let seed = match &prompt.subject {
-            Some(subject) => format!("{subject} · seed {}", row.seed),
-            None => format!("seed {}", row.seed),
-        };
-        let small = Style::new(16.0, MUTED);
-        canvas.text(left, below, &seed, small, Align::Left);
+fn row_label(canvas: &mut Canvas, sweep: &Sweep, row: &Row, y: f32) {
+    let Some(prompt) = sweep.prompts.get(row.prompt) else {
+        return;
+    };
+    let style = Style::new(18.0, INK);
+    let lines = canvas.wrap(&prompt.text, style, PROMPTS as f32 - 24.0, 4);
+    let left = MARGIN as f32;
+    let mut below = y + 18.0;
+    for line in lines {
+        canvas.text(left, below, &line, style, Align::Left);
+        below += 23.0;
     }
+    let seed = match &prompt.subject {
+        Some(subject) => format!("{subject} · seed {}", row.seed),
+        None => format!("seed {}", row.seed),
+    };
+    let small = Style::new(16.0, MUTED);
+    canvas.text(left, below, &seed, small, Align::Left);
 }
 
 /// Sizes on the contact sheet.

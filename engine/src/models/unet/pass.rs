@@ -31,6 +31,29 @@ impl TextContext {
         self.entries[index] = Some((k, v));
     }
 
+    /// The keys and values of both along the batch, first `self`'s; `None` where they hold different
+    /// numbers of tokens.
+    ///
+    /// # Errors
+    /// They are of different U-Nets, or memory runs out.
+    pub fn beside(&self, other: &Self) -> Result<Option<Self>> {
+        let mut both = Self::default();
+        for (index, pair) in self.entries.iter().zip(&other.entries).enumerate() {
+            let (Some((k, v)), Some((other_k, other_v))) = pair else {
+                continue;
+            };
+            if k.size()[2] != other_k.size()[2] {
+                return Ok(None);
+            }
+            let (k, v) = (
+                Tensor::f_cat(&[k, other_k], 0)?,
+                Tensor::f_cat(&[v, other_v], 0)?,
+            );
+            both.insert(index, k, v);
+        }
+        Ok(Some(both))
+    }
+
     pub(super) fn get(&self, site: &AttentionSite) -> Result<(&Tensor, &Tensor)> {
         match self.entries.get(site.index) {
             Some(Some((k, v))) => Ok((k, v)),

@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 use super::super::captions::Captions;
 use super::super::random::{standard_normal, step_rng};
 use super::super::training_set::{TrainingSet, draw, drop_captions};
-use super::super::verdict::{Given, Judged};
+use super::super::verdict::{Judged, Row};
 use super::super::{DiffusionLoss, FrozenModel, Noised, Replica, shallow};
 use super::AdapterTask;
 use super::masks::mask;
@@ -79,7 +79,7 @@ impl AttentionTrainer {
         })
     }
 
-    fn condition(&self, rows: &[Vec<Option<f64>>]) -> Result<Tensor> {
+    fn condition(&self, rows: &[Row]) -> Result<Tensor> {
         Ok(condition(&self.task.ranges, rows)?.f_to_device(self.model.device)?)
     }
 
@@ -195,23 +195,26 @@ impl Replica for AttentionTrainer {
 }
 
 impl Judged for AttentionTrainer {
+    fn attributes(&self) -> Vec<String> {
+        self.task.names()
+    }
+
+    fn values(&self, picture: usize) -> Row {
+        self.data.values[picture].clone()
+    }
+
     fn error(
         &mut self,
-        rows: &[usize],
-        values_of: &[usize],
-        given: Given,
+        pictures: &[usize],
+        values: Option<&[Row]>,
         rng: &mut ChaCha8Rng,
     ) -> Result<Tensor> {
-        let clean = self.data.latents(rows, &self.model)?;
+        let clean = self.data.latents(pictures, &self.model)?;
         let noised = self.loss.noised(&clean, rng)?;
-        let captions: Vec<Option<usize>> = rows.iter().copied().map(Some).collect();
-        let tokens = match given {
-            Given::Nothing => None,
-            Given::Own | Given::Others => {
-                let values = values_of.iter().map(|&row| self.data.values[row].clone());
-                let condition = self.condition(&values.collect::<Vec<_>>())?;
-                Some(self.network.tokens(&condition)?)
-            }
+        let captions: Vec<Option<usize>> = pictures.iter().copied().map(Some).collect();
+        let tokens = match values {
+            Some(values) => Some(self.network.tokens(&self.condition(values)?)?),
+            None => None,
         };
         let output = self.predict(&noised, &captions, tokens.as_ref())?;
         noised.loss(&output)

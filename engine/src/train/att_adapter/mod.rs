@@ -30,5 +30,12 @@ pub(crate) struct AdapterTask {
     pub(crate) worker: usize,
 }
 
+impl AdapterTask {
+    /// The attributes' names.
+    fn names(&self) -> Vec<String> {
+        self.ranges.iter().map(|range| range.name.clone()).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 
 use super::super::random::step_rng;
 use super::super::training_set::{TrainingSet, draw, drop_captions};
-use super::super::verdict::{Given, Judged};
+use super::super::verdict::{Judged, Row};
 use super::super::{DiffusionLoss, FrozenModel, Noised, Replica, shallow};
 use super::AdapterTask;
 use super::masks::mask;
@@ -134,26 +134,32 @@ impl Replica for NumbersTrainer {
 }
 
 impl Judged for NumbersTrainer {
+    fn attributes(&self) -> Vec<String> {
+        self.task.names()
+    }
+
+    fn values(&self, picture: usize) -> Row {
+        self.data.values[picture].clone()
+    }
+
     fn error(
         &mut self,
-        rows: &[usize],
-        values_of: &[usize],
-        given: Given,
+        pictures: &[usize],
+        values: Option<&[Row]>,
         rng: &mut ChaCha8Rng,
     ) -> Result<Tensor> {
-        let clean = self.data.latents(rows, &self.model)?;
+        let clean = self.data.latents(pictures, &self.model)?;
         let noised = self.loss.noised(&clean, rng)?;
         let nothing = vec![None; self.task.ranges.len()];
-        let prompts: Vec<String> = rows
+        let prompts: Vec<String> = pictures
             .iter()
-            .zip(values_of)
-            .map(|(&row, &of)| match given {
-                Given::Nothing => self.prompt(Some(row), &nothing),
-                Given::Own | Given::Others => self.prompt(Some(row), &self.data.values[of]),
+            .enumerate()
+            .map(|(at, &picture)| {
+                let own = values.map_or(&nothing, |values| &values[at]);
+                self.prompt(Some(picture), own)
             })
             .collect();
-        self.strength
-            .set(f64::from(u8::from(given != Given::Nothing)));
+        self.strength.set(f64::from(u8::from(values.is_some())));
         let output = self.predict(&noised, &prompts);
         self.strength.set(1.0);
         noised.loss(&output?)

@@ -1,7 +1,7 @@
 //! Tests on the tiny model.
 
-use super::super::tests::{check_gradients, error_after, learning, tiny_set};
-use super::super::verdict::{Given, Judged};
+use super::super::tests::{check_gradients, error, learning, tiny_set};
+use super::super::verdict::Judged;
 use super::super::{Replica, TrainingSet};
 use super::*;
 use crate::controls::AdapterShape;
@@ -52,12 +52,12 @@ fn the_gradient_reaches_every_parameter() {
 
 fn helps(trainer: &mut (impl Replica + Judged), rate: f64) {
     let rows: Vec<usize> = (0..8).collect();
-    let without = error_after(trainer, &rows, Given::Nothing);
+    let without = error(trainer, &rows, false);
     learning(trainer, rate, 60);
-    let after = error_after(trainer, &rows, Given::Own);
+    let after = error(trainer, &rows, true);
     assert!(after < 0.99 * without, "{without} {after}");
     // What is trained lies beside the model: with nothing set it is what it was.
-    assert_eq!(error_after(trainer, &rows, Given::Nothing), without);
+    assert_eq!(error(trainer, &rows, false), without);
 }
 
 #[test]
@@ -71,11 +71,11 @@ fn every_architecture_lowers_its_error_and_leaves_the_model_alone() {
 fn a_fresh_adapter_is_the_model_as_it_is() {
     let rows: Vec<usize> = (0..8).collect();
     let mut cvae = attention(true, 0);
-    let without = error_after(&mut cvae, &rows, Given::Nothing);
-    let with = error_after(&mut cvae, &rows, Given::Own);
+    let without = error(&mut cvae, &rows, false);
+    let with = error(&mut cvae, &rows, true);
     assert!((with - without).abs() < 1e-6, "{with} {without}");
     let mut numbers = numbers(0);
-    let without = error_after(&mut numbers, &rows, Given::Nothing);
+    let without = error(&mut numbers, &rows, false);
     assert!(without.is_finite() && without > 0.0);
 }
 

@@ -85,6 +85,7 @@ mod tests {
             target: format!("a {subject}"),
             positive: positive.to_owned(),
             negative: negative.to_owned(),
+            neutral: None,
             subject: subject.to_owned(),
             prefixes: vec![String::new(), "in a room ,".to_owned()],
         }

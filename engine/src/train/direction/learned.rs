@@ -368,6 +368,7 @@ mod tests {
             target: format!("a {noun} there"),
             positive: format!("a very old {noun} there"),
             negative: format!("a new {noun} there"),
+            neutral: None,
             subject: noun.to_owned(),
             prefixes: Vec::new(),
         };

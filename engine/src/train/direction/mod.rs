@@ -2,9 +2,11 @@
 //! prompts that differ in one attribute to a vector for the subject's tokens.
 
 mod clip_difference;
+mod files;
 mod learned;
 mod pairs;
 
 pub use clip_difference::clip_difference;
+pub use files::{SliderPairs, read_pairs, read_slider_pairs};
 pub use learned::{DirectionOptions, DirectionTrainer, LossSpace};
 pub use pairs::{PairTemplates, PromptPair, SUBJECT_PLACE, Wording};

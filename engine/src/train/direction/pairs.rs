@@ -21,13 +21,15 @@ pub struct PromptPair {
     pub positive: String,
     /// The same with less of it, such as `a young man`.
     pub negative: String,
-    /// The subject's words as they stand in all three prompts, such as `man`.
+    /// Where a slider's aim starts from, where that is not the target. Directions take no notice.
+    pub neutral: Option<String>,
+    /// The subject's words as they stand in all prompts, such as `man`; may be empty for sliders.
     pub subject: String,
-    /// What may stand before all three prompts, one at a time; empty for nothing.
+    /// What may stand before all prompts, one at a time; empty for nothing.
     pub prefixes: Vec<String>,
 }
 
-/// The three prompts of a pair under one of its prefixes.
+/// The prompts of a pair under one of its prefixes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wording {
     /// The prompt that leaves the attribute open.
@@ -36,6 +38,8 @@ pub struct Wording {
     pub positive: String,
     /// The prompt with less of it.
     pub negative: String,
+    /// The prompt that a slider's aim starts from.
+    pub neutral: String,
 }
 
 impl PromptPair {
@@ -60,6 +64,7 @@ impl PromptPair {
             target: with(&self.target),
             positive: with(&self.positive),
             negative: with(&self.negative),
+            neutral: with(self.neutral.as_ref().unwrap_or(&self.target)),
         }
     }
 
@@ -78,8 +83,9 @@ impl PromptPair {
                     target,
                     positive,
                     negative,
+                    neutral,
                 } = pair.wording(index);
-                for prompt in [target, positive, negative] {
+                for prompt in [target, positive, negative, neutral] {
                     most = most.max(text.chunks(&prompt)?);
                 }
             }
@@ -108,7 +114,7 @@ impl PromptPair {
         Ok(())
     }
 
-    /// The same pair with `words` said of the subject in all three prompts: right before the
+    /// The same pair with `words` said of the subject in all its prompts: right before the
     /// subject where a prompt names it, else at the front.
     pub fn qualified(&self, words: &str) -> Self {
         let with = |prompt: &str| match find_all(prompt, &self.subject).first() {
@@ -119,6 +125,7 @@ impl PromptPair {
             target: with(&self.target),
             positive: with(&self.positive),
             negative: with(&self.negative),
+            neutral: self.neutral.as_deref().map(with),
             ..self.clone()
         }
     }
@@ -193,6 +200,7 @@ impl PairTemplates {
                     target: fill(target, subject)?,
                     positive: fill(positive, subject)?,
                     negative: fill(negative, subject)?,
+                    neutral: None,
                     subject: subject.to_owned(),
                     prefixes: self.prefixes.clone(),
                 });
@@ -307,6 +315,7 @@ mod tests {
             target: "a man".to_owned(),
             positive: "Man, very old".to_owned(),
             negative: "a baby".to_owned(),
+            neutral: None,
             subject: "man".to_owned(),
             prefixes: Vec::new(),
         };

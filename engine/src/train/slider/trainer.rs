@@ -35,7 +35,7 @@ pub struct SliderOptions {
 }
 
 /// A slider in training: at sampler states of the target prompt under the slider, its output for
-/// the target learns to be `f(target) + η · (f(positive) − f(negative))` of the model without it.
+/// the target learns to be `f(neutral) + η · (f(positive) − f(negative))` of the model without it.
 pub struct SliderTrainer {
     model: FrozenModel,
     pairs: Vec<PromptPair>,
@@ -44,17 +44,19 @@ pub struct SliderTrainer {
     slider: Slider,
     multiplier: Multiplier,
     lanes: Lanes<Prompts>,
-    /// Keys and values of all targets, all positives and all negatives without the slider; they
-    /// change with the lanes' prompts.
+    /// Keys and values of all neutral prompts, all positives and all negatives without the slider;
+    /// they change with the lanes' prompts.
     frozen_text: Option<TextContext>,
     chunks: usize,
 }
 
-/// Contexts of one walk's target, positive and negative prompt, `[tokens, dim]` each.
-struct Prompts([Tensor; 3]);
-
-const TARGET: usize = 0;
-const NEGATIVE: usize = 2;
+/// Contexts of one walk's prompts, `[tokens, dim]` each.
+struct Prompts {
+    target: Tensor,
+    neutral: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+}
 
 impl SliderTrainer {
     /// A replica on `model` for worker `worker`. Where there are `preserved` words, each wording
@@ -126,23 +128,28 @@ impl SliderTrainer {
                 let pair = &pairs[random.random_range(0..pairs.len())];
                 let wording = pair.wording(random.random_range(0..pair.wordings()));
                 let encode = |prompt: &str| model.text.encode(prompt, *chunks)?.context();
-                let prompts = Prompts([
-                    encode(&wording.target)?,
-                    encode(&wording.positive)?,
-                    encode(&wording.negative)?,
-                ]);
+                let prompts = Prompts {
+                    target: encode(&wording.target)?,
+                    neutral: encode(&wording.neutral)?,
+                    positive: encode(&wording.positive)?,
+                    negative: encode(&wording.negative)?,
+                };
                 Ok((prompts, random.random()))
             },
             |lane, done| {
-                let contexts = &lane.prompts.0;
-                let pair = Tensor::f_stack(&[&contexts[NEGATIVE], &contexts[TARGET]], 0)?;
+                let Prompts {
+                    target, negative, ..
+                } = &lane.prompts;
+                let pair = Tensor::f_stack(&[negative, target], 0)?;
                 let text = model.unet.text_context(&pair)?;
                 lane.walk.advance_to(done, model, &text, guidance)
             },
         )?;
         if changed || self.frozen_text.is_none() {
-            let of = |row| contexts(&self.lanes, row);
-            let all = Tensor::f_cat(&[of(TARGET)?, of(1)?, of(NEGATIVE)?], 0)?;
+            let neutral = contexts(&self.lanes, |p| &p.neutral)?;
+            let positive = contexts(&self.lanes, |p| &p.positive)?;
+            let negative = contexts(&self.lanes, |p| &p.negative)?;
+            let all = Tensor::f_cat(&[neutral, positive, negative], 0)?;
             multiplier.set(0.0);
             self.frozen_text = Some(self.model.unet.text_context(&all)?);
             multiplier.set(1.0);
@@ -152,8 +159,8 @@ impl SliderTrainer {
 }
 
 /// Contexts of one prompt in every lane, `[lanes, tokens, dim]`.
-fn contexts(lanes: &Lanes<Prompts>, row: usize) -> Result<Tensor> {
-    let each: Vec<&Tensor> = lanes.iter().map(|lane| &lane.prompts.0[row]).collect();
+fn contexts(lanes: &Lanes<Prompts>, which: impl Fn(&Prompts) -> &Tensor) -> Result<Tensor> {
+    let each: Vec<&Tensor> = lanes.iter().map(|lane| which(&lane.prompts)).collect();
     Ok(Tensor::f_stack(&each, 0)?)
 }
 
@@ -189,14 +196,16 @@ impl Replica for SliderTrainer {
             (change, wanted)
         };
 
-        let text = model.unet.text_context(&contexts(&self.lanes, TARGET)?)?;
+        let text = model
+            .unet
+            .text_context(&contexts(&self.lanes, |p| &p.target)?)?;
         let outputs = model.predict_each(&inputs, &timesteps, &text, None)?;
         let loss = outputs.f_sub(&wanted)?.f_square()?.f_mean(Kind::Float)?;
 
         {
             let _guard = tch::no_grad_guard();
             let negative = if self.guidance.is_on() {
-                let negative = contexts(&self.lanes, NEGATIVE)?;
+                let negative = contexts(&self.lanes, |p| &p.negative)?;
                 let text = model.unet.text_context(&negative)?;
                 model.predict_each(&inputs, &timesteps, &text, None)?
             } else {
@@ -247,6 +256,7 @@ mod tests {
             target: "a cat".to_owned(),
             positive: "a cat, very old".to_owned(),
             negative: "a new cat".to_owned(),
+            neutral: None,
             subject: "cat".to_owned(),
             prefixes: Vec::new(),
         };

@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 use super::captions::Captions;
 use super::random::step_rng;
 use super::training_set::{TrainingSet, draw, drop_captions};
-use super::verdict::{Given, Judged};
+use super::verdict::{Judged, Row};
 use super::{DiffusionLoss, FrozenModel, Noised, Replica, shallow};
 use crate::Result;
 use crate::controls::{ValueEncoder, ValueShape};
@@ -67,19 +67,19 @@ impl ValueTrainer {
     }
 
     /// The model's output for `noised` pictures with these captions and, for each of `attributes`,
-    /// the values of the pictures `values_of`.
+    /// the tokens of its column of `values`.
     fn predict(
         &mut self,
         noised: &Noised,
         captions: &[Option<usize>],
         attributes: &[usize],
-        values_of: &[usize],
+        values: &[Row],
     ) -> Result<Tensor> {
         let mut context = self.captions.states(&self.model, captions)?;
         if !attributes.is_empty() {
             let columns = attributes
                 .iter()
-                .map(|&at| Ok((self.attributes[at].clone(), self.column(at, values_of)?)))
+                .map(|&at| Ok((self.attributes[at].clone(), self.column(at, values)?)))
                 .collect::<Result<Vec<_>>>()?;
             let tokens = self.encoder.batch(&columns)?.f_to_kind(self.model.kind)?;
             context = Tensor::f_cat(&[&context, &tokens], 1)?;
@@ -91,9 +91,9 @@ impl ValueTrainer {
         Ok(output.f_to_kind(Kind::Float)?)
     }
 
-    fn column(&self, attribute: usize, rows: &[usize]) -> Result<Tensor> {
-        let values = rows.iter().map(|&row| self.data.values[row][attribute]);
-        let values: Vec<f32> = values.map(|v| v.unwrap_or_default() as f32).collect();
+    fn column(&self, attribute: usize, values: &[Row]) -> Result<Tensor> {
+        let values = values.iter().map(|row| row[attribute].unwrap_or_default());
+        let values: Vec<f32> = values.map(|v| v as f32).collect();
         Ok(Tensor::f_from_slice(&values)?.f_to_device(self.device())?)
     }
 
@@ -118,27 +118,35 @@ impl Replica for ValueTrainer {
         let captions = drop_captions(&rows, &mut rng);
         let clean = self.data.latents(&rows, &self.model)?;
         let noised = self.loss.noised(&clean, &mut rng)?;
-        let output = self.predict(&noised, &captions, &attributes, &rows)?;
+        let values: Vec<Row> = rows.iter().map(|&row| self.values(row)).collect();
+        let output = self.predict(&noised, &captions, &attributes, &values)?;
         Ok((noised.loss(&output)?, Vec::new()))
     }
 }
 
 impl Judged for ValueTrainer {
+    fn attributes(&self) -> Vec<String> {
+        self.attributes.clone()
+    }
+
+    fn values(&self, picture: usize) -> Row {
+        self.data.values[picture].clone()
+    }
+
     fn error(
         &mut self,
-        rows: &[usize],
-        values_of: &[usize],
-        given: Given,
+        pictures: &[usize],
+        values: Option<&[Row]>,
         rng: &mut ChaCha8Rng,
     ) -> Result<Tensor> {
-        let clean = self.data.latents(rows, &self.model)?;
+        let clean = self.data.latents(pictures, &self.model)?;
         let noised = self.loss.noised(&clean, rng)?;
-        let captions: Vec<Option<usize>> = rows.iter().copied().map(Some).collect();
-        let all: Vec<usize> = match given {
-            Given::Nothing => Vec::new(),
-            Given::Own | Given::Others => (0..self.attributes.len()).collect(),
+        let captions: Vec<Option<usize>> = pictures.iter().copied().map(Some).collect();
+        let all: Vec<usize> = (0..self.attributes.len()).collect();
+        let output = match values {
+            Some(values) => self.predict(&noised, &captions, &all, values)?,
+            None => self.predict(&noised, &captions, &[], &[])?,
         };
-        let output = self.predict(&noised, &captions, &all, values_of)?;
         noised.loss(&output)
     }
 }

@@ -1,6 +1,6 @@
 //! Tests on the tiny model.
 
-use super::super::tests::{check_gradients, error_after, learning, tiny_set};
+use super::super::tests::{check_gradients, error, learning, tiny_set};
 use super::*;
 
 fn task(worker: usize) -> ValueTask {
@@ -30,16 +30,16 @@ fn the_gradient_reaches_every_parameter() {
 fn training_makes_tokens_that_help_and_values_that_matter() {
     let mut trainer = trainer();
     let rows: Vec<usize> = (0..8).collect();
-    let before = error_after(&mut trainer, &rows, Given::Own);
-    let without = error_after(&mut trainer, &rows, Given::Nothing);
+    let before = error(&mut trainer, &rows, true);
+    let without = error(&mut trainer, &rows, false);
     learning(&mut trainer, 0.02, 60);
-    let after = error_after(&mut trainer, &rows, Given::Own);
+    let after = error(&mut trainer, &rows, true);
     assert!(
         after < 0.99 * before.min(without),
         "{before} {without} {after}"
     );
     // What is trained lies beside the model: without tokens it is what it was.
-    assert_eq!(error_after(&mut trainer, &rows, Given::Nothing), without);
+    assert_eq!(error(&mut trainer, &rows, false), without);
 }
 
 #[test]

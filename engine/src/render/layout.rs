@@ -1,0 +1,32 @@
+//! How weights lie in memory, where a CPU computes faster for it.
+
+use tch::Tensor;
+
+use crate::Result;
+use crate::weights::ParamStore;
+
+/// Lays every convolution weight of `store` out with all channels of a tap side by side; feature
+/// maps follow their weights.
+pub(super) fn channels_last(store: &ParamStore) -> Result<()> {
+    for (_, weight) in store.named() {
+        if weight.dim() == 4 {
+            relay(&weight, &pixels_first(&weight)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// `x` `[n, c, h, w]` with all channels of a pixel side by side.
+///
+/// libtorch's binding names no memory formats, but strides say it all.
+pub(super) fn pixels_first(x: &Tensor) -> Result<Tensor> {
+    Ok(x.f_permute([0, 2, 3, 1])?
+        .f_contiguous()?
+        .f_permute([0, 3, 1, 2])?)
+}
+
+/// Gives all holders of `weight` the memory of `laid_out`.
+fn relay(weight: &Tensor, laid_out: &Tensor) -> Result<()> {
+    let _guard = tch::no_grad_guard();
+    Ok(weight.shallow_clone().f_set_data(laid_out)?)
+}
