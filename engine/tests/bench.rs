@@ -15,7 +15,7 @@ fn both_layouts_give_the_same_step() {
     let step = |layout| {
         // The latents and the text are random.
         tch::manual_seed(3);
-        let work = StepWork::load(&unet, Dtype::F32, layout).unwrap();
+        let mut work = StepWork::load(&unet, Dtype::F32, layout).unwrap();
         work.run().unwrap()
     };
     let contiguous = step(Layout::Contiguous);

@@ -4,6 +4,7 @@ mod bad_input;
 mod bench;
 #[cfg(unix)]
 mod cancel;
+mod measure;
 mod place;
 mod render;
 mod replay;

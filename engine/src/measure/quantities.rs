@@ -224,6 +224,7 @@ pub fn balanced(raw: &[f64], bins: usize) -> Vec<usize> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "these numbers are exact")]
 mod tests {
     use proptest::prelude::*;
 

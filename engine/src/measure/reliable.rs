@@ -329,7 +329,7 @@ mod tests {
         });
         assert_eq!(aged.high, (1.0, RangeEnd::SideEffect("age".to_owned())));
         let gone = range(read, |r| {
-            r.distance = Some(if beyond(r, 3.0) { 0.6 } else { 0.1 })
+            r.distance = Some(if beyond(r, 3.0) { 0.6 } else { 0.1 });
         });
         assert_eq!(gone.high, (3.0, RangeEnd::PictureLost));
         for end in [lost.high.1, aged.high.1, gone.high.1] {

@@ -202,6 +202,7 @@ fn unit(features: &Tensor) -> Result<Tensor> {
 }
 
 #[cfg(test)]
+#[allow(clippy::float_cmp, reason = "these numbers are exact")]
 mod tests {
     use proptest::prelude::*;
     use tch::Device;
@@ -288,7 +289,7 @@ mod tests {
             perceptual_distance(&Pixels, &a, &b).unwrap().unwrap()[0]
         };
         // First level: (1,0,0) against (0,1,0) is 2; second: (1,-1,-1)/√3 against (-1,1,-1)/√3.
-        assert!((pair(&red, &green) - (2.0 + 8.0 / 3.0) / 2.0).abs() < 1e-6);
+        assert!((pair(&red, &green) - f64::midpoint(2.0, 8.0 / 3.0)).abs() < 1e-6);
         assert_eq!(pair(&red, &red), 0.0);
     }
 

@@ -307,7 +307,7 @@ mod tests {
         let s = &sweep.statistics;
         let near = |a: f64, b: f64| (a - b).abs() < 0.01;
         // Alone, the reading is the mean of both halves.
-        assert!(near(s.range, (0.4 + 0.25) / 2.0), "{}", s.range);
+        assert!(near(s.range, f64::midpoint(0.4, 0.25)), "{}", s.range);
         assert!(s.r_squared > 0.999 && near(s.spearman_within_rows, 1.0));
         assert!(s.spearman < 1.0 && near(s.pairs_in_order, 1.0));
         assert!(s.mean_mae_own_ends.unwrap() < 0.01);

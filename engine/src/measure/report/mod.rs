@@ -1,6 +1,7 @@
 //! Reports that an artist can look at: contact sheets and curves.
 
 mod canvas;
+mod curves;
 mod plot;
 mod sweep;
 
