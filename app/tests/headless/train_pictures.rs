@@ -1,5 +1,11 @@
 //! `vernier train value` and `att-adapter`: from a folder of pictures to a control that renders.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "test support: clippy only knows test functions"
+)]
+
+use std::fmt::Write as _;
 use std::fs;
 
 use image::{Rgb, RgbImage};
@@ -14,7 +20,7 @@ fn place() -> Place {
     for at in 0..10_u8 {
         let image = RgbImage::from_pixel(64, 64, Rgb([at * 25, at * 20, 40]));
         image.save(place.path(&format!("data/{at}.png"))).unwrap();
-        table += &format!("{at}.png,a cat,{},cat\n", f64::from(at) / 9.0);
+        writeln!(table, "{at}.png,a cat,{},cat", f64::from(at) / 9.0).unwrap();
     }
     fs::write(place.path("t.csv"), table).unwrap();
     place

@@ -1,5 +1,6 @@
 //! Whole trainings from folders of pictures, on the tiny model.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,7 +40,7 @@ impl Place {
             } else {
                 at.to_string()
             };
-            table += &format!("{at}.png,a cat,{age},1\n");
+            writeln!(table, "{at}.png,a cat,{age},1").unwrap();
         }
         fs::write(root.join("t.csv"), table).unwrap();
         Self {

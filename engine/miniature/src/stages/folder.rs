@@ -39,7 +39,7 @@ impl Session {
 fn kinds(names: &[String]) -> Result<Vec<Kind>> {
     let kind = |name: &String| {
         let found = Kind::ALL.into_iter().find(|kind| kind.noun() == name);
-        found.ok_or_else(|| unknown("--kinds", name, Kind::ALL.map(Kind::noun).join(", ")))
+        found.ok_or_else(|| unknown("--kinds", name, &Kind::ALL.map(Kind::noun).join(", ")))
     };
     names.iter().map(kind).collect()
 }
@@ -49,13 +49,13 @@ fn attributes(names: &[String]) -> Result<Vec<Attribute>> {
         let found = Attribute::all().find(|attribute| attribute.name() == name);
         found.ok_or_else(|| {
             let all: Vec<&str> = Attribute::all().map(Attribute::name).collect();
-            unknown("--omit", name, all.join(", "))
+            unknown("--omit", name, &all.join(", "))
         })
     };
     names.iter().map(attribute).collect()
 }
 
-fn unknown(option: &str, name: &str, all: String) -> EngineError {
+fn unknown(option: &str, name: &str, all: &str) -> EngineError {
     EngineError::request(option, format!("\"{name}\" is not one of {all}"))
 }
 

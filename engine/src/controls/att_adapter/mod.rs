@@ -82,7 +82,7 @@ impl FromStr for Architecture {
 /// What carries the values into the U-Net.
 #[derive(Debug)]
 enum Body {
-    Attention(AdapterNetwork),
+    Attention(Box<AdapterNetwork>),
     Numbers(Slider),
 }
 
@@ -111,7 +111,7 @@ impl AttAdapter {
             Body::Numbers(Slider::read(file)?)
         } else {
             let is_cvae = architecture == Architecture::Cvae;
-            Body::Attention(read_network(file, is_cvae, ranges.len())?)
+            Body::Attention(Box::new(read_network(file, is_cvae, ranges.len())?))
         };
         Ok(Self {
             ranges,

@@ -88,7 +88,10 @@ impl ImageFolder {
         for row in &mut rows {
             if row.caption.is_empty() {
                 let beside = std::fs::read_to_string(row.path.with_extension("txt"));
-                row.caption = beside.unwrap_or_default().trim().to_owned();
+                beside
+                    .unwrap_or_default()
+                    .trim()
+                    .clone_into(&mut row.caption);
             }
         }
         Ok(Self {
@@ -120,14 +123,15 @@ impl ImageFolder {
                     set().fold(f64::INFINITY, f64::min),
                     set().fold(f64::NEG_INFINITY, f64::max),
                 );
-                let problem = if low == high {
-                    format!("has the value {low} in every row")
-                } else if low < high {
+                if low < high {
                     return Ok(AttributeRange {
                         name: name.clone(),
                         low,
                         high,
                     });
+                }
+                let problem = if low.is_finite() {
+                    format!("has the value {low} in every row")
                 } else {
                     "has no value in any row".to_owned()
                 };
