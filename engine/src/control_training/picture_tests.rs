@@ -175,7 +175,7 @@ fn a_value_encoder_is_made_with_the_ranks_of_its_pictures() {
             name: "brightness".to_owned(),
             quantity: Quantity::Brightness,
         }],
-        tokens: 2,
+        tokens: None,
     };
     let folder = ImageFolder::list(&place.path("data")).unwrap();
     let (request, schedule) = (place.request("light"), place.schedule(3));
@@ -200,7 +200,7 @@ fn a_value_encoder_is_made_with_the_ranks_of_its_pictures() {
     assert!(said.contains("\"brightness\": measures the same"), "{said}");
     let twice = ValueOptions {
         quantities: [&options.quantities[0]; 2].map(Clone::clone).to_vec(),
-        tokens: 2,
+        tokens: Some(2),
     };
     assert!(train(&twice, &folder).is_err());
 }
