@@ -8,4 +8,6 @@ mod measure;
 mod place;
 mod render;
 mod replay;
+#[cfg(unix)]
+mod train;
 mod train_pictures;

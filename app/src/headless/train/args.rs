@@ -63,7 +63,12 @@ pub(in super::super) struct CommonArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["positive", "negative", "target", "prefix"])]
     pub(super) pairs: Option<PathBuf>,
     /// One sentence about it, for people
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub(super) about: String,
     /// Fraction of the sampling steps that pass before it begins [default: 0.2 for a direction,
     /// 0.25 for a slider]
