@@ -1,5 +1,7 @@
 //! `vernier measure` and `vernier calibrate` on a tiny model whose pictures CLIP reads.
 
+#![allow(clippy::unwrap_used, reason = "clippy only knows test functions")]
+
 use std::path::Path;
 
 use serde_json::json;
