@@ -31,10 +31,10 @@ struct Studio {
 
 impl Studio {
     fn open() -> Self {
+        static FILES: OnceLock<tempfile::TempDir> = OnceLock::new();
         // Tiny tensors gain nothing from more, and tests run side by side.
         tch::set_num_threads(1);
         // Random weights are drawn before anything is rendered: noise has the same generator.
-        static FILES: OnceLock<tempfile::TempDir> = OnceLock::new();
         let files = FILES.get_or_init(|| {
             let folder = tempfile::tempdir().unwrap();
             tiny::write_model(&folder.path().join("model"), 3).unwrap();

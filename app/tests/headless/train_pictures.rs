@@ -1,6 +1,9 @@
 //! `vernier train value` and `att-adapter`: from a folder of pictures to a control that renders.
 
-#![allow(clippy::unwrap_used, reason = "clippy only knows test functions")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "test support: clippy only knows test functions"
+)]
 
 use std::fmt::Write as _;
 use std::fs;

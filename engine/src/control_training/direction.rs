@@ -28,7 +28,8 @@ pub struct LearnedDirection {
     pub options: DirectionOptions,
     /// Whether it starts from the text encoder's difference rather than from zero.
     pub from_difference: bool,
-    /// How many steps there are.
+    /// How many steps there are. Its learning rate is in units of what the prompts themselves move
+    /// the subject's embedding by (root mean square), so that it suits any text encoder.
     pub schedule: Schedule,
 }
 
@@ -74,8 +75,13 @@ pub fn train_direction(
     let info = session.info(ControlKind::Direction, "learned", shown);
     let start = start.as_ref().map(Direction::deltas);
     let pairs = &request.pairs;
+    let unit = session.learning_unit()?;
+    let scaled = Schedule {
+        learning_rate: schedule.learning_rate * unit,
+        ..schedule.clone()
+    };
     let trained = session.train(
-        schedule,
+        &scaled,
         &settings,
         &info,
         |averages| Ok(direction_of(averages).named()),

@@ -1,5 +1,6 @@
 //! Whole trainings from folders of pictures, on the tiny model.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,7 +40,7 @@ impl Place {
             } else {
                 at.to_string()
             };
-            table += &format!("{at}.png,a cat,{age},1\n");
+            writeln!(table, "{at}.png,a cat,{age},1").unwrap();
         }
         fs::write(root.join("t.csv"), table).unwrap();
         Self {
@@ -174,7 +175,7 @@ fn a_value_encoder_is_made_with_the_ranks_of_its_pictures() {
             name: "brightness".to_owned(),
             quantity: Quantity::Brightness,
         }],
-        tokens: 2,
+        tokens: None,
     };
     let folder = ImageFolder::list(&place.path("data")).unwrap();
     let (request, schedule) = (place.request("light"), place.schedule(3));
@@ -199,7 +200,7 @@ fn a_value_encoder_is_made_with_the_ranks_of_its_pictures() {
     assert!(said.contains("\"brightness\": measures the same"), "{said}");
     let twice = ValueOptions {
         quantities: [&options.quantities[0]; 2].map(Clone::clone).to_vec(),
-        tokens: 2,
+        tokens: Some(2),
     };
     assert!(train(&twice, &folder).is_err());
 }

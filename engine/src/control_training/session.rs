@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::strip::Strips;
 use super::work::Work;
@@ -16,7 +16,7 @@ use super::{Schedule, TrainingNews, TrainingRequest};
 use crate::controls::{ControlFile, ControlInfo, ControlKind, Direction, MadeFor};
 use crate::device;
 use crate::layers::LayerRef;
-use crate::train::direction::clip_difference;
+use crate::train::direction::{PromptPair, clip_difference, subject_states};
 use crate::train::{
     AdamW, FrozenModel, LearningRate, Replica, StepReport, TrainLoop, TrainOptions, Trained, Watch,
 };
@@ -97,6 +97,32 @@ impl<'a> Session<'a> {
             "the text encoder's difference has norm {norms}"
         )));
         Ok(direction)
+    }
+
+    /// The unit of a direction's learning rate: by how much the prompts themselves move the
+    /// subject's embedding, as the root mean square over its elements. Where they hardly do, as
+    /// with words after the noun, a quarter of the embedding's own.
+    pub(super) fn learning_unit(&self) -> Result<f64> {
+        let _guard = tch::no_grad_guard();
+        let text = &self.model.text;
+        let plain = |pair: &PromptPair| PromptPair {
+            prefixes: Vec::new(),
+            ..pair.clone()
+        };
+        let pairs: Vec<PromptPair> = self.request.pairs.iter().map(plain).collect();
+        let mean_square = |x: &Tensor| Ok::<_, EngineError>(x.f_square()?.f_mean(Kind::Float)?);
+        let mut own = 0.0;
+        for pair in &pairs {
+            let states = subject_states(text, &pair.target, &pair.subject)?;
+            own = f64::max(own, f64::try_from(mean_square(&states[0])?)?.sqrt());
+        }
+        let moved = clip_difference(text, &pairs, &mut |_, _| true)?;
+        let moved = f64::try_from(mean_square(&moved.deltas()[0])?)?.sqrt();
+        Ok(if moved < 0.05 * own {
+            0.25 * own
+        } else {
+            moved
+        })
     }
 
     /// The control's description, with `settings` of its training.

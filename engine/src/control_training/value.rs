@@ -18,6 +18,11 @@ use crate::{EngineError, Result};
 
 /// Bins of equal width over a measure's range, each drawn from equally often.
 const BINS: usize = 10;
+/// The paper's number of tokens, for text embeddings of Stable Diffusion's width; a narrow model
+/// has less to tell each of them.
+const MANY_TOKENS: i64 = 32;
+const FEW_TOKENS: i64 = 8;
+const WIDE_TEXT: i64 = 512;
 /// Knots of a rank table that are kept in the file.
 const KNOTS: usize = 257;
 
@@ -35,8 +40,8 @@ pub struct NamedQuantity {
 pub struct ValueOptions {
     /// The attributes; each gets an encoder of its own in the one file.
     pub quantities: Vec<NamedQuantity>,
-    /// Tokens for each attribute.
-    pub tokens: i64,
+    /// Tokens for each attribute; `None` for as many as suit the width of the text embeddings.
+    pub tokens: Option<i64>,
 }
 
 /// Trains the value encoder that `request` asks for on the pictures of `folder`, and saves it.
@@ -59,7 +64,11 @@ pub fn train_value(
     let names = options.names()?;
     let mut session = PictureSession::open(request, schedule, stop, news)?;
     let shape = ValueShape {
-        tokens: options.tokens,
+        tokens: options.tokens.unwrap_or(if session.text_dim() < WIDE_TEXT {
+            FEW_TOKENS
+        } else {
+            MANY_TOKENS
+        }),
         dim: session.text_dim(),
     };
     let quantities: Vec<Quantity> = options
@@ -76,7 +85,7 @@ pub fn train_value(
     let mut settings = session.settings(left.rows.len());
     settings.insert("attributes".to_owned(), json!(names));
     settings.insert("quantities".to_owned(), json!(quantities));
-    settings.insert("tokens".to_owned(), json!(options.tokens));
+    settings.insert("tokens".to_owned(), json!(shape.tokens));
     let mut info = session.info(ControlKind::Value, &names, &settings);
     info.about = format!(
         "Sets {} by value, 0 to 1: the rank among {} pictures",

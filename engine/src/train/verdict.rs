@@ -153,7 +153,7 @@ mod tests {
         }
 
         fn values(&self, picture: usize) -> Row {
-            let second = (picture % 3 != 0).then_some(picture as f64);
+            let second = (!picture.is_multiple_of(3)).then_some(picture as f64);
             vec![Some(picture as f64), second]
         }
 

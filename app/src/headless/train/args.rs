@@ -159,16 +159,16 @@ pub(in super::super) struct DirectionArgs {
     #[arg(long)]
     pub(super) from_difference: bool,
     /// Optimiser steps, earlier runs included
-    #[arg(long, value_name = "N", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) steps: u64,
-    /// Peak learning rate
-    #[arg(long, value_name = "X", default_value_t = 0.02, value_parser = positive)]
+    /// Peak learning rate, in units of what the prompts move the subject's embedding by
+    #[arg(long, value_name = "X", default_value_t = 0.25, value_parser = positive)]
     pub(super) lr: f64,
     /// Scales that are tried at every state
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..))]
     pub(super) scales: u8,
     /// Smallest and largest of them, before a random sign
-    #[arg(long, value_name = "X,X", default_value = "0.1,5", value_parser = ascending)]
+    #[arg(long, value_name = "X,X", default_value = "0.1,1.5", value_parser = ascending)]
     pub(super) scale_range: (f64, f64),
     #[command(flatten)]
     pub(super) schedule: ScheduleArgs,

@@ -23,9 +23,9 @@ pub(in super::super) struct ValueArgs {
     /// Table of the pictures and their captions
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
-    /// Tokens for each attribute
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u8).range(1..))]
-    tokens: u8,
+    /// Tokens for each attribute [default: 32, or 8 for models with narrow text embeddings]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    tokens: Option<u8>,
     #[command(flatten)]
     pace: Pace,
 }
@@ -49,7 +49,7 @@ pub(super) fn run(args: &ValueArgs, teller: &mut Teller) -> Result<(), Failure> 
         .map(|text| quantity(text, &request.name));
     let options = ValueOptions {
         quantities: quantities.collect::<Result<_, _>>()?,
-        tokens: args.tokens.into(),
+        tokens: args.tokens.map(i64::from),
     };
     let folder = pictures.folder(args.csv.as_ref(), &[])?;
     let schedule = pictures.schedule(args.pace)?;

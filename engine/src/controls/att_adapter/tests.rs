@@ -1,5 +1,7 @@
 //! Tests that need a U-Net.
 
+#![allow(clippy::float_cmp, reason = "equality to the last bit is tested")]
+
 use tch::{Device, Kind, Tensor};
 
 use super::*;

@@ -1,5 +1,7 @@
 //! Tests on the tiny model.
 
+#![allow(clippy::float_cmp, reason = "equality to the last bit is tested")]
+
 use super::super::tests::{check_gradients, error, learning, tiny_set};
 use super::super::verdict::Judged;
 use super::super::{Replica, TrainingSet};

@@ -53,7 +53,10 @@ pub fn clip_difference(
 }
 
 /// Every encoder's state `[dim]` in fp32 at the last token of `subject`.
-fn subject_states(text: &TextStage, prompt: &str, subject: &str) -> Result<Vec<Tensor>> {
+///
+/// # Errors
+/// `prompt` does not name the subject, or more than once.
+pub fn subject_states(text: &TextStage, prompt: &str, subject: &str) -> Result<Vec<Tensor>> {
     let encoded = text.encode(prompt, 1)?;
     let span = encoded.find(subject)?;
     let last = span.tokens.end as i64 - 1;

@@ -6,7 +6,7 @@ mod files;
 mod learned;
 mod pairs;
 
-pub use clip_difference::clip_difference;
+pub use clip_difference::{clip_difference, subject_states};
 pub use files::{SliderPairs, read_pairs, read_slider_pairs};
 pub use learned::{DirectionOptions, DirectionTrainer, LossSpace};
 pub use pairs::{PairTemplates, PromptPair, SUBJECT_PLACE, Wording};

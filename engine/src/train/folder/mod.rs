@@ -123,14 +123,15 @@ impl ImageFolder {
                     set().fold(f64::INFINITY, f64::min),
                     set().fold(f64::NEG_INFINITY, f64::max),
                 );
-                let problem = if low.total_cmp(&high).is_eq() {
-                    format!("has the value {low} in every row")
-                } else if low < high {
+                if low < high {
                     return Ok(AttributeRange {
                         name: name.clone(),
                         low,
                         high,
                     });
+                }
+                let problem = if low.is_finite() {
+                    format!("has the value {low} in every row")
                 } else {
                     "has no value in any row".to_owned()
                 };

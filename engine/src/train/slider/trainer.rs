@@ -222,6 +222,11 @@ impl Replica for SliderTrainer {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::float_cmp,
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "nothing is computed with the numbers, and the names are parameters'"
+)]
 mod tests {
     use std::path::Path;
 
