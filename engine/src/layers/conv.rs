@@ -203,3 +203,64 @@ impl Conv2d {
         Ok(out.f_view([batch, out_channels, height, width])?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind, Tensor};
+
+    use super::{Conv2d, ConvShape};
+    use crate::sampling::lock_generator;
+    use crate::weights::ParamStore;
+
+    #[test]
+    fn a_deep_convolution_is_the_same_convolution() {
+        let _guard = tch::no_grad_guard();
+        let store = ParamStore::fresh(Kind::Float, Device::Cpu);
+        let shape = |kernel, stride, padding| ConvShape {
+            kernel,
+            stride,
+            padding,
+        };
+        for (shape, channels, size, deep) in [
+            (shape(3, 1, 1), 352, [2, 352, 8, 7], true),
+            (shape(3, 2, 1), 352, [1, 352, 9, 16], true),
+            (shape(3, 2, 0), 352, [1, 352, 9, 9], true),
+            (shape(3, 1, 1), 352, [1, 352, 16, 16], false),
+            (shape(3, 1, 1), 32, [1, 32, 2, 2], false),
+        ] {
+            let _generator = lock_generator();
+            tch::manual_seed(3);
+            let conv = Conv2d::new(&store.root(), channels, channels, shape).unwrap();
+            let x = Tensor::randn(size, (Kind::Float, Device::Cpu));
+            assert_eq!(conv.is_deep(&x).unwrap(), deep, "{shape:?} {size:?}");
+            let (s, p) = (shape.stride, shape.padding);
+            let expected = x
+                .to_kind(Kind::Double)
+                .f_conv2d(
+                    &conv.weight.to_kind(Kind::Double),
+                    conv.bias.as_ref().map(|b| b.to_kind(Kind::Double)),
+                    [s, s],
+                    [p, p],
+                    [1, 1],
+                    1,
+                )
+                .unwrap();
+            let got = conv.forward(&x).unwrap().to_kind(Kind::Double);
+            assert_eq!(got.size(), expected.size());
+            assert!(got.allclose(&expected, 1e-4, 1e-5, false), "{shape:?} {size:?}");
+        }
+    }
+
+    #[test]
+    fn a_deep_convolution_still_gives_gradients() {
+        let store = ParamStore::fresh(Kind::Float, Device::Cpu);
+        let conv = {
+            let _generator = lock_generator();
+            Conv2d::new(&store.root(), 352, 352, ConvShape::SAME_3X3).unwrap()
+        };
+        let options = (Kind::Float, Device::Cpu);
+        let x = Tensor::ones([1, 352, 4, 4], options).set_requires_grad(true);
+        conv.forward(&x).unwrap().sum(Kind::Float).backward();
+        assert!(x.grad().abs().max().double_value(&[]) > 0.0);
+    }
+}

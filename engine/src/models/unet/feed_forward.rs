@@ -67,3 +67,27 @@ impl FeedForward {
         visitor(&format!("{path}.net.2"), LayerRef::Linear(&self.out));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind, Tensor};
+
+    use super::{CHUNK, FeedForward};
+    use crate::sampling::lock_generator;
+    use crate::weights::ParamStore;
+
+    #[test]
+    fn chunks_are_the_whole_in_parts() {
+        let _guard = tch::no_grad_guard();
+        let _generator = lock_generator();
+        let store = ParamStore::fresh(Kind::Float, Device::Cpu);
+        let dim = 64;
+        let layer = FeedForward::new(&store.root(), dim).unwrap();
+        // Two whole chunks and a part of one.
+        let rows = CHUNK / (8 * dim) / 2 * 5 / 2 + 3;
+        let x = Tensor::randn([2, rows, dim], (Kind::Float, Device::Cpu));
+        let got = layer.forward(&x).unwrap();
+        assert_eq!(got.size(), x.size());
+        assert!(got.allclose(&layer.forward_at_once(&x).unwrap(), 1e-5, 1e-6, false));
+    }
+}
