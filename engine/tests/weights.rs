@@ -246,3 +246,25 @@ proptest! {
         prop_assert_eq!(std::fs::read(&path).unwrap(), first);
     }
 }
+
+#[test]
+fn a_sharing_store_hands_out_the_same_tensors() {
+    let store = ParamStore::fresh(Kind::Float, Device::Cpu);
+    let first = store
+        .root()
+        .at("x")
+        .get("weight", &[4], Init::Ones)
+        .unwrap();
+    let sharing = ParamStore::sharing(&store);
+    let root = sharing.root();
+    assert!(root.has("x.weight") && !root.has("y.weight"));
+    let second = root.at("x").get("weight", &[4], Init::Zeros).unwrap();
+    let _ = first.shallow_clone().fill_(3.0);
+    assert_eq!(second, first);
+    sharing.finish().unwrap();
+    let _ = root.get("x.weight", &[5], Init::Zeros).unwrap();
+    let _ = root.get("y.weight", &[5], Init::Zeros).unwrap();
+    let report = sharing.report();
+    assert_eq!(report.missing, ["y.weight"]);
+    assert_eq!(report.shapes, ["x.weight is [4], expected [5]"]);
+}

@@ -1,5 +1,7 @@
 //! Controls that are made, listed and handed on by the real binary.
 
+#![allow(clippy::unwrap_used, reason = "clippy only knows test functions")]
+
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -121,7 +123,7 @@ fn a_learned_direction_tells_events_and_an_interrupt_keeps_its_state() {
     let before = std::fs::read(&state).unwrap();
     let mut child = vernier(&place)
         .args(train("1000000"))
-        .args(&PROMPTS)
+        .args(PROMPTS)
         .stderr(Stdio::null())
         .spawn()
         .unwrap();

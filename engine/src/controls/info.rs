@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Calibration;
+use crate::recipe::ControlUse;
 
 /// The newest version of control files that this program writes and reads.
 pub const CONTROL_VERSION: u32 = 1;
@@ -115,18 +116,14 @@ impl ControlInfo {
         }
     }
 
-    /// The attribute that a recipe's `name` means: what stands after the slash of
-    /// `adapter/attribute`, or the only one that there is.
-    pub fn attribute_of<'a>(&'a self, name: &'a str) -> Option<&'a str> {
-        match name.split_once('/') {
-            Some((_, attribute)) => {
-                let mut all = self.attributes.iter().map(String::as_str);
-                all.find(|a| *a == attribute)
-            }
-            None => match self.attributes.as_slice() {
-                [only] => Some(only),
-                _ => None,
-            },
+    /// The attribute that `control` means: the one that its name chooses, or the only one that
+    /// there is.
+    pub fn attribute_of<'a>(&'a self, control: &ControlUse) -> Option<&'a str> {
+        let mut all = self.attributes.iter().map(String::as_str);
+        match (control.file_and_attribute().1, self.attributes.as_slice()) {
+            (Some(chosen), _) => all.find(|attribute| *attribute == chosen),
+            (None, [only]) => Some(only),
+            (None, _) => None,
         }
     }
 }

@@ -43,11 +43,11 @@ impl ControlLibrary {
                 return Ok(path);
             }
         }
-        let as_path = Path::new(&control.name);
+        let (stem, _) = control.file_and_attribute();
+        let as_path = Path::new(stem);
         if as_path.extension().is_some_and(|e| e == ENDING) && as_path.is_file() {
             return Ok(as_path.to_owned());
         }
-        let stem = control.name.split('/').next().unwrap_or_default();
         let file = format!("{stem}.{ENDING}");
         let mut places = self.folders.iter().map(|folder| folder.join(&file));
         if let Some(path) = places.find(|path| path.is_file()) {

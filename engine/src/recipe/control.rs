@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{EngineError, Result};
 
+/// How the names of control files end.
+const FILE_ENDING: &str = ".safetensors";
+
 /// What the number of a [`ControlUse`] means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -65,6 +68,19 @@ impl ControlUse {
             path: None,
             hash: String::new(),
             unknown: serde_json::Map::new(),
+        }
+    }
+
+    /// What its name says: a control, or the path of a control's file, and behind a slash one of
+    /// its attributes.
+    pub fn file_and_attribute(&self) -> (&str, Option<&str>) {
+        let file_end = self.name.find(FILE_ENDING).map(|at| at + FILE_ENDING.len());
+        match file_end.map(|end| self.name.split_at(end)) {
+            Some((file, rest)) => (file, rest.strip_prefix('/')),
+            None => match self.name.split_once('/') {
+                Some((control, attribute)) => (control, Some(attribute)),
+                None => (&self.name, None),
+            },
         }
     }
 
@@ -187,6 +203,19 @@ mod tests {
         assert_eq!(measured.scale, ControlScale::Measured);
         let raw = read("brightness~2");
         assert_eq!((raw.scale, raw.subject), (ControlScale::Raw, None));
+    }
+
+    #[test]
+    fn a_name_is_a_control_or_a_file_and_may_choose_an_attribute() {
+        for (name, file, attribute) in [
+            ("smile", "smile", None),
+            ("face/smile", "face", Some("smile")),
+            ("../c/face.safetensors", "../c/face.safetensors", None),
+            ("c/face.safetensors/age", "c/face.safetensors", Some("age")),
+        ] {
+            let control = ControlUse::new(name, None, 1.0);
+            assert_eq!(control.file_and_attribute(), (file, attribute));
+        }
     }
 
     #[test]

@@ -1,9 +1,32 @@
 //! How weights lie in memory, where a CPU computes faster for it.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use crate::Result;
 use crate::weights::ParamStore;
+
+/// Linear weights up to this many elements gain from [`inputs_first`]; MKL repacks larger ones in
+/// either order.
+const SMALL_LINEAR: usize = 1 << 19;
+
+/// Lays every small linear weight `[out, in]` of `store` out column by column.
+///
+/// A product with few rows then streams through the weight instead of turning it round first.
+/// Shapes and values stay what they are.
+pub(super) fn inputs_first(store: &ParamStore) -> Result<()> {
+    for (_, weight) in store.named() {
+        if weight.dim() == 2 && weight.kind() == Kind::Float && weight.numel() <= SMALL_LINEAR {
+            relay(
+                &weight,
+                &weight
+                    .f_transpose(0, 1)?
+                    .f_contiguous()?
+                    .f_transpose(0, 1)?,
+            )?;
+        }
+    }
+    Ok(())
+}
 
 /// Lays every convolution weight of `store` out with all channels of a tap side by side; feature
 /// maps follow their weights.

@@ -11,7 +11,7 @@ use super::phases::{Contexts, EncodedPrompt, PhaseMaker};
 use super::plan::{LatentSpace, Plan};
 use super::shelf::{Resolved, Shelf};
 use super::snapshots::Snapshots;
-use super::{OnStep, closed_loop, to_picture};
+use super::{OnStep, closed_loop, layout, to_picture};
 use crate::checkpoint::{MeterOptions, ModelFolder, open_meter};
 use crate::controls::ControlLibrary;
 use crate::device::Dtype;
@@ -74,12 +74,19 @@ impl Renderer {
         let halves = Halves::new(&store, &unet_config)?;
         store.finish()?;
         store.check_finite()?;
+        let on_cpu = device == Device::Cpu;
+        if on_cpu {
+            layout::inputs_first(&store)?;
+        }
         let vae_config: VaeConfig = model.component_config("vae")?;
         // Half precision overflows in several published decoders, and the last pixels show it.
         let store = model.component_params("vae", Kind::Float, device)?;
         let vae = Vae::new(&store.root(), &vae_config)?;
         store.finish()?;
         store.check_finite()?;
+        if on_cpu {
+            layout::channels_last(&store)?;
+        }
         let scheduler = SchedulerConfig::read(&model.scheduler_config_path()?)?;
         let space = LatentSpace {
             channels: unet_config.in_channels,

@@ -164,7 +164,7 @@ fn resolve_one(
     notes: &mut Vec<String>,
 ) -> Result<Resolved> {
     let info = &loaded.info;
-    let attribute = info.attribute_of(&wanted.name).map(str::to_owned);
+    let attribute = info.attribute_of(wanted).map(str::to_owned);
     if attribute.is_none() {
         return Err(EngineError::request(
             wanted.to_string(),

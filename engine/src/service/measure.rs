@@ -226,7 +226,7 @@ impl Found {
         let path = library.find(control)?;
         let file = ControlFile::open(&path)?;
         let info = &file.info;
-        let Some(attribute) = info.attribute_of(&control.name) else {
+        let Some(attribute) = info.attribute_of(control) else {
             return Err(EngineError::request(
                 format!("control \"{}\"", control.name),
                 format!(
