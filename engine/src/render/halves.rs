@@ -375,7 +375,8 @@ mod tests {
                 let shape = layer.weight_shape();
                 let options = (Kind::Float, Device::Cpu);
                 layer.add_branch(LowRankBranch {
-                    down: Tensor::ones([2, shape[1]], options) * 0.2,
+                    // Normed features sum to zero, so a branch of equal weights would be blind.
+                    down: Tensor::linspace(-0.3, 0.5, shape[1] * 2, options).view([2, shape[1]]),
                     up: Tensor::linspace(-1, 1, shape[0] * 2, options).view([shape[0], 2]),
                     scale: 1.0,
                     multiplier: multiplier.clone(),

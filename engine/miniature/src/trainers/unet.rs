@@ -17,7 +17,7 @@ use vernier_world::{Caption, SampleOptions};
 
 use super::fresh_rng;
 use crate::captions::{Captioner, no_caption, varied_caption};
-use crate::config::{self, LATENT_SIZE, MAX_TOKENS, VAE_SCALE};
+use crate::config::{self, MAX_TOKENS, PICTURE_PX};
 use crate::loss::figure;
 use crate::pool::{Pool, held_out_scene, rows};
 
@@ -72,12 +72,13 @@ impl UNetTrainer {
         let unet = UNet::new(&store.root(), &config::unet_config()?)?;
         let schedule = NoiseSchedule::new(&config::scheduler_config()?)?;
         let alphas_cumprod = Tensor::f_from_slice(schedule.alphas_cumprod())?;
+        let side = data.latents.size4()?.3;
         Ok(Self {
             parameters: store.named(),
             unet,
             data,
             alphas_cumprod: alphas_cumprod.f_to_device(device)?,
-            cell_weights: cell_weights()?.f_to_device(device)?,
+            cell_weights: cell_weights(side)?.f_to_device(device)?,
             batch,
             rng: fresh_rng(),
             kind,
@@ -158,9 +159,11 @@ impl Replica for UNetTrainer {
     }
 }
 
-/// Weights of the cells in pictures of one subject and of two, `[2, 1, h, w]`, each with mean 1.
-fn cell_weights() -> Result<Tensor> {
-    let side = LATENT_SIZE as usize;
+/// Weights of the cells in pictures of one subject and of two, `[2, 1, side, side]`, each with
+/// mean 1.
+fn cell_weights(cells: i64) -> Result<Tensor> {
+    let side = cells as usize;
+    let cell_px = PICTURE_PX as f32 / side as f32;
     let mut values = Vec::with_capacity(2 * side * side);
     for two_subjects in [0.0, 1.0] {
         // Regions belong to the places, not to who stands there: any scene tells them.
@@ -178,7 +181,7 @@ fn cell_weights() -> Result<Tensor> {
                 [x - dx, y - dy, x + dx, y + dy]
             })
             .collect();
-        let centre = |cell: usize| (cell as f32 + 0.5) * VAE_SCALE as f32;
+        let centre = |cell: usize| (cell as f32 + 0.5) * cell_px;
         let map: Vec<f64> = (0..side * side)
             .map(|i| {
                 let (x, y) = (centre(i % side), centre(i / side));
@@ -193,7 +196,7 @@ fn cell_weights() -> Result<Tensor> {
         let mean = map.iter().sum::<f64>() / map.len() as f64;
         values.extend(map.iter().map(|weight| (weight / mean) as f32));
     }
-    Ok(Tensor::f_from_slice(&values)?.f_view([2, 1, LATENT_SIZE, LATENT_SIZE])?)
+    Ok(Tensor::f_from_slice(&values)?.f_view([2, 1, cells, cells])?)
 }
 
 /// Loss weights for cumulative alphas `[batch]`.
@@ -217,7 +220,7 @@ mod tests {
 
     #[test]
     fn faces_weigh_more_than_corners_and_the_mean_is_one() {
-        let maps = cell_weights().unwrap();
+        let maps = cell_weights(16).unwrap();
         assert_eq!(maps.size(), [2, 1, 16, 16]);
         for subjects in 0..2 {
             let map = maps.get(subjects);
