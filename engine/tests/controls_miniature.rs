@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
 use vernier_engine::controls::{ControlFile, ControlInfo, ControlKind, ControlLibrary};
 use vernier_engine::device::Dtype;
+use vernier_engine::measure::picture_tensor;
 use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe};
-use vernier_engine::render::{Flow, Rendered, Renderer, from_picture};
+use vernier_engine::render::{Flow, Rendered, Renderer};
 
 fn miniature() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/miniature")
@@ -49,7 +50,7 @@ fn render(renderer: &mut Renderer, controls: &[&str]) -> Rendered {
 }
 
 fn brightness(renderer: &mut Renderer, rendered: &Rendered) -> f64 {
-    let pixels = from_picture(&rendered.picture).unwrap();
+    let pixels = picture_tensor(&[&rendered.picture]).unwrap();
     let meter = renderer.meter().unwrap();
     meter.read(&pixels, "brightness", None).unwrap()[0]
 }

@@ -1,6 +1,5 @@
 //! What the trainings from folders of pictures have in common.
 
-use std::cell::RefCell;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -9,9 +8,7 @@ use std::time::Instant;
 use serde_json::{Map, Value, json};
 use tch::{Kind, Tensor};
 
-use super::session::{
-    Named, REPORT_EVERY, require_parent, schedule_settings, train_options, workers,
-};
+use super::session::{Named, REPORT_EVERY, Run, require_parent, schedule_settings};
 use super::work::Work;
 use super::{Schedule, TrainingEnd, TrainingNews};
 use crate::checkpoint::open_clip;
@@ -21,7 +18,7 @@ use crate::measure::{ClipReader, Quantity};
 use crate::recipe::ModelRef;
 use crate::train::folder::{ImageFolder, Preparation, PreparedPictures};
 use crate::train::{
-    FrozenModel, Judged, Replica, StepReport, TrainLoop, Verdict, Watch, judge, load_parameters,
+    FrozenModel, Judged, Replica, StepReport, Verdict, Watch, judge, load_parameters,
 };
 use crate::{EngineError, Result};
 
@@ -222,31 +219,9 @@ impl<'a> PictureSession<'a> {
         } = self;
         let work = Work::open(&schedule.work, settings)?;
         let (kind, device) = (model.kind, model.device);
-        let workers = workers(schedule, &model);
-        let state_file = work.state();
-        news(TrainingNews::Note(format!(
-            "{}: to step {} in {kind:?}, workers: {workers}, state: {}",
-            request.name,
-            schedule.steps,
-            state_file.display()
-        )));
-        let options = train_options(schedule, workers, state_file);
-        // The first replica takes the model that is loaded already.
-        let loaded = RefCell::new(Some(model));
-        let build = |worker| {
-            let taken = loaded.borrow_mut().take();
-            let model = match taken {
-                Some(model) => model,
-                None => FrozenModel::load(&request.model_folder, kind, device)?,
-            };
-            build(model, worker)
-        };
-        if workers > 1 {
-            tch::set_num_threads(1);
-        }
-        let trained = TrainLoop::new(options, stop).run(build, &mut Reporter(&mut *news));
-        device::use_all_cores();
-        let trained = trained?;
+        let run = Run::begin(&request.name, schedule, &model, work.state(), news);
+        let mut watch = Reporter(&mut *news);
+        let trained = run.train(model, &request.model_folder, stop, &mut watch, &build)?;
         if trained.step < schedule.steps {
             return Ok(Trained::Stopped(TrainingEnd::Stopped {
                 step: trained.step,
@@ -256,7 +231,8 @@ impl<'a> PictureSession<'a> {
         if held_out.is_empty() {
             return Ok(Trained::Done(trained.averages, None));
         }
-        let mut judged = build(0)?;
+        let model = FrozenModel::load(&request.model_folder, kind, device)?;
+        let mut judged = build(model, 0)?;
         load_parameters(&judged.parameters(), &trained.averages)?;
         let verdict = judge(&mut judged, held_out, request.seed)?;
         if let Some(verdict) = &verdict {

@@ -165,29 +165,8 @@ impl<'a> Session<'a> {
             news,
         } = self;
         let work = Work::open(&schedule.work, &guarded(request, &model, settings))?;
-        let (kind, device) = (model.kind, model.device);
-        let workers = workers(schedule, &model);
-        let state_file = work.state();
-        news(TrainingNews::Note(format!(
-            "{}: to step {} in {kind:?}, workers: {workers}, state: {}",
-            request.name,
-            schedule.steps,
-            state_file.display()
-        )));
-        let options = train_options(schedule, workers, state_file);
-        // The first replica takes the model that is loaded already.
-        let loaded = RefCell::new(Some(model));
-        let build = |worker| {
-            let taken = loaded.borrow_mut().take();
-            let model = match taken {
-                Some(model) => model,
-                None => FrozenModel::load(&request.model_folder, kind, device)?,
-            };
-            build(model, worker)
-        };
-        if workers > 1 {
-            tch::set_num_threads(1);
-        }
+        let device = model.device;
+        let run = Run::begin(&request.name, schedule, &model, work.state(), news);
         let strips = Strips::new(request, device, &work, Arc::clone(&stop));
         let mut watch = Reporter {
             news,
@@ -195,14 +174,67 @@ impl<'a> Session<'a> {
             info,
             tensors: &tensors,
         };
-        let trained = TrainLoop::new(options, stop).run(build, &mut watch);
+        run.train(model, &request.model_folder, stop, &mut watch, build)
+    }
+}
+
+/// One way through the training loop.
+pub(super) struct Run {
+    options: TrainOptions,
+}
+
+impl Run {
+    /// Says in `news` how `name` will be trained beside `model` by `schedule`.
+    pub(super) fn begin(
+        name: &str,
+        schedule: &Schedule,
+        model: &FrozenModel,
+        state_file: PathBuf,
+        news: &mut dyn FnMut(TrainingNews),
+    ) -> Self {
+        let workers = workers(schedule, model);
+        news(TrainingNews::Note(format!(
+            "{name}: to step {} in {:?}, workers: {workers}, state: {}",
+            schedule.steps,
+            model.kind,
+            state_file.display()
+        )));
+        Self {
+            options: train_options(schedule, workers, state_file),
+        }
+    }
+
+    /// Trains replicas of `build`, each on a model of its own: the first takes `model`, the others
+    /// load theirs from `folder`.
+    pub(super) fn train<R: Replica + Send>(
+        self,
+        model: FrozenModel,
+        folder: &Path,
+        stop: Arc<AtomicBool>,
+        watch: &mut impl Watch,
+        build: impl Fn(FrozenModel, usize) -> Result<R>,
+    ) -> Result<Trained> {
+        let (kind, device) = (model.kind, model.device);
+        let loaded = RefCell::new(Some(model));
+        let build = |worker| {
+            let taken = loaded.borrow_mut().take();
+            let model = match taken {
+                Some(model) => model,
+                None => FrozenModel::load(folder, kind, device)?,
+            };
+            build(model, worker)
+        };
+        if self.options.workers > 1 {
+            tch::set_num_threads(1);
+        }
+        let trained = TrainLoop::new(self.options, stop).run(build, watch);
         device::use_all_cores();
         trained
     }
 }
 
 /// Replicas that train beside `model`.
-pub(super) fn workers(schedule: &Schedule, model: &FrozenModel) -> usize {
+fn workers(schedule: &Schedule, model: &FrozenModel) -> usize {
     match schedule.workers {
         _ if model.device != Device::Cpu => 1,
         Some(workers) => workers.max(1),
@@ -212,11 +244,7 @@ pub(super) fn workers(schedule: &Schedule, model: &FrozenModel) -> usize {
 }
 
 /// How the loop goes by `schedule`.
-pub(super) fn train_options(
-    schedule: &Schedule,
-    workers: usize,
-    state_file: PathBuf,
-) -> TrainOptions {
+fn train_options(schedule: &Schedule, workers: usize, state_file: PathBuf) -> TrainOptions {
     TrainOptions {
         workers,
         optimizer: AdamW {

@@ -3,9 +3,9 @@
 
 use super::phases::subject_place;
 use super::shelf::Resolved;
-use super::{OnStep, Rendered, Renderer, from_picture};
+use super::{OnStep, Rendered, Renderer};
 use crate::controls::ControlInfo;
-use crate::measure::Place;
+use crate::measure::{Place, picture_tensor};
 use crate::picture::Picture;
 use crate::recipe::{ControlScale, Recipe};
 use crate::{EngineError, Result};
@@ -122,7 +122,7 @@ fn searches(renderer: &mut Renderer, recipe: &Recipe) -> Result<Vec<Search>> {
 }
 
 fn read(renderer: &mut Renderer, picture: &Picture, search: &Search) -> Result<f64> {
-    let pixels = from_picture(picture)?.f_to_device(renderer.device())?;
+    let pixels = picture_tensor(&[picture])?.f_to_device(renderer.device())?;
     let meter = renderer.meter()?;
     let readings = meter.read(&pixels, &search.attribute, search.place)?;
     Ok(readings.first().copied().unwrap_or_default())

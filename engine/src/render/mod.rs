@@ -22,7 +22,7 @@ mod snapshots;
 
 pub use defaults::Defaults;
 pub use latents::{Latents, save_latents};
-pub use pixels::{from_picture, to_picture};
+pub use pixels::to_picture;
 pub use plan::Plan;
 pub use renderer::{Rendered, Renderer};
 

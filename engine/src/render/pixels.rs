@@ -45,21 +45,6 @@ pub fn to_picture(image: &Tensor) -> Result<Picture> {
     })
 }
 
-/// A picture as `[1, 3, h, w]` in -1..1, fp32, on the CPU.
-///
-/// # Errors
-/// The picture holds another number of bytes than its size says.
-pub fn from_picture(picture: &Picture) -> Result<Tensor> {
-    let shape = [1, picture.height_px.into(), picture.width_px.into(), 3];
-    Ok(Tensor::f_from_slice(&picture.rgb)?
-        .f_view(shape)?
-        .f_permute([0, 3, 1, 2])?
-        .f_to_kind(Kind::Float)?
-        .f_div_scalar(127.5)?
-        .f_sub_scalar(1.0)?
-        .f_contiguous()?)
-}
-
 /// Whether every element is finite.
 pub(super) fn is_finite(tensor: &Tensor) -> Result<bool> {
     Ok(bool::try_from(tensor.f_isfinite()?.f_all()?)?)
@@ -68,6 +53,7 @@ pub(super) fn is_finite(tensor: &Tensor) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::picture_tensor;
 
     #[test]
     fn values_round_half_to_even_and_clamp() {
@@ -90,7 +76,7 @@ mod tests {
             height_px: 1,
             rgb: vec![0, 1, 254, 255, 128, 7],
         };
-        let tensor = from_picture(&picture).unwrap();
+        let tensor = picture_tensor(&[&picture]).unwrap();
         assert_eq!(tensor.size(), [1, 3, 1, 2]);
         assert!((tensor.double_value(&[0, 0, 0, 1]) - 1.0).abs() < 1e-6);
         assert_eq!(to_picture(&tensor).unwrap(), picture);

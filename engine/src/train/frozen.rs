@@ -4,15 +4,14 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
-use super::Walk;
+use crate::Result;
 use crate::checkpoint::ModelFolder;
 use crate::conditioning::Conditioning;
 use crate::layers::AttentionHook;
 use crate::models::unet::{TextContext, UNet, UNetConfig};
 use crate::models::vae::{Vae, VaeConfig};
 use crate::prompt::TextStage;
-use crate::sampling::{Guidance, NoiseSchedule, SchedulerConfig};
-use crate::{EngineError, Result};
+use crate::sampling::{NoiseSchedule, SchedulerConfig};
 
 /// Text encoder, U-Net and autoencoder without gradients of their own; gradients flow through them.
 pub struct FrozenModel {
@@ -129,42 +128,6 @@ impl FrozenModel {
         let latents = latents.f_to_kind(self.kind)?;
         let output = self.unet.forward(&latents, timesteps, text, None, hook)?;
         Ok(output.f_to_kind(Kind::Float)?)
-    }
-
-    /// A real state of a sampler: DDIM from the noise of `seed` under `prompt` against `negative`
-    /// for `done` of `steps` steps. Gives the latents `[1, channels, h, w]` and the timestep of the
-    /// next call.
-    ///
-    /// # Errors
-    /// `done` is not below `steps`, or a tensor operation failed.
-    pub fn sample_state(
-        &self,
-        prompt: &TextContext,
-        negative: &TextContext,
-        guidance_scale: f64,
-        (done, steps): (usize, usize),
-        seed: u64,
-    ) -> Result<(Tensor, f64)> {
-        let _guard = tch::no_grad_guard();
-        let mut walk = Walk::begin(self, steps, seed)?;
-        let guidance = Guidance::new(guidance_scale, 0.0)?;
-        while walk.done() < done
-            && let Some(timestep) = walk.timestep()
-        {
-            let input = walk.input()?;
-            let cond = self.predict(&input, timestep, prompt, None)?;
-            let output = if guidance.is_on() {
-                let uncond = self.predict(&input, timestep, negative, None)?;
-                guidance.combine(&uncond, &cond)?
-            } else {
-                cond
-            };
-            walk.advance(&output)?;
-        }
-        let next = walk.timestep().ok_or_else(|| {
-            EngineError::request("steps", format!("{done} of {steps} leave none to come"))
-        })?;
-        Ok((walk.latents().shallow_clone(), next))
     }
 
     /// √ᾱ and √(1−ᾱ) at `timestep`, between the trained timesteps by interpolation of ᾱ.

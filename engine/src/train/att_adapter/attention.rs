@@ -101,9 +101,8 @@ impl AttentionTrainer {
             None => None,
         };
         let hook = hook.as_mut().map(|hook| hook as &mut dyn AttentionHook);
-        let latents = noised.latents.f_to_kind(self.model.kind)?;
-        let output = unet.forward(&latents, &noised.timesteps, &text, None, hook)?;
-        Ok(output.f_to_kind(Kind::Float)?)
+        self.model
+            .predict_each(&noised.latents, &noised.timesteps, &text, hook)
     }
 
     /// Tokens to train with: from a sample of the posterior where there is one.

@@ -2,7 +2,7 @@
 //! values as numbers in the prompt.
 
 use rand_chacha::ChaCha8Rng;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::super::random::step_rng;
 use super::super::training_set::{TrainingSet, draw, drop_captions};
@@ -76,11 +76,12 @@ impl NumbersTrainer {
             .iter()
             .map(|prompt| self.model.text.encode(prompt, chunks)?.context())
             .collect::<Result<Vec<_>>>()?;
-        let unet = &self.model.unet;
-        let text = unet.text_context(&Tensor::f_stack(&states, 0)?)?;
-        let latents = noised.latents.f_to_kind(self.model.kind)?;
-        let output = unet.forward(&latents, &noised.timesteps, &text, None, None)?;
-        Ok(output.f_to_kind(Kind::Float)?)
+        let text = self
+            .model
+            .unet
+            .text_context(&Tensor::f_stack(&states, 0)?)?;
+        self.model
+            .predict_each(&noised.latents, &noised.timesteps, &text, None)
     }
 
     fn prompt(&self, caption: Option<usize>, values: &[Option<f64>]) -> String {

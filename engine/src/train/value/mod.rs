@@ -85,10 +85,8 @@ impl ValueTrainer {
             context = Tensor::f_cat(&[&context, &tokens], 1)?;
         }
         let text = self.model.unet.text_context(&context)?;
-        let latents = noised.latents.f_to_kind(self.model.kind)?;
-        let unet = &self.model.unet;
-        let output = unet.forward(&latents, &noised.timesteps, &text, None, None)?;
-        Ok(output.f_to_kind(Kind::Float)?)
+        self.model
+            .predict_each(&noised.latents, &noised.timesteps, &text, None)
     }
 
     fn column(&self, attribute: usize, values: &[Row]) -> Result<Tensor> {
