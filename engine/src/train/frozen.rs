@@ -6,7 +6,6 @@ use tch::{Device, Kind, Tensor};
 
 use crate::Result;
 use crate::checkpoint::ModelFolder;
-use crate::conditioning::Conditioning;
 use crate::layers::AttentionHook;
 use crate::models::unet::{TextContext, UNet, UNetConfig};
 use crate::models::vae::{Vae, VaeConfig};
@@ -85,18 +84,6 @@ impl FrozenModel {
         (pixels(width), pixels(height))
     }
 
-    /// Keys and values of a batch of prompts.
-    ///
-    /// # Errors
-    /// The prompts are of different lengths in chunks, or memory runs out.
-    pub fn context(&self, prompts: &[&Conditioning]) -> Result<TextContext> {
-        let contexts = prompts
-            .iter()
-            .map(|p| p.context())
-            .collect::<Result<Vec<_>>>()?;
-        self.unet.text_context(&Tensor::f_stack(&contexts, 0)?)
-    }
-
     /// The U-Net's output in fp32 for `latents` `[batch, channels, h, w]`, all at `timestep`.
     ///
     /// # Errors
@@ -134,16 +121,5 @@ impl FrozenModel {
     pub fn signal_and_noise(&self, timestep: f64) -> (f64, f64) {
         let alpha_bar = self.noise.alpha_bar_at(timestep);
         (alpha_bar.sqrt(), (1.0 - alpha_bar).sqrt())
-    }
-
-    /// The clean latents that `output` means for `latents` at `timestep`.
-    ///
-    /// # Errors
-    /// A tensor operation failed.
-    pub fn clean(&self, output: &Tensor, latents: &Tensor, timestep: f64) -> Result<Tensor> {
-        let (signal, noise) = self.signal_and_noise(timestep);
-        self.scheduler
-            .prediction_type
-            .clean(output, latents, signal, noise)
     }
 }

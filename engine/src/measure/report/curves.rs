@@ -106,17 +106,16 @@ fn others(sweep: &Sweep) -> Plot {
     }
 }
 
+/// The points of a figure that has one value a setting.
+fn by_setting(sweep: &Sweep, values: &[f64]) -> Vec<(f64, f64)> {
+    let settings = sweep.settings.iter().copied();
+    settings.zip(values.iter().copied()).collect()
+}
+
 /// SSIM with the pictures without the control.
 fn likeness(sweep: &Sweep) -> Plot {
     let s = &sweep.statistics;
-    let curve = |values: &[f64]| {
-        sweep
-            .settings
-            .iter()
-            .copied()
-            .zip(values.to_vec())
-            .collect()
-    };
+    let curve = |values: &[f64]| by_setting(sweep, values);
     let mut all = Vec::new();
     if let Some(inside) = &s.ssim_inside {
         all.push(series("within the subject", 0, curve(inside)));
@@ -173,14 +172,7 @@ fn neighbours(sweep: &Sweep) -> Option<Plot> {
 
 fn distance(sweep: &Sweep) -> Option<Plot> {
     let s = &sweep.statistics;
-    let curve = |values: &[f64]| {
-        sweep
-            .settings
-            .iter()
-            .copied()
-            .zip(values.to_vec())
-            .collect()
-    };
+    let curve = |values: &[f64]| by_setting(sweep, values);
     let mut all = Vec::new();
     if let Some(distance) = &s.distance {
         all.push(series("perceptual distance", 3, curve(distance)));
