@@ -15,7 +15,8 @@ use super::train::TrainCommand;
 
 /// A text-to-image studio whose controls are calibrated like instruments.
 ///
-/// Without a command it renders the sample prompts to `renders/`.
+/// Without a command it opens the window; where there is no display, it renders the sample prompts
+/// to `renders/`.
 #[derive(Debug, Parser)]
 #[command(name = "vernier", version, args_conflicts_with_subcommands = true)]
 pub(super) struct Cli {
@@ -25,6 +26,8 @@ pub(super) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Open the window
+    Studio(StudioArgs),
     /// Render pictures from a prompt or a recipe
     Render(Box<RenderArgs>),
     /// Render pictures again from the recipes they carry, and compare
@@ -46,6 +49,13 @@ pub(super) enum Command {
     /// The timed half of `cargo xtask bench`
     #[command(subcommand, hide = true)]
     Bench(BenchWork),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StudioArgs {
+    /// A recipe (.json), or a picture (.png) that carries one
+    #[arg(value_name = "FILE")]
+    pub(super) open: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

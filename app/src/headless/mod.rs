@@ -13,16 +13,21 @@ mod samples;
 mod train;
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::failure;
+use crate::assets;
+use crate::failure::{self, Failure};
+use crate::studio::{self, Settings, StudioOptions};
 
 /// Reads the command line and does what it says.
 pub(crate) fn run() -> ExitCode {
     let outcome = match cli::Cli::parse().command {
+        None if studio::has_display() => open_studio(None),
         None => samples::run(),
+        Some(cli::Command::Studio(args)) => open_studio(args.open),
         Some(cli::Command::Render(args)) => render::run(&args),
         Some(cli::Command::Replay(args)) => replay::run(&args),
         Some(cli::Command::Info(args)) => info::run(&args),
@@ -33,6 +38,15 @@ pub(crate) fn run() -> ExitCode {
         Some(cli::Command::Bench(work)) => bench::run(work),
     };
     failure::report(outcome)
+}
+
+fn open_studio(open: Option<PathBuf>) -> Result<(), Failure> {
+    assets::require_embedded_model()?;
+    studio::run(StudioOptions {
+        open,
+        settings: Settings::usual_path(),
+        live: None,
+    })
 }
 
 /// Writes a line to stdout. A closed pipe, as `| head` leaves it, is no reason to stop.

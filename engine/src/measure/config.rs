@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{EngineError, Result};
 
+/// Class names of this head are the nouns of the subjects that the meter knows.
+pub(super) const KIND: &str = "kind";
+
 /// One attribute that a meter reads.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeadSpec {
@@ -63,6 +66,12 @@ impl MeterConfig {
             );
         }
         Ok(())
+    }
+
+    /// Nouns of the kinds of subjects that it tells apart.
+    pub fn kinds(&self) -> Vec<String> {
+        let kinds = self.subject_heads.iter().find(|h| h.name == KIND);
+        kinds.map_or_else(Vec::new, |kinds| kinds.classes.clone())
     }
 
     /// The regions of the subjects of a picture with `subjects` of them.

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
+use super::config::KIND;
 use super::pixels::{WHOLE, crop_region};
 use super::places::placed_subjects;
 use super::{HeadSpec, Meter, MeterConfig, Place, PlacedSubject};
@@ -210,9 +211,6 @@ impl AttributeMeter {
     }
 }
 
-/// Class names of this head are the nouns of the subjects that the meter knows.
-const KIND: &str = "kind";
-
 impl Meter for AttributeMeter {
     fn name(&self) -> String {
         "attribute meter".to_owned()
@@ -258,8 +256,7 @@ impl Meter for AttributeMeter {
     }
 
     fn nouns(&self) -> Vec<String> {
-        let kinds = self.config.subject_heads.iter().find(|h| h.name == KIND);
-        kinds.map_or_else(Vec::new, |kinds| kinds.classes.clone())
+        self.config.kinds()
     }
 
     fn applies(&self, attribute: &str, noun: &str) -> bool {

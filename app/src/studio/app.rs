@@ -1,0 +1,399 @@
+//! The window: what happens in a frame.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::Builder;
+use std::time::{Duration, Instant};
+
+use eframe::egui_wgpu::RenderState;
+use egui::{CentralPanel, ColorImage, Frame, Margin, Panel, ThemePreference, Ui, ViewportCommand};
+use vernier_engine::measure::MeterConfig;
+use vernier_engine::picture::{self, Picture};
+use vernier_engine::recipe::{self, Recipe};
+
+use super::command::{KeyBindings, UiCommand};
+use super::files::{self, FileEvent};
+use super::gpu;
+use super::link::EngineLink;
+use super::panes::{
+    CanvasView, PromptView, Thumbnails, canvas_pane, controls_pane, filmstrip_pane, prompt_pane,
+    queue_pane, settings_pane,
+};
+use super::settings::Settings;
+use super::shell::{
+    Asked, Dialogs, Docks, Palette, Pane, keys_window, menu_bar, status_bar, toasts_ui,
+};
+use super::state::{Studio, ToastKind};
+use super::theme::{self, space};
+use crate::assets;
+
+/// A word counts as being typed for so long after its last letter.
+const TYPING: Duration = Duration::from_millis(600);
+
+/// How the window starts.
+#[derive(Debug, Clone, Default)]
+pub struct StudioOptions {
+    /// A project, recipe or picture to open.
+    pub open: Option<PathBuf>,
+    /// Where settings are read and kept; `None` keeps none.
+    pub settings: Option<PathBuf>,
+    /// Whether the picture follows from the start; `None` is as the settings say.
+    pub live: Option<bool>,
+}
+
+/// The window.
+pub struct StudioApp {
+    studio: Studio,
+    link: EngineLink,
+    docks: Docks,
+    prompt: PromptView,
+    canvas: CanvasView,
+    thumbnails: Thumbnails,
+    palette: Palette,
+    dialogs: Dialogs,
+    keys: KeyBindings,
+    shows_keys: bool,
+    waiting_key: Option<UiCommand>,
+    settings: Settings,
+    settings_path: Option<PathBuf>,
+    typed_at: Option<Instant>,
+    file_outbox: Sender<FileEvent>,
+    file_events: Receiver<FileEvent>,
+    render_state: Option<RenderState>,
+    adapter: Option<String>,
+}
+
+impl StudioApp {
+    /// Builds the window's state; the model is loaded in the background.
+    ///
+    /// # Errors
+    /// The engine thread cannot be started, or the sample recipe is missing.
+    pub fn new(
+        cc: &eframe::CreationContext<'_>,
+        options: &StudioOptions,
+    ) -> vernier_engine::Result<Self> {
+        theme::install(&cc.egui_ctx);
+        if let Some(render_state) = &cc.wgpu_render_state {
+            gpu::install(render_state);
+        }
+        let adapter = cc.wgpu_render_state.as_ref().and_then(gpu::adapter_message);
+        let (settings, problem) = match &options.settings {
+            Some(path) => Settings::read(path),
+            None => (Settings::default(), None),
+        };
+        let (keys, mut problems) = KeyBindings::with(&settings.keys);
+        problems.extend(problem);
+        let recipe = first_recipe()?;
+        let mut studio = Studio::new(recipe, options.live.unwrap_or(settings.live));
+        for problem in problems {
+            studio.toasts.push(ToastKind::Trouble, problem, None);
+        }
+        let ctx = cc.egui_ctx.clone();
+        let link = EngineLink::start(move || ctx.request_repaint())?;
+        let (file_outbox, file_events) = mpsc::channel();
+        let app = Self {
+            studio,
+            link,
+            docks: Docks::from_json(&settings.layout),
+            prompt: PromptView::default(),
+            canvas: CanvasView::default(),
+            thumbnails: Thumbnails::default(),
+            palette: Palette::default(),
+            dialogs: Dialogs::default(),
+            keys,
+            shows_keys: false,
+            waiting_key: None,
+            settings,
+            settings_path: options.settings.clone(),
+            typed_at: None,
+            file_outbox,
+            file_events,
+            render_state: cc.wgpu_render_state.clone(),
+            adapter,
+        };
+        app.set_theme(&cc.egui_ctx);
+        app.look_for_controls(&cc.egui_ctx);
+        if let Some(path) = &options.open {
+            app.read_file(&cc.egui_ctx, path.clone());
+        }
+        Ok(app)
+    }
+
+    /// The state behind the window.
+    pub fn studio(&self) -> &Studio {
+        &self.studio
+    }
+
+    /// The same, to be changed as widgets change it.
+    pub fn studio_mut(&mut self) -> &mut Studio {
+        &mut self.studio
+    }
+
+    fn set_theme(&self, ctx: &egui::Context) {
+        ctx.set_theme(if self.settings.theme == "light" {
+            ThemePreference::Light
+        } else {
+            ThemePreference::Dark
+        });
+    }
+
+    /// Reads the library on a thread of its own: it may be large, and on a slow disk.
+    fn look_for_controls(&self, ctx: &egui::Context) {
+        self.in_background(ctx, "vernier-library", || {
+            let config = assets::embedded_model().join("meter").join("config.json");
+            let config: Option<MeterConfig> = std::fs::read_to_string(config)
+                .ok()
+                .and_then(|text| serde_json::from_str(&text).ok());
+            FileEvent::Controls {
+                controls: assets::controls().list(),
+                nouns: config.map(|config| config.kinds()).unwrap_or_default(),
+            }
+        });
+    }
+
+    fn read_file(&self, ctx: &egui::Context, path: PathBuf) {
+        self.in_background(ctx, "vernier-open", move || files::open(&path));
+    }
+
+    fn in_background(
+        &self,
+        ctx: &egui::Context,
+        name: &str,
+        work: impl FnOnce() -> FileEvent + Send + 'static,
+    ) {
+        let (outbox, ctx) = (self.file_outbox.clone(), ctx.clone());
+        let spawned = Builder::new().name(name.to_owned()).spawn(move || {
+            outbox.send(work()).ok();
+            ctx.request_repaint();
+        });
+        if let Err(e) = spawned {
+            let sentence = format!("the system gives no thread for this: {e}");
+            self.file_outbox.send(FileEvent::Failed(sentence)).ok();
+        }
+    }
+
+    fn take_file_event(&mut self, event: FileEvent) {
+        match event {
+            FileEvent::Controls { controls, nouns } => self.studio.set_controls(controls, nouns),
+            FileEvent::Recipe(recipe) => {
+                self.studio.adopt(&recipe);
+                let text = "The recipe is on the bench";
+                self.studio
+                    .toasts
+                    .push(ToastKind::Done, text, Some(UiCommand::Undo));
+            }
+            FileEvent::Written(path) => {
+                let text = format!("{} was written", path.display());
+                self.studio.toasts.push(ToastKind::Done, text, None);
+            }
+            FileEvent::Failed(sentence) => {
+                self.studio.toasts.push(ToastKind::Trouble, sentence, None);
+            }
+        }
+    }
+
+    /// Does a command, by the studio where it can, else by the window.
+    pub fn run(&mut self, ctx: &egui::Context, command: UiCommand) {
+        if self.studio.apply(command) {
+            return;
+        }
+        match command {
+            UiCommand::NewProject => {
+                if let Ok(recipe) = first_recipe() {
+                    self.studio.start_over(recipe);
+                }
+            }
+            UiCommand::Open => self.dialogs.ask(Asked::Open, ""),
+            UiCommand::Save | UiCommand::SaveAs => self.dialogs.ask(Asked::SaveAs, ""),
+            UiCommand::ExportPicture => self.dialogs.ask(Asked::ExportPicture, "picture.png"),
+            UiCommand::CopyPicture => {
+                if let Some((picture, _)) = self.studio.shown_picture() {
+                    ctx.copy_image(as_image(&picture));
+                    let text = "The picture is in the clipboard";
+                    self.studio.toasts.push(ToastKind::Done, text, None);
+                }
+            }
+            UiCommand::CopyRecipe => {
+                let recipe = self.studio.shown_recipe();
+                if let Ok(json) = recipe::to_json(std::slice::from_ref(recipe)) {
+                    ctx.copy_text(json);
+                    let text = "The recipe is in the clipboard";
+                    self.studio.toasts.push(ToastKind::Done, text, None);
+                }
+            }
+            UiCommand::PasteRecipe => self.dialogs.ask(Asked::Recipe, ""),
+            UiCommand::ZoomToFit => self.canvas.fit(),
+            UiCommand::ZoomToPixels => self.canvas.zoom_to(1.0),
+            UiCommand::ZoomIn => self.canvas.zoom_by(1),
+            UiCommand::ZoomOut => self.canvas.zoom_by(-1),
+            UiCommand::FocusPrompt => self.prompt.wants_focus = true,
+            UiCommand::Palette => self.palette.open(),
+            UiCommand::ToggleTheme => {
+                let is_light = self.settings.theme == "light";
+                self.settings.theme = if is_light { "dark" } else { "light" }.to_owned();
+                self.set_theme(ctx);
+            }
+            UiCommand::ResetLayout => self.docks = Docks::default(),
+            UiCommand::ShowKeys => self.shows_keys = true,
+            UiCommand::Quit => ctx.send_viewport_cmd(ViewportCommand::Close),
+            // The studio has done the others.
+            _ => {}
+        }
+    }
+
+    fn take_answer(&mut self, ctx: &egui::Context, asked: Asked, answer: String) {
+        match asked {
+            Asked::Open => self.read_file(ctx, answer.into()),
+            Asked::ExportPicture => {
+                let Some((picture, true)) = self.studio.shown_picture() else {
+                    let text = "The picture is not ready yet; try again in a moment";
+                    self.studio.toasts.push(ToastKind::Note, text, None);
+                    return;
+                };
+                let recipe = self.studio.shown_recipe().clone();
+                let path = PathBuf::from(answer);
+                self.in_background(ctx, "vernier-export", move || {
+                    export(&path, &picture, &recipe)
+                });
+            }
+            Asked::Recipe => self.take_file_event(files::understand(&answer)),
+            Asked::SaveAs => {}
+        }
+    }
+
+    fn take_dropped_files(&mut self, ctx: &egui::Context) {
+        let dropped = ctx.input(|input| input.raw.dropped_files.clone());
+        for file in dropped {
+            self.read_file(ctx, file.path().to_owned());
+        }
+    }
+
+    fn panes(&mut self, ui: &mut Ui) -> Option<UiCommand> {
+        let mut asked = None;
+        let mut docks = std::mem::take(&mut self.docks);
+        docks.show(ui, |ui, pane| {
+            let answer = match pane {
+                Pane::Canvas => {
+                    canvas_pane(ui, &mut self.studio, &mut self.canvas);
+                    None
+                }
+                Pane::Controls => {
+                    controls_pane(ui, &mut self.studio);
+                    None
+                }
+                Pane::Settings => settings_pane(ui, &mut self.studio),
+                Pane::Filmstrip => filmstrip_pane(ui, &mut self.studio, &mut self.thumbnails),
+                Pane::Queue => queue_pane(ui, &mut self.studio),
+            };
+            asked = asked.or(answer);
+        });
+        self.docks = docks;
+        asked
+    }
+
+    fn keep_settings(&mut self) {
+        self.settings.live = self.studio.is_live();
+        self.settings.layout = self.docks.to_json();
+        self.settings.keys = self.keys.changes();
+        if let Some(path) = &self.settings_path
+            && let Err(e) = self.settings.write(path)
+        {
+            log::warn!("{e}");
+        }
+    }
+}
+
+impl eframe::App for StudioApp {
+    fn logic(&mut self, ctx: &egui::Context, _: &mut eframe::Frame) {
+        while let Some(event) = self.link.next_event() {
+            self.studio.receive(event);
+        }
+        while let Ok(event) = self.file_events.try_recv() {
+            self.take_file_event(event);
+        }
+        if let Some(sentence) = self.render_state.as_ref().and_then(gpu::take_trouble) {
+            self.studio.toasts.push(ToastKind::Trouble, sentence, None);
+        }
+        let now = Instant::now();
+        let is_typing = self.typed_at.is_some_and(|at| now - at < TYPING);
+        let is_held = ctx.input(|input| input.pointer.any_down());
+        if let Some(pause) = self.studio.tick(now, is_typing || is_held) {
+            ctx.request_repaint_after(pause);
+        }
+        for command in self.studio.take_outbox() {
+            self.link.send(command);
+        }
+    }
+
+    fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
+        let ctx = ui.ctx().clone();
+        self.take_dropped_files(&ctx);
+        let is_elsewhere = self.dialogs.is_open() || self.shows_keys;
+        let mut asked = if is_elsewhere {
+            None
+        } else {
+            ctx.input_mut(|input| self.keys.pressed(input))
+        };
+        let bar = Frame::side_top_panel(ui.style())
+            .inner_margin(Margin::symmetric(space::M as i8, space::XS as i8));
+        Panel::top("menu").frame(bar).show(ui, |ui| {
+            asked = menu_bar(ui, &self.studio, &self.keys).or(asked);
+        });
+        let roomy = bar.inner_margin(Margin::same(space::M as i8));
+        Panel::top("prompt pane").frame(roomy).show(ui, |ui| {
+            asked = prompt_pane(ui, &mut self.studio, &mut self.prompt).or(asked);
+        });
+        if self.prompt.is_being_typed() {
+            self.typed_at = Some(Instant::now());
+        }
+        Panel::bottom("status").frame(bar).show(ui, |ui| {
+            let zoom = self.canvas.zoom();
+            asked = status_bar(ui, &self.studio, zoom, self.adapter.as_deref()).or(asked);
+        });
+        CentralPanel::no_frame().show(ui, |ui| {
+            asked = self.panes(ui).or(asked);
+        });
+        asked = self.palette.show(ui, &self.studio, &self.keys).or(asked);
+        if self.shows_keys {
+            self.shows_keys = keys_window(ui, &mut self.keys, &mut self.waiting_key);
+        }
+        if let Some((dialog, answer)) = self.dialogs.show(ui) {
+            self.take_answer(&ctx, dialog, answer);
+        }
+        asked = toasts_ui(ui, &mut self.studio.toasts).or(asked);
+        if let Some(command) = asked {
+            self.run(&ctx, command);
+            ctx.request_repaint();
+        }
+    }
+
+    fn on_exit(&mut self) {
+        self.keep_settings();
+    }
+}
+
+/// What lies on the bench of a fresh studio: the first of the sample recipes.
+fn first_recipe() -> vernier_engine::Result<Recipe> {
+    let path = assets::sample_recipes();
+    let mut recipes = recipe::read(&path)?;
+    if recipes.is_empty() {
+        return Err(vernier_engine::EngineError::bad_file(
+            &path,
+            "holds no recipe",
+        ));
+    }
+    Ok(recipes.remove(0))
+}
+
+fn export(path: &std::path::Path, picture: &Arc<Picture>, recipe: &Recipe) -> FileEvent {
+    match picture::save(path, picture, recipe) {
+        Ok(()) => FileEvent::Written(path.to_owned()),
+        Err(e) => FileEvent::Failed(e.to_string()),
+    }
+}
+
+fn as_image(picture: &Picture) -> ColorImage {
+    let size = [picture.width_px as usize, picture.height_px as usize];
+    ColorImage::from_rgb(size, &picture.rgb)
+}

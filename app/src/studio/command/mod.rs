@@ -1,0 +1,294 @@
+//! Everything that can be asked of the studio by menu, palette or key.
+
+mod keys;
+
+pub use keys::{KeyBindings, Shortcut};
+
+/// A command. Menus, the palette and the keys are all made from this one list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum UiCommand {
+    /// Puts the bench into the queue.
+    Render,
+    /// Stops the running job.
+    CancelCurrent,
+    /// Empties the queue; the running job goes on.
+    CancelPending,
+    /// Stops everything.
+    CancelAll,
+    /// Keeps the bench's present picture.
+    Keep,
+    /// The picture follows the sliders, or not.
+    ToggleLive,
+    /// Another random seed.
+    NewSeed,
+    /// The seed after this one.
+    NextSeed,
+    /// The seed before this one.
+    PreviousSeed,
+    /// One step back.
+    Undo,
+    /// One step forward.
+    Redo,
+    /// All sliders to where they do nothing.
+    ResetControls,
+    /// An empty project.
+    NewProject,
+    /// Opens a project or a picture's recipe.
+    Open,
+    /// Saves the project.
+    Save,
+    /// Saves the project under another name.
+    SaveAs,
+    /// Writes the shown picture as a PNG.
+    ExportPicture,
+    /// The shown picture to the clipboard.
+    CopyPicture,
+    /// The bench's recipe as JSON to the clipboard.
+    CopyRecipe,
+    /// A recipe from the clipboard.
+    PasteRecipe,
+    /// Takes the shown picture's recipe onto the bench.
+    AdoptResult,
+    /// The picture before.
+    PreviousResult,
+    /// The picture after.
+    NextResult,
+    /// Marks the shown picture.
+    StarResult,
+    /// Takes the shown picture out of the project.
+    RemoveResult,
+    /// The shown picture becomes the one to compare with.
+    PinForComparison,
+    /// No comparison, wipe, heat map, in turn.
+    CycleComparison,
+    /// The whole picture.
+    ZoomToFit,
+    /// One pixel of the picture is one of the screen.
+    ZoomToPixels,
+    /// Nearer.
+    ZoomIn,
+    /// Farther.
+    ZoomOut,
+    /// Writing goes to the prompt.
+    FocusPrompt,
+    /// All commands, to be searched.
+    Palette,
+    /// Light or dark.
+    ToggleTheme,
+    /// Panes to where they were at first.
+    ResetLayout,
+    /// What keys do.
+    ShowKeys,
+    /// Ends the program.
+    Quit,
+}
+
+/// Where a command stands in the menu.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MenuName {
+    /// Projects and files.
+    File,
+    /// The bench.
+    Edit,
+    /// The engine.
+    Render,
+    /// Kept pictures.
+    Picture,
+    /// The window.
+    View,
+}
+
+impl MenuName {
+    /// In the order of the menu bar.
+    pub const ALL: [Self; 5] = [
+        Self::File,
+        Self::Edit,
+        Self::Render,
+        Self::Picture,
+        Self::View,
+    ];
+
+    /// Its title.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::File => "File",
+            Self::Edit => "Edit",
+            Self::Render => "Render",
+            Self::Picture => "Picture",
+            Self::View => "View",
+        }
+    }
+}
+
+impl UiCommand {
+    /// All of them, in the order of menus and palette.
+    pub const ALL: [Self; 37] = [
+        Self::NewProject,
+        Self::Open,
+        Self::Save,
+        Self::SaveAs,
+        Self::ExportPicture,
+        Self::Quit,
+        Self::Undo,
+        Self::Redo,
+        Self::ResetControls,
+        Self::CopyRecipe,
+        Self::PasteRecipe,
+        Self::FocusPrompt,
+        Self::Palette,
+        Self::Render,
+        Self::Keep,
+        Self::ToggleLive,
+        Self::NewSeed,
+        Self::NextSeed,
+        Self::PreviousSeed,
+        Self::CancelCurrent,
+        Self::CancelPending,
+        Self::CancelAll,
+        Self::AdoptResult,
+        Self::PreviousResult,
+        Self::NextResult,
+        Self::StarResult,
+        Self::RemoveResult,
+        Self::CopyPicture,
+        Self::PinForComparison,
+        Self::CycleComparison,
+        Self::ZoomToFit,
+        Self::ZoomToPixels,
+        Self::ZoomIn,
+        Self::ZoomOut,
+        Self::ToggleTheme,
+        Self::ResetLayout,
+        Self::ShowKeys,
+    ];
+
+    /// What menus and palette call it; an ellipsis says that it asks for more.
+    pub fn title(self) -> &'static str {
+        self.words().1
+    }
+
+    /// What it does, in a sentence.
+    pub fn help(self) -> &'static str {
+        self.words().2
+    }
+
+    /// Its name in files of key bindings.
+    pub fn name(self) -> &'static str {
+        self.words().0
+    }
+
+    /// The command of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|command| command.name() == name)
+    }
+
+    /// The menu that it stands in.
+    pub fn menu(self) -> MenuName {
+        match self {
+            Self::NewProject
+            | Self::Open
+            | Self::Save
+            | Self::SaveAs
+            | Self::ExportPicture
+            | Self::Quit => MenuName::File,
+            Self::Undo
+            | Self::Redo
+            | Self::ResetControls
+            | Self::CopyRecipe
+            | Self::PasteRecipe
+            | Self::FocusPrompt
+            | Self::Palette => MenuName::Edit,
+            Self::Render
+            | Self::Keep
+            | Self::ToggleLive
+            | Self::NewSeed
+            | Self::NextSeed
+            | Self::PreviousSeed
+            | Self::CancelCurrent
+            | Self::CancelPending
+            | Self::CancelAll => MenuName::Render,
+            Self::AdoptResult
+            | Self::PreviousResult
+            | Self::NextResult
+            | Self::StarResult
+            | Self::RemoveResult
+            | Self::CopyPicture
+            | Self::PinForComparison
+            | Self::CycleComparison => MenuName::Picture,
+            Self::ZoomToFit
+            | Self::ZoomToPixels
+            | Self::ZoomIn
+            | Self::ZoomOut
+            | Self::ToggleTheme
+            | Self::ResetLayout
+            | Self::ShowKeys => MenuName::View,
+        }
+    }
+
+    #[rustfmt::skip]
+    fn words(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Render => ("render", "Render", "Puts the bench into the queue; its pictures are kept"),
+            Self::CancelCurrent => ("cancel_current", "Cancel", "Stops the running job; finished pictures stay"),
+            Self::CancelPending => ("cancel_pending", "Cancel waiting jobs", "Empties the queue; the running job goes on"),
+            Self::CancelAll => ("cancel_all", "Cancel everything", "Stops the running job and empties the queue"),
+            Self::Keep => ("keep", "Keep this picture", "Adds the bench's present picture to the project"),
+            Self::ToggleLive => ("toggle_live", "Live", "The picture follows every slider as it moves"),
+            Self::NewSeed => ("new_seed", "New seed", "Another picture of the same recipe"),
+            Self::NextSeed => ("next_seed", "Next seed", "The seed after this one"),
+            Self::PreviousSeed => ("previous_seed", "Previous seed", "The seed before this one"),
+            Self::Undo => ("undo", "Undo", "One step back; pictures that were made stay"),
+            Self::Redo => ("redo", "Redo", "One step forward"),
+            Self::ResetControls => ("reset_controls", "Reset all controls", "Every slider that is not locked to where it does nothing"),
+            Self::NewProject => ("new_project", "New project", "Starts over with an empty project"),
+            Self::Open => ("open", "Open…", "Opens a project, or a picture for its recipe"),
+            Self::Save => ("save", "Save", "Saves the project"),
+            Self::SaveAs => ("save_as", "Save as…", "Saves the project under another name"),
+            Self::ExportPicture => ("export_picture", "Export picture…", "Writes the shown picture as a PNG with its recipe"),
+            Self::CopyPicture => ("copy_picture", "Copy picture", "The shown picture to the clipboard"),
+            Self::CopyRecipe => ("copy_recipe", "Copy recipe", "The bench's recipe as JSON to the clipboard"),
+            Self::PasteRecipe => ("paste_recipe", "Paste recipe…", "Takes a recipe, or another program's parameters, as text"),
+            Self::AdoptResult => ("adopt_result", "Take onto the bench", "Takes the shown picture's recipe onto the bench"),
+            Self::PreviousResult => ("previous_result", "Previous picture", "Shows the picture before"),
+            Self::NextResult => ("next_result", "Next picture", "Shows the picture after"),
+            Self::StarResult => ("star_result", "Star", "Marks the shown picture, or unmarks it"),
+            Self::RemoveResult => ("remove_result", "Remove picture", "Takes the shown picture out of the project; undo brings it back"),
+            Self::PinForComparison => ("pin_for_comparison", "Pin for comparison", "The shown picture becomes the one to compare with"),
+            Self::CycleComparison => ("cycle_comparison", "Compare", "Wipe, heat map and no comparison in turn"),
+            Self::ZoomToFit => ("zoom_to_fit", "Fit", "The whole picture"),
+            Self::ZoomToPixels => ("zoom_to_pixels", "1:1", "One pixel of the picture is one of the screen"),
+            Self::ZoomIn => ("zoom_in", "Zoom in", "Nearer"),
+            Self::ZoomOut => ("zoom_out", "Zoom out", "Farther"),
+            Self::FocusPrompt => ("focus_prompt", "Edit prompt", "Writing goes to the prompt"),
+            Self::Palette => ("palette", "Command palette…", "All commands, to be searched"),
+            Self::ToggleTheme => ("toggle_theme", "Light or dark", "Changes the theme"),
+            Self::ResetLayout => ("reset_layout", "Reset layout", "Panes to where they were at first"),
+            Self::ShowKeys => ("show_keys", "Keys…", "What every key does, and how to change it"),
+            Self::Quit => ("quit", "Quit", "Saves and ends the program"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_command_has_a_name_of_its_own() {
+        let names: HashSet<&str> = UiCommand::ALL.iter().map(|c| c.name()).collect();
+        assert_eq!(names.len(), UiCommand::ALL.len());
+        for command in UiCommand::ALL {
+            assert_eq!(UiCommand::named(command.name()), Some(command));
+        }
+    }
+
+    #[test]
+    fn menus_hold_their_commands_together() {
+        let menus: Vec<&str> = UiCommand::ALL.iter().map(|c| c.menu().title()).collect();
+        let mut changes = menus.clone();
+        changes.dedup();
+        assert_eq!(changes, MenuName::ALL.map(MenuName::title));
+    }
+}

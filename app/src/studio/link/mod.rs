@@ -1,0 +1,71 @@
+//! The window's end of the engine thread.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::Builder;
+
+use vernier_engine::checkpoint::MeterOptions;
+use vernier_engine::device::DeviceRequest;
+use vernier_engine::service::{Command, Event, RenderOptions, Service};
+use vernier_engine::{EngineError, Result};
+
+use crate::assets;
+
+/// Sends commands without waiting, and hands over what the engine tells.
+#[derive(Debug)]
+pub(crate) struct EngineLink {
+    commands: Sender<Command>,
+    events: Receiver<Event>,
+}
+
+impl EngineLink {
+    /// Starts the engine; `wake` is called after every event, so that a frame is drawn for it.
+    ///
+    /// # Errors
+    /// The operating system gives no thread.
+    pub(crate) fn start(wake: impl Fn() + Send + 'static) -> Result<Self> {
+        let service = Service::spawn()?;
+        let commands = service.sender();
+        let (outbox, events) = mpsc::channel();
+        Builder::new()
+            .name("vernier-events".to_owned())
+            .spawn(move || {
+                // Holds the service until the engine thread has ended or the window has gone.
+                while let Ok(event) = service.events().recv() {
+                    if outbox.send(event).is_err() {
+                        return;
+                    }
+                    wake();
+                }
+            })
+            .map_err(|e| EngineError::io(std::path::Path::new("event thread"), e))?;
+        Ok(Self { commands, events })
+    }
+
+    /// Sends a command.
+    pub(crate) fn send(&self, command: Command) {
+        self.commands.send(command).ok();
+    }
+
+    /// The next thing that the engine told, if there is one.
+    pub(crate) fn next_event(&self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+}
+
+impl Drop for EngineLink {
+    fn drop(&mut self) {
+        self.send(Command::Shutdown);
+    }
+}
+
+/// How the studio wants its pictures.
+pub(crate) fn options(coarse_first: bool) -> RenderOptions {
+    RenderOptions {
+        device: DeviceRequest::Auto,
+        embedded_model: assets::embedded_model(),
+        controls: assets::controls(),
+        meter: MeterOptions::default(),
+        coarse_first,
+        want_latents: false,
+    }
+}

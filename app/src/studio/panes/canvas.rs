@@ -1,0 +1,255 @@
+//! The picture: looked at from near and far, and compared.
+
+use std::sync::{Arc, Weak};
+
+use egui::{
+    Align2, Color32, CornerRadius, FontId, Mesh, PointerButton, Pos2, Rect, Response, Sense, Shape,
+    Stroke, Ui, pos2, vec2,
+};
+use vernier_engine::picture::Picture;
+
+use crate::studio::gpu::{self, Compare, Source, TextureKey, View};
+use crate::studio::state::{Comparison, Studio};
+use crate::studio::theme::{Tokens, space};
+
+/// How near to the wiping line the pointer takes hold of it, in points.
+const HANDLE: f32 = 12.0;
+/// Screen pixels per picture pixel.
+const ZOOM_RANGE: std::ops::RangeInclusive<f32> = 0.02..=64.0;
+/// One step of zooming by key or menu.
+const ZOOM_STEP: f32 = 1.25;
+
+/// What the canvas remembers between frames.
+#[derive(Default)]
+pub(crate) struct CanvasView {
+    /// `None` shows the whole picture, whatever its size.
+    view: Option<View>,
+    last: Option<(View, Rect)>,
+    moves_wipe: bool,
+    keys: Keys,
+}
+
+impl CanvasView {
+    /// Shows the whole picture.
+    pub(crate) fn fit(&mut self) {
+        self.view = None;
+    }
+
+    /// Sets the zoom in screen pixels per picture pixel; the middle stays.
+    pub(crate) fn zoom_to(&mut self, zoom: f32) {
+        if let Some((view, _)) = self.last {
+            let zoom = zoom.clamp(*ZOOM_RANGE.start(), *ZOOM_RANGE.end());
+            self.view = Some(View { zoom, ..view });
+        }
+    }
+
+    /// Zooms by so many steps; negative ones go farther away.
+    pub(crate) fn zoom_by(&mut self, steps: i32) {
+        if let Some((view, _)) = self.last {
+            self.zoom_to(view.zoom * ZOOM_STEP.powi(steps));
+        }
+    }
+
+    /// Screen pixels per picture pixel in the last frame.
+    pub(crate) fn zoom(&self) -> Option<f32> {
+        self.last.map(|(view, _)| view.zoom)
+    }
+}
+
+/// Draws the shown picture and takes in zooming, panning and wiping.
+pub(crate) fn canvas_pane(ui: &mut Ui, studio: &mut Studio, canvas: &mut CanvasView) {
+    let tokens = Tokens::in_ui(ui);
+    let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
+    ui.painter()
+        .rect_filled(rect, CornerRadius::ZERO, tokens.canvas);
+    let Some((picture, is_current)) = studio.shown_picture() else {
+        empty(ui, rect, &response, studio, tokens);
+        return;
+    };
+    response.widget_info(|| {
+        let label = format!("canvas: {}", studio.shown_recipe().prompt);
+        egui::WidgetInfo::labeled(egui::Role::Image, true, label)
+    });
+    let scale = ui.pixels_per_point();
+    let size = [picture.width_px, picture.height_px];
+    let fit = View::fit(size, rect.shrink(space::L), scale);
+    let mut view = canvas.view.unwrap_or(fit);
+    zoom_and_pan(ui, rect, &response, canvas, &mut view, studio, size);
+    canvas.last = Some((view, rect));
+
+    let source = canvas.keys.source(&picture);
+    let pinned = studio.pinned().map(|pinned| canvas.keys.source(pinned));
+    let (first, compare) = match (studio.comparison, pinned) {
+        // Before on the left, after on the right.
+        (Comparison::Wipe(at), Some(pinned)) => (pinned, Compare::Wipe { other: source, at }),
+        (Comparison::Heat(gain), Some(other)) => (source, Compare::Heat { other, gain }),
+        _ => (source, Compare::None),
+    };
+    let painter = ui.painter().with_clip_rect(rect);
+    painter.add(Shape::Callback(gpu::canvas(
+        rect,
+        first,
+        compare,
+        Vec::new(),
+        view,
+    )));
+    if let (Comparison::Heat(gain), Some(_)) = (studio.comparison, studio.pinned()) {
+        heat_scale(ui, rect, gain, tokens);
+    }
+    let note = note(studio, is_current);
+    corner_note(ui, rect, &note, tokens);
+}
+
+fn zoom_and_pan(
+    ui: &Ui,
+    rect: Rect,
+    response: &Response,
+    canvas: &mut CanvasView,
+    view: &mut View,
+    studio: &mut Studio,
+    size: [u32; 2],
+) {
+    let scale = ui.pixels_per_point();
+    if let Some(pos) = response.hover_pos() {
+        let (scroll, pinch) = ui.input(|i| (i.smooth_scroll_delta().y, i.zoom_delta()));
+        let factor = pinch * (scroll / 200.0).exp();
+        if (factor - 1.0).abs() > 1e-4 {
+            let zoom = (view.zoom * factor).clamp(*ZOOM_RANGE.start(), *ZOOM_RANGE.end());
+            *view = view.zoomed_at(rect, scale, pos, zoom);
+            canvas.view = Some(*view);
+        }
+    }
+    if response.double_clicked() {
+        canvas.view = None;
+    }
+    let line_x = |at: f32| view.screen_at(rect, scale, [at * size[0] as f32, 0.0]).x;
+    if response.drag_started_by(PointerButton::Primary) {
+        let pressed: Option<Pos2> = ui.input(|i| i.pointer.press_origin());
+        canvas.moves_wipe = match (studio.comparison, pressed) {
+            (Comparison::Wipe(at), Some(pos)) => (pos.x - line_x(at)).abs() < HANDLE,
+            _ => false,
+        };
+    }
+    if response.dragged() {
+        let pointer = response.interact_pointer_pos();
+        if let (true, Some(pos), Comparison::Wipe(_)) =
+            (canvas.moves_wipe, pointer, studio.comparison)
+        {
+            let at = view.picture_at(rect, scale, pos)[0] / size[0].max(1) as f32;
+            studio.comparison = Comparison::Wipe(at.clamp(0.0, 1.0));
+        } else {
+            let delta = response.drag_delta() * scale / view.zoom;
+            view.center = [view.center[0] - delta.x, view.center[1] - delta.y];
+            canvas.view = Some(*view);
+        }
+    }
+}
+
+fn note(studio: &Studio, is_current: bool) -> String {
+    let compared = match (studio.comparison, studio.pinned()) {
+        (Comparison::Wipe(_), Some(_)) => "left: pinned, right: shown",
+        (Comparison::Heat(_), Some(_)) => "difference from the pinned picture",
+        _ => "",
+    };
+    match (is_current, compared) {
+        (false, "") => "preview".to_owned(),
+        (false, compared) => format!("preview; {compared}"),
+        (true, compared) => compared.to_owned(),
+    }
+}
+
+fn corner_note(ui: &Ui, rect: Rect, note: &str, tokens: Tokens) {
+    if note.is_empty() {
+        return;
+    }
+    let font = FontId::proportional(11.0);
+    let galley = ui
+        .painter()
+        .layout_no_wrap(note.to_owned(), font, tokens.text);
+    let size = galley.size() + vec2(space::M, space::XS) * 2.0;
+    let area = Rect::from_min_size(
+        rect.left_bottom() + vec2(space::M, -space::M - size.y),
+        size,
+    );
+    ui.painter()
+        .rect_filled(area, 4.0, tokens.panel.gamma_multiply(0.85));
+    let at = area.min + vec2(space::M, space::XS);
+    ui.painter().galley(at, galley, tokens.text);
+}
+
+/// The colours of the heat map from no difference to the hottest.
+fn heat_scale(ui: &Ui, rect: Rect, gain: f32, tokens: Tokens) {
+    let area = Rect::from_min_size(rect.right_bottom() + vec2(-172.0, -40.0), vec2(160.0, 10.0));
+    let steps = 32;
+    let mut mesh = Mesh::default();
+    for step in 0..=steps {
+        let part = step as f32 / steps as f32;
+        let x = area.left() + part * area.width();
+        let color: Color32 = gpu::heat_color(part);
+        let at = mesh.vertices.len() as u32;
+        mesh.colored_vertex(pos2(x, area.top()), color);
+        mesh.colored_vertex(pos2(x, area.bottom()), color);
+        if step > 0 {
+            mesh.add_triangle(at - 2, at - 1, at);
+            mesh.add_triangle(at - 1, at, at + 1);
+        }
+    }
+    ui.painter().add(Shape::mesh(mesh));
+    ui.painter().rect_stroke(
+        area,
+        0.0,
+        Stroke::new(1.0, tokens.line),
+        egui::StrokeKind::Outside,
+    );
+    let font = FontId::proportional(11.0);
+    let hottest = format!("{:.0}/255", 255.0 / gain);
+    for (at, align, text) in [
+        (area.left_bottom(), Align2::LEFT_TOP, "0"),
+        (area.right_bottom(), Align2::RIGHT_TOP, hottest.as_str()),
+    ] {
+        ui.painter()
+            .text(at + vec2(0.0, 2.0), align, text, font.clone(), tokens.text);
+    }
+}
+
+fn empty(ui: &Ui, rect: Rect, response: &Response, studio: &Studio, tokens: Tokens) {
+    let text = if studio.queue().running().is_some() {
+        "The first picture is being made"
+    } else {
+        "Write a prompt and press Render"
+    };
+    response
+        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "canvas: empty"));
+    let font = FontId::proportional(14.0);
+    ui.painter().text(
+        rect.center(),
+        Align2::CENTER_CENTER,
+        text,
+        font,
+        tokens.text_weak,
+    );
+}
+
+/// Names for pictures on the GPU, as long as the pictures live.
+#[derive(Default)]
+struct Keys {
+    known: Vec<(Weak<Picture>, TextureKey)>,
+    last: u64,
+}
+
+impl Keys {
+    fn source(&mut self, picture: &Arc<Picture>) -> Source {
+        self.known.retain(|(known, _)| known.strong_count() > 0);
+        let mut known = self.known.iter();
+        let found = known.find(|(weak, _)| std::ptr::eq(weak.as_ptr(), Arc::as_ptr(picture)));
+        let key = if let Some((_, key)) = found {
+            *key
+        } else {
+            self.last += 1;
+            let key = TextureKey(self.last);
+            self.known.push((Arc::downgrade(picture), key));
+            key
+        };
+        Source::picture(key, picture.clone())
+    }
+}

@@ -1,0 +1,15 @@
+//! The parts of the window that show the studio.
+
+mod canvas;
+mod controls;
+mod filmstrip;
+mod prompt;
+mod queue;
+mod settings;
+
+pub(crate) use canvas::{CanvasView, canvas_pane};
+pub(crate) use controls::controls_pane;
+pub(crate) use filmstrip::{Thumbnails, filmstrip_pane};
+pub(crate) use prompt::{PromptView, prompt_pane};
+pub(crate) use queue::{fraction, progress_text, queue_pane};
+pub(crate) use settings::settings_pane;

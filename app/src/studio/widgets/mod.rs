@@ -1,0 +1,7 @@
+//! Widgets of our own.
+
+mod attribute_slider;
+mod icon_button;
+
+pub(crate) use attribute_slider::{SliderAnswer, attribute_slider};
+pub(crate) use icon_button::{icon_button, icon_toggle};
