@@ -10,6 +10,7 @@ mod coarse;
 mod defaults;
 mod denoise;
 mod halves;
+mod latent_rgb;
 mod latents;
 mod layout;
 mod meter_push;
@@ -21,6 +22,7 @@ mod shelf;
 mod snapshots;
 
 pub use defaults::Defaults;
+pub use latent_rgb::LatentRgb;
 pub use latents::{Latents, save_latents};
 pub use pixels::to_picture;
 pub use plan::Plan;

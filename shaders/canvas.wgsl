@@ -1,0 +1,161 @@
+// One picture on the screen, alone or against another, and masks over it.
+//
+// Everything is in gamma space, as egui blends: bytes that are not resampled come out as they are.
+
+struct Params {
+    // Screen rectangle that is painted: left, top, right, bottom, in pixels.
+    quad: vec4<f32>,
+    // Straight colour and alpha of an overlay.
+    color: vec4<f32>,
+    // Size of the render target in pixels.
+    screen: vec2<f32>,
+    // The picture's top left corner and its size on the screen, in pixels.
+    origin: vec2<f32>,
+    extent: vec2<f32>,
+    // One of the MODE constants.
+    mode: u32,
+    // Multiplies differences.
+    gain: f32,
+    // Middle of the wipe's line and its width, in screen pixels.
+    wipe: f32,
+    line: f32,
+    // An overlay's opacity.
+    opacity: f32,
+    unused: f32,
+}
+
+const MODE_PLAIN: u32 = 0u;
+const MODE_WIPE: u32 = 1u;
+const MODE_HEAT: u32 = 2u;
+
+const HEAT_COLORS: i32 = 17;
+
+// Whether the target turns linear light into sRGB by itself; egui prefers one that does not.
+override LINEAR_TARGET: bool = false;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> heat: array<vec4<f32>, HEAT_COLORS>;
+
+@group(1) @binding(0) var first: texture_2d<f32>;
+@group(1) @binding(1) var second: texture_2d<f32>;
+
+@vertex
+fn vertex(@builtin(vertex_index) index: u32) -> @builtin(position) vec4<f32> {
+    let right = (index & 1u) == 1u;
+    let bottom = (index & 2u) == 2u;
+    let x = select(params.quad.x, params.quad.z, right);
+    let y = select(params.quad.y, params.quad.w, bottom);
+    return vec4(2.0 * x / params.screen.x - 1.0, 1.0 - 2.0 * y / params.screen.y, 0.0, 1.0);
+}
+
+// The mean of a texture's level over a box, in texels; a side of at most 2 texels is looked at.
+fn box_mean(texture: texture_2d<f32>, level: i32, center: vec2<f32>, side: vec2<f32>) -> vec4<f32> {
+    let low = center - 0.5 * side;
+    let high = center + 0.5 * side;
+    let start = floor(low);
+    let last = vec2<i32>(textureDimensions(texture, level)) - 1;
+    var sum = vec4(0.0);
+    for (var j = 0; j < 3; j++) {
+        let y = start.y + f32(j);
+        let tall = min(high.y, y + 1.0) - max(low.y, y);
+        if tall <= 0.0 {
+            continue;
+        }
+        for (var i = 0; i < 3; i++) {
+            let x = start.x + f32(i);
+            let wide = min(high.x, x + 1.0) - max(low.x, x);
+            if wide <= 0.0 {
+                continue;
+            }
+            let texel = clamp(vec2<i32>(vec2(x, y)), vec2(0), last);
+            sum += wide * tall * textureLoad(texture, texel, level);
+        }
+    }
+    return sum / (side.x * side.y);
+}
+
+// What one screen pixel at `position` sees of a texture that is stretched over the picture: the
+// mean over its footprint. Magnified, texels have exact sides with smooth edges; minified below a
+// half, two mip levels are blended. `smallest` is the least side of the footprint in texels.
+fn footprint(texture: texture_2d<f32>, position: vec2<f32>, smallest: f32) -> vec4<f32> {
+    let place = (position - params.origin) / params.extent;
+    let size = vec2<f32>(textureDimensions(texture, 0));
+    let scale = size / params.extent;
+    let levels = i32(textureNumLevels(texture));
+    let lod = clamp(log2(max(scale.x, scale.y)), 0.0, f32(levels - 1));
+    let level = i32(floor(lod));
+    let here = vec2<f32>(textureDimensions(texture, level));
+    let side = clamp(here / params.extent, vec2(smallest), vec2(2.0));
+    let fine = box_mean(texture, level, place * here, side);
+    let part = lod - floor(lod);
+    if part == 0.0 || level + 1 >= levels {
+        return fine;
+    }
+    let next = vec2<f32>(textureDimensions(texture, level + 1));
+    let coarse_side = clamp(next / params.extent, vec2(1.0), vec2(2.0));
+    return mix(fine, box_mean(texture, level + 1, place * next, coarse_side), part);
+}
+
+// How much of the screen pixel at `position` the picture covers.
+fn inside(position: vec2<f32>) -> f32 {
+    let from_edge = min(position - params.origin, params.origin + params.extent - position);
+    let covered = clamp(from_edge + 0.5, vec2(0.0), vec2(1.0));
+    return covered.x * covered.y;
+}
+
+fn heat_color(x: f32) -> vec3<f32> {
+    let place = clamp(x, 0.0, 1.0) * f32(HEAT_COLORS - 1);
+    let cell = min(i32(place), HEAT_COLORS - 2);
+    return mix(heat[cell].rgb, heat[cell + 1].rgb, place - f32(cell));
+}
+
+// The target's value for a straight colour and its alpha: premultiplied.
+fn target_color(color: vec3<f32>, alpha: f32) -> vec4<f32> {
+    var rgb = color * alpha;
+    if LINEAR_TARGET {
+        let high = pow((rgb + 0.055) / 1.055, vec3(2.4));
+        rgb = select(high, rgb / 12.92, rgb < vec3(0.04045));
+    }
+    return vec4(rgb, alpha);
+}
+
+@fragment
+fn picture(@builtin(position) at: vec4<f32>) -> @location(0) vec4<f32> {
+    let alpha = inside(at.xy);
+    if alpha == 0.0 {
+        return vec4(0.0);
+    }
+    if params.mode == MODE_WIPE {
+        if abs(at.x - params.wipe) < 0.5 * params.line {
+            return target_color(params.color.rgb, alpha);
+        }
+        if at.x > params.wipe {
+            return target_color(footprint(second, at.xy, 0.0).rgb, alpha);
+        }
+    }
+    let color = footprint(first, at.xy, 0.0).rgb;
+    if params.mode == MODE_HEAT {
+        let apart = abs(color - footprint(second, at.xy, 0.0).rgb);
+        let most = max(apart.r, max(apart.g, apart.b));
+        return target_color(heat_color(most * params.gain), alpha);
+    }
+    return target_color(color, alpha);
+}
+
+// A mask in `first`: a fill, and a line one screen pixel wide where coverage is a half.
+@fragment
+fn overlay(@builtin(position) at: vec4<f32>) -> @location(0) vec4<f32> {
+    let coverage = footprint(first, at.xy, 1.0).r;
+    let across = footprint(first, at.xy + vec2(1.0, 0.0), 1.0).r
+        - footprint(first, at.xy - vec2(1.0, 0.0), 1.0).r;
+    let down = footprint(first, at.xy + vec2(0.0, 1.0), 1.0).r
+        - footprint(first, at.xy - vec2(0.0, 1.0), 1.0).r;
+    // Coverage per screen pixel; flat places have no edge.
+    let slope = 0.5 * length(vec2(across, down));
+    var line = 0.0;
+    if slope > 0.001 {
+        line = clamp(1.0 - abs(coverage - 0.5) / slope, 0.0, 1.0);
+    }
+    let alpha = params.color.a * max(coverage * params.opacity, line) * inside(at.xy);
+    return target_color(params.color.rgb, alpha);
+}
