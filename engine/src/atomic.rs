@@ -26,6 +26,20 @@ pub fn write(
     existing: Existing,
     fill: impl FnOnce(&mut BufWriter<&File>) -> Result<()>,
 ) -> Result<bool> {
+    Ok(write_and_keep(path, existing, fill)?.is_some())
+}
+
+/// As [`write`], and gives the file, open for reading and writing.
+///
+/// Gives `None` where the file exists and `existing` is [`Existing::Keep`].
+///
+/// # Errors
+/// As [`write`].
+pub fn write_and_keep(
+    path: &Path,
+    existing: Existing,
+    fill: impl FnOnce(&mut BufWriter<&File>) -> Result<()>,
+) -> Result<Option<File>> {
     let folder = path
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
@@ -48,13 +62,12 @@ pub fn write(
         .map_err(|e| EngineError::io(path, e))?;
     match existing {
         Existing::Replace => {
-            file.persist(path)
-                .map_err(|e| EngineError::io(path, e.error))?;
-            Ok(true)
+            let file = file.persist(path);
+            Ok(Some(file.map_err(|e| EngineError::io(path, e.error))?))
         }
         Existing::Keep => match file.persist_noclobber(path) {
-            Ok(_) => Ok(true),
-            Err(e) if e.error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Ok(file) => Ok(Some(file)),
+            Err(e) if e.error.kind() == ErrorKind::AlreadyExists => Ok(None),
             Err(e) => Err(EngineError::io(path, e.error)),
         },
     }

@@ -3,7 +3,8 @@
 //! The modules form one way through, from the window's wish to the numbers, with no arrow back up:
 //! [`service`] → [`control_training`], [`control_exchange`] → [`render`], [`train`] → [`checkpoint`] → [`prompt`], [`measure`] → [`controls`], [`models`] → [`layers`] →
 //! [`weights`], [`sampling`] → [`conditioning`], [`device`].
-//! [`recipe`] is plain data that names no tensor; everybody may read it.
+//! [`recipe`], [`picture`] and [`project`] are plain data that name no tensor; everybody may read
+//! them.
 
 pub mod atomic;
 pub mod checkpoint;
@@ -17,6 +18,7 @@ pub mod layers;
 pub mod measure;
 pub mod models;
 pub mod picture;
+pub mod project;
 pub mod prompt;
 pub mod recipe;
 pub mod render;

@@ -1,7 +1,7 @@
 //! Reading PNG files back: notes first, pixels only where asked.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
 
 use super::{PARAMETERS_KEYWORD, Parameters, Picture, RECIPE_KEYWORD};
@@ -32,7 +32,10 @@ pub struct PngNotes {
 /// # Errors
 /// The file cannot be read or is not a PNG.
 pub fn read_notes(path: &Path) -> Result<PngNotes> {
-    let mut reader = open(path)?;
+    notes(open(path)?, path)
+}
+
+fn notes(mut reader: png::Reader<impl BufRead + Seek>, path: &Path) -> Result<PngNotes> {
     // Some programs put their text behind the pixels.
     reader.finish().map_err(|e| bad_png(path, &e))?;
     let info = reader.info();
@@ -49,7 +52,18 @@ pub fn read_notes(path: &Path) -> Result<PngNotes> {
 /// # Errors
 /// The file is not a PNG, carries no recipe, or one of a newer version.
 pub fn read_recipe(path: &Path) -> Result<Recipe> {
-    let notes = read_notes(path)?;
+    recipe_of(read_notes(path)?, path)
+}
+
+/// The recipe that the PNG file in `bytes` carries. `origin` is named in errors.
+///
+/// # Errors
+/// As [`read_recipe`].
+pub fn recipe_in(bytes: &[u8], origin: &Path) -> Result<Recipe> {
+    recipe_of(notes(decoder(Cursor::new(bytes), origin)?, origin)?, origin)
+}
+
+fn recipe_of(notes: PngNotes, path: &Path) -> Result<Recipe> {
     let Some(json) = notes.recipe_json else {
         let more = if notes.parameters.is_some() {
             "; it has only the prompt text of another program, which `vernier info` shows"
@@ -76,7 +90,18 @@ pub fn read_recipe(path: &Path) -> Result<Recipe> {
 /// # Errors
 /// The file cannot be read, is not a whole PNG, or is not an RGB picture of 8 bits.
 pub fn read_pixels(path: &Path) -> Result<Picture> {
-    let mut reader = open(path)?;
+    pixels(open(path)?, path)
+}
+
+/// Decodes the pixels of the PNG file in `bytes` to 8-bit RGB. `origin` is named in errors.
+///
+/// # Errors
+/// As [`read_pixels`].
+pub fn pixels_in(bytes: &[u8], origin: &Path) -> Result<Picture> {
+    pixels(decoder(Cursor::new(bytes), origin)?, origin)
+}
+
+fn pixels(mut reader: png::Reader<impl BufRead + Seek>, path: &Path) -> Result<Picture> {
     let info = reader.info();
     let (width_px, height_px) = (info.width, info.height);
     if reader.output_color_type() != (png::ColorType::Rgb, png::BitDepth::Eight) {
@@ -100,10 +125,14 @@ pub fn read_pixels(path: &Path) -> Result<Picture> {
 
 fn open(path: &Path) -> Result<png::Reader<BufReader<File>>> {
     let file = File::open(path).map_err(|e| EngineError::io(path, e))?;
+    decoder(BufReader::new(file), path)
+}
+
+fn decoder<R: BufRead + Seek>(reader: R, path: &Path) -> Result<png::Reader<R>> {
     let limits = png::Limits {
         bytes: MAX_DECODE_BYTES.min(64 << 20),
     };
-    png::Decoder::new_with_limits(BufReader::new(file), limits)
+    png::Decoder::new_with_limits(reader, limits)
         .read_info()
         .map_err(|e| bad_png(path, &e))
 }
@@ -162,8 +191,12 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("p.png");
             save(&path, &gradient(), &recipe).unwrap();
-            prop_assert_eq!(read_recipe(&path).unwrap(), recipe);
+            prop_assert_eq!(&read_recipe(&path).unwrap(), &recipe);
             prop_assert_eq!(read_pixels(&path).unwrap(), gradient());
+            let bytes = super::super::to_png(&gradient(), &recipe).unwrap();
+            prop_assert_eq!(std::fs::read(&path).unwrap(), bytes.clone());
+            prop_assert_eq!(recipe_in(&bytes, &path).unwrap(), recipe);
+            prop_assert_eq!(pixels_in(&bytes, &path).unwrap(), gradient());
         }
     }
 

@@ -35,6 +35,16 @@ pub fn save_numbered(folder: &Path, picture: &Picture, recipe: &Recipe) -> Resul
     }
 }
 
+/// `picture` as the bytes of a PNG file with its recipe inside, as [`save`] writes them.
+///
+/// # Errors
+/// The picture's pixels are not as many as its size says.
+pub fn to_png(picture: &Picture, recipe: &Recipe) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    encode(&mut bytes, picture, recipe, Path::new("picture"))?;
+    Ok(bytes)
+}
+
 /// One more than the highest `NNNN-` among the names in `folder`.
 fn next_number(folder: &Path) -> Result<u32> {
     let entries = std::fs::read_dir(folder).map_err(|e| EngineError::io(folder, e))?;
@@ -53,18 +63,20 @@ fn next_number(folder: &Path) -> Result<u32> {
 }
 
 fn write(path: &Path, existing: Existing, picture: &Picture, recipe: &Recipe) -> Result<bool> {
+    atomic::write(path, existing, |file| encode(file, picture, recipe, path))
+}
+
+fn encode(file: impl Write, picture: &Picture, recipe: &Recipe, path: &Path) -> Result<()> {
     let parameters = Parameters::of(recipe).to_text();
     let json = serde_json::to_string(recipe)
         .map_err(|e| EngineError::bad_file(path, format!("cannot hold the recipe: {e}")))?;
-    atomic::write(path, existing, |file| {
-        encode(file, picture, &parameters, json).map_err(|e| match e {
-            png::EncodingError::IoError(e) => EngineError::io(path, e),
-            e => EngineError::bad_file(path, format!("cannot be written as PNG: {e}")),
-        })
+    encode_png(file, picture, &parameters, json).map_err(|e| match e {
+        png::EncodingError::IoError(e) => EngineError::io(path, e),
+        e => EngineError::bad_file(path, format!("cannot be written as PNG: {e}")),
     })
 }
 
-fn encode(
+fn encode_png(
     file: impl Write,
     picture: &Picture,
     parameters: &str,

@@ -8,8 +8,8 @@ mod sheet;
 
 pub use a1111::Parameters;
 pub use compare::{Difference, difference};
-pub use decode::{PngNotes, read_notes, read_pixels, read_recipe};
-pub use encode::{save, save_numbered};
+pub use decode::{PngNotes, pixels_in, read_notes, read_pixels, read_recipe, recipe_in};
+pub use encode::{save, save_numbered, to_png};
 pub use sheet::save_sheet;
 
 /// Keyword of the iTXt chunk that holds the recipe as JSON.

@@ -3,11 +3,13 @@
 mod check;
 mod control;
 mod file;
+mod identity;
 
 use serde::{Deserialize, Serialize};
 
 pub use control::{ControlScale, ControlUse};
 pub use file::{from_json, read, to_json, write};
+pub use identity::sha256_hex;
 
 /// The newest recipe version that this program writes and reads.
 pub const RECIPE_VERSION: u32 = 1;
