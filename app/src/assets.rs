@@ -49,12 +49,22 @@ pub(crate) fn controls() -> ControlLibrary {
 
 /// The folder of the artist's own controls, in the user's data folder.
 pub(crate) fn user_controls() -> Option<PathBuf> {
+    Some(user_data()?.join(CONTROLS))
+}
+
+/// The folder of projects that the artist has given no place, in the user's data folder.
+pub(crate) fn unsaved_projects() -> Option<PathBuf> {
+    Some(user_data()?.join("unsaved"))
+}
+
+/// The program's folder in the user's data folder.
+fn user_data() -> Option<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
     let data = set("XDG_DATA_HOME")
         .map(PathBuf::from)
         .filter(|path| path.is_absolute())
         .or_else(|| Some(Path::new(&set("HOME")?).join(".local").join("share")))?;
-    Some(data.join("vernier").join(CONTROLS))
+    Some(data.join("vernier"))
 }
 
 /// The recipes that the program renders when it is not told anything.

@@ -20,7 +20,7 @@ use clap::Parser as _;
 
 use crate::assets;
 use crate::failure::{self, Failure};
-use crate::studio::{self, Settings, StudioOptions};
+use crate::studio::{self, StudioOptions};
 
 /// Reads the command line and does what it says.
 pub(crate) fn run() -> ExitCode {
@@ -42,11 +42,7 @@ pub(crate) fn run() -> ExitCode {
 
 fn open_studio(open: Option<PathBuf>) -> Result<(), Failure> {
     assets::require_embedded_model()?;
-    studio::run(StudioOptions {
-        open,
-        settings: Settings::usual_path(),
-        live: None,
-    })
+    studio::run(StudioOptions::usual(open))
 }
 
 /// Writes a line to stdout. A closed pipe, as `| head` leaves it, is no reason to stop.

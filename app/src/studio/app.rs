@@ -8,13 +8,19 @@ use std::time::{Duration, Instant};
 
 use eframe::egui_wgpu::RenderState;
 use egui::{CentralPanel, ColorImage, Frame, Margin, Panel, ThemePreference, Ui, ViewportCommand};
+use vernier_engine::checkpoint::MeterOptions;
+use vernier_engine::device::DeviceRequest;
 use vernier_engine::measure::MeterConfig;
 use vernier_engine::picture::{self, Picture};
+use vernier_engine::project::Project;
 use vernier_engine::recipe::{self, Recipe};
+use vernier_engine::service::RenderOptions;
 
 use super::command::{KeyBindings, UiCommand};
 use super::files::{self, FileEvent};
 use super::gpu;
+use super::keeper::{Keeper, KeeperCommand};
+use super::keeping::Keeping;
 use super::link::EngineLink;
 use super::panes::{
     CanvasView, PromptView, Thumbnails, canvas_pane, controls_pane, filmstrip_pane, prompt_pane,
@@ -32,18 +38,53 @@ use crate::assets;
 const TYPING: Duration = Duration::from_millis(600);
 
 /// How the window starts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct StudioOptions {
+    /// How pictures are made; whether a quick one comes first is the studio's matter.
+    pub engine: RenderOptions,
     /// A project, recipe or picture to open.
     pub open: Option<PathBuf>,
     /// Where settings are read and kept; `None` keeps none.
     pub settings: Option<PathBuf>,
+    /// Where projects lie that nobody has given a place; `None` keeps none.
+    pub unsaved: Option<PathBuf>,
     /// Whether the picture follows from the start; `None` is as the settings say.
     pub live: Option<bool>,
 }
 
+impl StudioOptions {
+    /// Nothing opened and nothing kept, with the embedded model and the controls at hand.
+    pub fn plain() -> Self {
+        Self {
+            engine: RenderOptions {
+                device: DeviceRequest::Auto,
+                embedded_model: assets::embedded_model(),
+                controls: assets::controls(),
+                meter: MeterOptions::default(),
+                coarse_first: false,
+                want_latents: false,
+            },
+            open: None,
+            settings: None,
+            unsaved: None,
+            live: None,
+        }
+    }
+
+    /// What the artist finds: settings and unsaved projects of the user who runs the program.
+    pub(crate) fn usual(open: Option<PathBuf>) -> Self {
+        Self {
+            open,
+            settings: Settings::usual_path(),
+            unsaved: assets::unsaved_projects(),
+            ..Self::plain()
+        }
+    }
+}
+
 /// The window.
 pub struct StudioApp {
+    engine: RenderOptions,
     studio: Studio,
     link: EngineLink,
     docks: Docks,
@@ -58,6 +99,9 @@ pub struct StudioApp {
     settings: Settings,
     settings_path: Option<PathBuf>,
     typed_at: Option<Instant>,
+    keeping: Keeping,
+    unsaved: Option<PathBuf>,
+    title: String,
     file_outbox: Sender<FileEvent>,
     file_events: Receiver<FileEvent>,
     render_state: Option<RenderState>,
@@ -84,15 +128,25 @@ impl StudioApp {
         };
         let (keys, mut problems) = KeyBindings::with(&settings.keys);
         problems.extend(problem);
-        let recipe = first_recipe()?;
-        let mut studio = Studio::new(recipe, options.live.unwrap_or(settings.live));
+        let recipe = sample_project()?.bench.recipe;
+        let mut studio = Studio::new(
+            recipe,
+            options.live.unwrap_or(settings.live),
+            options.engine.clone(),
+        );
         for problem in problems {
             studio.toasts.push(ToastKind::Trouble, problem, None);
         }
         let ctx = cc.egui_ctx.clone();
         let link = EngineLink::start(move || ctx.request_repaint())?;
         let (file_outbox, file_events) = mpsc::channel();
+        let (outbox, ctx) = (file_outbox.clone(), cc.egui_ctx.clone());
+        let keeper = Keeper::start(move |event| {
+            outbox.send(event).ok();
+            ctx.request_repaint();
+        })?;
         let app = Self {
+            engine: options.engine.clone(),
             studio,
             link,
             docks: Docks::from_json(&settings.layout),
@@ -107,6 +161,9 @@ impl StudioApp {
             settings,
             settings_path: options.settings.clone(),
             typed_at: None,
+            keeping: Keeping::new(keeper),
+            unsaved: options.unsaved.clone(),
+            title: String::new(),
             file_outbox,
             file_events,
             render_state: cc.wgpu_render_state.clone(),
@@ -114,6 +171,10 @@ impl StudioApp {
         };
         app.set_theme(&cc.egui_ctx);
         app.look_for_controls(&cc.egui_ctx);
+        let opens_project = options.open.as_deref().is_some_and(files::is_project);
+        if !opens_project {
+            app.begin_untitled(false);
+        }
         if let Some(path) = &options.open {
             app.read_file(&cc.egui_ctx, path.clone());
         }
@@ -140,19 +201,36 @@ impl StudioApp {
 
     /// Reads the library on a thread of its own: it may be large, and on a slow disk.
     fn look_for_controls(&self, ctx: &egui::Context) {
-        self.in_background(ctx, "vernier-library", || {
-            let config = assets::embedded_model().join("meter").join("config.json");
+        let model = self.engine.embedded_model.clone();
+        let library = self.engine.controls.clone();
+        self.in_background(ctx, "vernier-library", move || {
+            let config = model.join("meter").join("config.json");
             let config: Option<MeterConfig> = std::fs::read_to_string(config)
                 .ok()
                 .and_then(|text| serde_json::from_str(&text).ok());
             FileEvent::Controls {
-                controls: assets::controls().list(),
+                controls: library.list(),
                 nouns: config.map(|config| config.kinds()).unwrap_or_default(),
             }
         });
     }
 
+    /// Goes on with the project that nobody has given a place, or begins a new one.
+    fn begin_untitled(&self, wants_new: bool) {
+        if let (Some(folder), Ok(project)) = (&self.unsaved, sample_project()) {
+            self.keeping.send(KeeperCommand::Untitled {
+                folder: folder.clone(),
+                fresh: Box::new(project),
+                wants_new,
+            });
+        }
+    }
+
     fn read_file(&self, ctx: &egui::Context, path: PathBuf) {
+        if files::is_project(&path) {
+            self.keeping.send(KeeperCommand::Open(path));
+            return;
+        }
         self.in_background(ctx, "vernier-open", move || files::open(&path));
     }
 
@@ -176,6 +254,37 @@ impl StudioApp {
     fn take_file_event(&mut self, event: FileEvent) {
         match event {
             FileEvent::Controls { controls, nouns } => self.studio.set_controls(controls, nouns),
+            FileEvent::Project {
+                path,
+                is_untitled,
+                project,
+                notes,
+            } => {
+                if !project.layout.is_null() {
+                    self.docks = Docks::from_json(&project.layout);
+                }
+                self.studio.open_project(*project);
+                self.thumbnails = Thumbnails::default();
+                self.canvas.fit();
+                self.keeping.opened(path, is_untitled);
+                for note in notes {
+                    self.studio.toasts.push(ToastKind::Note, note, None);
+                }
+            }
+            FileEvent::Saved { path, is_asked } => {
+                if is_asked {
+                    let text = format!("Saved as {}", path.display());
+                    self.studio.toasts.push(ToastKind::Done, text, None);
+                }
+                self.keeping.saved(path);
+            }
+            FileEvent::NotSaved { sentence, pictures } => {
+                self.keeping.not_saved();
+                self.studio.take_back(pictures);
+                let on = Some(UiCommand::SaveAs);
+                self.studio.toasts.push(ToastKind::Trouble, sentence, on);
+            }
+            FileEvent::Pixels { id, picture } => self.studio.set_pixels(&id, picture),
             FileEvent::Recipe(recipe) => {
                 self.studio.adopt(&recipe);
                 let text = "The recipe is on the bench";
@@ -200,12 +309,15 @@ impl StudioApp {
         }
         match command {
             UiCommand::NewProject => {
-                if let Ok(recipe) = first_recipe() {
-                    self.studio.start_over(recipe);
-                }
+                self.save_now(false);
+                self.begin_untitled(true);
             }
             UiCommand::Open => self.dialogs.ask(Asked::Open, ""),
-            UiCommand::Save | UiCommand::SaveAs => self.dialogs.ask(Asked::SaveAs, ""),
+            UiCommand::Save if self.keeping.path().is_some() => self.save_now(true),
+            UiCommand::Save | UiCommand::SaveAs => {
+                let name = format!("{}.vernier", self.studio.project_name());
+                self.dialogs.ask(Asked::SaveAs, name);
+            }
             UiCommand::ExportPicture => self.dialogs.ask(Asked::ExportPicture, "picture.png"),
             UiCommand::CopyPicture => {
                 if let Some((picture, _)) = self.studio.shown_picture() {
@@ -258,7 +370,31 @@ impl StudioApp {
                 });
             }
             Asked::Recipe => self.take_file_event(files::understand(&answer)),
-            Asked::SaveAs => {}
+            Asked::SaveAs => {
+                let mut path = PathBuf::from(answer);
+                if !files::is_project(&path) {
+                    path.as_mut_os_string().push(".vernier");
+                }
+                if let Some(stem) = path.file_stem() {
+                    self.studio.rename_project(stem.to_string_lossy());
+                }
+                let layout = self.docks.to_json();
+                self.keeping.save_as(&mut self.studio, layout, path);
+            }
+        }
+    }
+
+    fn save_now(&mut self, is_asked: bool) {
+        let layout = self.docks.to_json();
+        self.keeping.save(&mut self.studio, layout, is_asked);
+    }
+
+    /// The window is called as its project.
+    fn call_window(&mut self, ctx: &egui::Context) {
+        let title = format!("{} – Vernier", self.studio.project_name());
+        if title != self.title {
+            ctx.send_viewport_cmd(ViewportCommand::Title(title.clone()));
+            self.title = title;
         }
     }
 
@@ -324,6 +460,17 @@ impl eframe::App for StudioApp {
         for command in self.studio.take_outbox() {
             self.link.send(command);
         }
+        for id in self.studio.take_wanted_pixels() {
+            self.keeping.send(KeeperCommand::Read(id));
+        }
+        if !is_held {
+            let docks = &self.docks;
+            let pause = self.keeping.look(&mut self.studio, || docks.to_json());
+            if let Some(pause) = pause {
+                ctx.request_repaint_after(pause);
+            }
+        }
+        self.call_window(ctx);
     }
 
     fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
@@ -370,20 +517,24 @@ impl eframe::App for StudioApp {
 
     fn on_exit(&mut self) {
         self.keep_settings();
+        // Dropping the keeper waits until it is on the disk.
+        if self.studio.needs_saving() {
+            self.save_now(false);
+        }
     }
 }
 
-/// What lies on the bench of a fresh studio: the first of the sample recipes.
-fn first_recipe() -> vernier_engine::Result<Recipe> {
+/// What a fresh studio begins with: the sample recipes, the first of them on the bench.
+fn sample_project() -> vernier_engine::Result<Project> {
     let path = assets::sample_recipes();
-    let mut recipes = recipe::read(&path)?;
-    if recipes.is_empty() {
-        return Err(vernier_engine::EngineError::bad_file(
-            &path,
-            "holds no recipe",
-        ));
+    let recipes = recipe::read(&path)?;
+    let first = recipes.first().cloned();
+    let none = || vernier_engine::EngineError::bad_file(&path, "holds no recipe");
+    let mut project = Project::new("Untitled", first.ok_or_else(none)?);
+    for recipe in recipes {
+        project.add_recipe(recipe.prompt.clone(), recipe);
     }
-    Ok(recipes.remove(0))
+    Ok(project)
 }
 
 fn export(path: &std::path::Path, picture: &Arc<Picture>, recipe: &Recipe) -> FileEvent {

@@ -1,10 +1,14 @@
 //! Files that the window opens, read beside it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use vernier_engine::controls::FoundControl;
-use vernier_engine::picture;
+use vernier_engine::picture::{self, Picture};
+use vernier_engine::project::{PROJECT_ENDING, Project};
 use vernier_engine::recipe::{self, Recipe};
+
+use super::state::NewPicture;
 
 /// What came of work with files.
 #[derive(Debug)]
@@ -16,6 +20,38 @@ pub(crate) enum FileEvent {
         /// Nouns in lower case.
         nouns: Vec<String>,
     },
+    /// A project was opened.
+    Project {
+        /// Its file.
+        path: PathBuf,
+        /// Whether nobody has given it a place yet.
+        is_untitled: bool,
+        /// What it holds.
+        project: Box<Project>,
+        /// What the artist should know.
+        notes: Vec<String>,
+    },
+    /// The project is on the disk.
+    Saved {
+        /// Its file.
+        path: PathBuf,
+        /// Whether the artist had asked for it.
+        is_asked: bool,
+    },
+    /// The project could not be saved.
+    NotSaved {
+        /// Why, and what to do.
+        sentence: String,
+        /// The pictures that are still to be saved.
+        pictures: Vec<NewPicture>,
+    },
+    /// A result's pixels.
+    Pixels {
+        /// Which result.
+        id: String,
+        /// The pixels.
+        picture: Arc<Picture>,
+    },
     /// A recipe for the bench.
     Recipe(Box<Recipe>),
     /// A file was written.
@@ -24,7 +60,13 @@ pub(crate) enum FileEvent {
     Failed(String),
 }
 
-/// Reads what an artist may open: a picture that carries a recipe, or a recipe.
+/// Whether `path` is called as project files are.
+pub(crate) fn is_project(path: &Path) -> bool {
+    let ending = path.extension();
+    ending.is_some_and(|e| e.eq_ignore_ascii_case(PROJECT_ENDING))
+}
+
+/// Reads what an artist may open besides projects: a picture that carries a recipe, or a recipe.
 pub(crate) fn open(path: &Path) -> FileEvent {
     let is_picture = path
         .extension()

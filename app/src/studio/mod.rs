@@ -9,6 +9,8 @@ mod app;
 pub mod command;
 mod files;
 pub mod gpu;
+mod keeper;
+mod keeping;
 mod link;
 mod panes;
 mod settings;

@@ -4,6 +4,8 @@
 //! table of contents, and touches nothing that is there. `docs/projects.md` tells the format.
 
 mod archive;
+mod bench;
+mod control_key;
 mod document;
 mod file;
 mod lock;
@@ -19,6 +21,7 @@ use serde_json::{Map, Value};
 
 use crate::recipe::{ControlUse, ModelRef, Recipe};
 
+pub use control_key::ControlKey;
 pub use file::{Opened, ProjectFile};
 pub use rescue::Recovered;
 pub use result::{ResultEntry, result_png_name};
@@ -90,12 +93,7 @@ impl Project {
         let mut project = Self {
             version: PROJECT_VERSION,
             name: name.into(),
-            bench: Bench {
-                recipe,
-                muted: Vec::new(),
-                locked: Vec::new(),
-                unknown: Map::new(),
-            },
+            bench: Bench::new(recipe),
             recipes: Vec::new(),
             results: Vec::new(),
             models: Vec::new(),

@@ -218,8 +218,7 @@ fn empty(ui: &Ui, rect: Rect, response: &Response, studio: &Studio, tokens: Toke
     } else {
         "Write a prompt and press Render"
     };
-    response
-        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "canvas: empty"));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, "canvas: empty"));
     let font = FontId::proportional(14.0);
     ui.painter().text(
         rect.center(),

@@ -75,6 +75,7 @@ pub(crate) fn filmstrip_pane(
                     ui.weak("Pictures that you render or keep gather here");
                 }
                 let mut shown = None;
+                let mut wanted = Vec::new();
                 for (at, result) in studio.results().enumerate() {
                     let is_shown = studio.shown == Shown::Result(result.id.clone());
                     let (rect, response) = ui.allocate_exact_size(vec2(side, side), Sense::click());
@@ -86,6 +87,8 @@ pub(crate) fn filmstrip_pane(
                         if let Some(texture) = thumbnails.texture(ui, result) {
                             let fitted = fit(texture.size_vec2(), rect);
                             Image::new(texture).paint_at(ui, fitted);
+                        } else {
+                            wanted.push(result.id.clone());
                         }
                         let stroke = if is_shown || response.has_focus() {
                             Stroke::new(2.0, tokens.accent)
@@ -116,6 +119,9 @@ pub(crate) fn filmstrip_pane(
                     if response.double_clicked() {
                         asked = Some(UiCommand::AdoptResult);
                     }
+                }
+                for id in wanted {
+                    studio.want_pixels(&id);
                 }
                 if let Some(id) = shown {
                     studio.shown = Shown::Result(id);

@@ -28,7 +28,11 @@ impl PromptView {
 }
 
 /// Draws prompt, subjects and the render button.
-pub(crate) fn prompt_pane(ui: &mut Ui, studio: &mut Studio, view: &mut PromptView) -> Option<UiCommand> {
+pub(crate) fn prompt_pane(
+    ui: &mut Ui,
+    studio: &mut Studio,
+    view: &mut PromptView,
+) -> Option<UiCommand> {
     let mut asked = None;
     ui.horizontal_top(|ui| {
         let button_width = 150.0;

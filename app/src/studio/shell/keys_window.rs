@@ -8,7 +8,11 @@ use crate::studio::widgets::icon_button;
 
 /// Draws the list of keys; `waiting` is the command whose new key is being listened for. Gives
 /// whether the window stays open.
-pub(crate) fn keys_window(ui: &mut Ui, keys: &mut KeyBindings, waiting: &mut Option<UiCommand>) -> bool {
+pub(crate) fn keys_window(
+    ui: &mut Ui,
+    keys: &mut KeyBindings,
+    waiting: &mut Option<UiCommand>,
+) -> bool {
     if let Some(command) = *waiting
         && let Some(shortcut) = pressed(ui)
     {

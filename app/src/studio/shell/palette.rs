@@ -24,7 +24,12 @@ impl Palette {
     }
 
     /// Draws it where it is open.
-    pub(crate) fn show(&mut self, ui: &mut Ui, studio: &Studio, keys: &KeyBindings) -> Option<UiCommand> {
+    pub(crate) fn show(
+        &mut self,
+        ui: &mut Ui,
+        studio: &Studio,
+        keys: &KeyBindings,
+    ) -> Option<UiCommand> {
         if !self.is_open {
             return None;
         }

@@ -2,8 +2,6 @@
 //!
 //! Nothing here draws. The window shows it and asks for changes; tests drive it the same way.
 
-mod bench;
-mod control_key;
 mod live;
 mod pictures;
 mod queue;
@@ -13,13 +11,12 @@ mod subjects;
 mod timeline;
 mod toasts;
 
-pub use bench::Bench;
-pub use control_key::ControlKey;
 pub use live::{Live, LiveStep};
-pub use pictures::{BenchPictures, Made, ResultItem};
+pub use pictures::{BenchPictures, Made, NewPicture, ResultItem};
 pub use queue::{JobKind, Progress, Queue, QueuedJob, RunningJob};
 pub use rack::{RackGroup, SliderSpec, in_words, rack};
 pub use studio::{Comparison, LoadedModel, ModelState, Preview, Shown, Studio};
 pub use subjects::{Nouns, Subject, word_at};
 pub use timeline::Timeline;
 pub use toasts::{Toast, ToastKind, Toasts};
+pub use vernier_engine::project::{Bench, ControlKey};

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use vernier_engine::picture::Picture;
+use vernier_engine::project::ResultEntry;
 use vernier_engine::recipe::Recipe;
 
 /// So many of the bench's pictures are remembered, for undo.
@@ -22,6 +23,44 @@ pub struct ResultItem {
     pub secs: f64,
     /// When it was made, in seconds since 1970.
     pub made_at_unix_secs: u64,
+    unknown: serde_json::Map<String, serde_json::Value>,
+}
+
+impl ResultItem {
+    /// What a project says of a picture; its pixels come later.
+    pub fn of(entry: ResultEntry, picture: Option<Arc<Picture>>) -> Self {
+        Self {
+            id: entry.id,
+            recipe: Arc::new(entry.recipe),
+            picture,
+            secs: entry.secs,
+            made_at_unix_secs: entry.made_at_unix_secs,
+            unknown: entry.unknown,
+        }
+    }
+
+    /// The same for a project.
+    pub fn entry(&self, starred: bool) -> ResultEntry {
+        ResultEntry {
+            id: self.id.clone(),
+            recipe: (*self.recipe).clone(),
+            secs: self.secs,
+            made_at_unix_secs: self.made_at_unix_secs,
+            starred,
+            unknown: self.unknown.clone(),
+        }
+    }
+}
+
+/// A picture that the project file does not hold yet.
+#[derive(Debug, Clone)]
+pub struct NewPicture {
+    /// Its name in the project.
+    pub id: String,
+    /// The pixels.
+    pub picture: Arc<Picture>,
+    /// What made it.
+    pub recipe: Arc<Recipe>,
 }
 
 /// Pictures of the bench by the recipe that was on it, the newest first.

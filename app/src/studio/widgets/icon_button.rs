@@ -11,7 +11,13 @@ pub(crate) fn icon_button(ui: &mut Ui, icon: &str, name: &str, help: &str) -> Re
 }
 
 /// The same, pressed in while `is_on`.
-pub(crate) fn icon_toggle(ui: &mut Ui, is_on: bool, icon: &str, name: &str, help: &str) -> Response {
+pub(crate) fn icon_toggle(
+    ui: &mut Ui,
+    is_on: bool,
+    icon: &str,
+    name: &str,
+    help: &str,
+) -> Response {
     let tokens = Tokens::in_ui(ui);
     let text = RichText::new(icon).color(if is_on {
         tokens.accent

@@ -1,6 +1,25 @@
-use super::*;
-use crate::studio::state::SliderSpec;
+use vernier_engine::checkpoint::MeterOptions;
+use vernier_engine::controls::ControlLibrary;
+use vernier_engine::device::DeviceRequest;
+use vernier_engine::picture::Picture;
 use vernier_engine::recipe::ControlScale;
+use vernier_engine::service::{Event, JobId};
+
+use super::*;
+use crate::studio::command::UiCommand;
+use crate::studio::state::{ControlKey, SliderSpec};
+
+fn studio(live: bool) -> Studio {
+    let options = RenderOptions {
+        device: DeviceRequest::Auto,
+        embedded_model: "miniature".into(),
+        controls: ControlLibrary::new(Vec::new()),
+        meter: MeterOptions::default(),
+        coarse_first: false,
+        want_latents: false,
+    };
+    Studio::new(recipe(), live, options)
+}
 
 fn recipe() -> Recipe {
     let json = r#"{"version":1,"model":{"name":"miniature"},"prompt":"a man and a cat","seed":1,
@@ -94,7 +113,7 @@ fn shown(studio: &Studio) -> (u8, bool) {
 
 #[test]
 fn a_live_studio_shows_its_bench_and_undo_brings_parameters_and_picture_back() {
-    let (mut studio, mut engine) = (Studio::new(recipe(), true), Engine::new());
+    let (mut studio, mut engine) = (studio(true), Engine::new());
     engine.settle(&mut studio);
     assert_eq!(shown(&studio), (1, true));
     studio.apply(UiCommand::NextSeed);
@@ -111,7 +130,7 @@ fn a_live_studio_shows_its_bench_and_undo_brings_parameters_and_picture_back() {
 
 #[test]
 fn a_drag_is_one_step_of_undo() {
-    let (mut studio, mut engine) = (Studio::new(recipe(), true), Engine::new());
+    let (mut studio, mut engine) = (studio(true), Engine::new());
     engine.settle(&mut studio);
     let smile = ControlKey::new("smile", Some("man"));
     for step in 1..=9 {
@@ -131,7 +150,7 @@ fn a_drag_is_one_step_of_undo() {
 
 #[test]
 fn a_batch_steps_aside_for_a_slider_and_loses_nothing() {
-    let (mut studio, mut engine) = (Studio::new(recipe(), true), Engine::new());
+    let (mut studio, mut engine) = (studio(true), Engine::new());
     engine.settle(&mut studio);
     studio.count = 4;
     studio.apply(UiCommand::Render);
@@ -159,7 +178,7 @@ fn a_batch_steps_aside_for_a_slider_and_loses_nothing() {
 
 #[test]
 fn removing_is_undone_and_pictures_that_were_made_are_not() {
-    let (mut studio, mut engine) = (Studio::new(recipe(), false), Engine::new());
+    let (mut studio, mut engine) = (studio(false), Engine::new());
     studio.count = 2;
     studio.apply(UiCommand::Render);
     engine.settle(&mut studio);
@@ -177,7 +196,7 @@ fn removing_is_undone_and_pictures_that_were_made_are_not() {
 
 #[test]
 fn what_the_artist_stops_is_not_begun_again() {
-    let (mut studio, mut engine) = (Studio::new(recipe(), true), Engine::new());
+    let (mut studio, mut engine) = (studio(true), Engine::new());
     studio.tick(Instant::now(), false);
     engine.take(&mut studio);
     studio.apply(UiCommand::CancelCurrent);
@@ -192,7 +211,7 @@ fn what_the_artist_stops_is_not_begun_again() {
 
 #[test]
 fn a_failure_is_told_once_and_not_tried_again() {
-    let (mut studio, mut engine) = (Studio::new(recipe(), true), Engine::new());
+    let (mut studio, mut engine) = (studio(true), Engine::new());
     studio.tick(Instant::now(), false);
     engine.take(&mut studio);
     let (job, ..) = engine.running.take().unwrap();
@@ -208,7 +227,7 @@ fn a_failure_is_told_once_and_not_tried_again() {
 
 #[test]
 fn the_rack_follows_the_prompt() {
-    let mut studio = Studio::new(recipe(), false);
+    let mut studio = studio(false);
     studio.tick(Instant::now(), false);
     let nouns = |studio: &Studio| -> Vec<String> {
         studio.subjects().iter().map(|s| s.noun.clone()).collect()

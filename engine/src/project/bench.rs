@@ -1,19 +1,7 @@
-//! What lies on the bench: the recipe that is being worked on, and its controls' switches.
+//! The bench's controls and their switches.
 
-use vernier_engine::recipe::{ControlScale, ControlUse, Recipe};
-
-use super::ControlKey;
-
-/// The recipe that the sliders move, and what is kept aside.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Bench {
-    /// What the next picture is made from.
-    pub recipe: Recipe,
-    /// Controls that are switched off for now; their settings are kept.
-    pub muted: Vec<ControlUse>,
-    /// Controls, as [`ControlKey`] writes them, that no tool may move.
-    pub locked: Vec<String>,
-}
+use super::{Bench, ControlKey};
+use crate::recipe::{ControlScale, ControlUse, Recipe};
 
 impl Bench {
     /// A bench with `recipe` on it, and nothing aside.
@@ -22,6 +10,7 @@ impl Bench {
             recipe,
             muted: Vec::new(),
             locked: Vec::new(),
+            unknown: serde_json::Map::new(),
         }
     }
 

@@ -3,12 +3,8 @@
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::Builder;
 
-use vernier_engine::checkpoint::MeterOptions;
-use vernier_engine::device::DeviceRequest;
-use vernier_engine::service::{Command, Event, RenderOptions, Service};
+use vernier_engine::service::{Command, Event, Service};
 use vernier_engine::{EngineError, Result};
-
-use crate::assets;
 
 /// Sends commands without waiting, and hands over what the engine tells.
 #[derive(Debug)]
@@ -55,17 +51,5 @@ impl EngineLink {
 impl Drop for EngineLink {
     fn drop(&mut self) {
         self.send(Command::Shutdown);
-    }
-}
-
-/// How the studio wants its pictures.
-pub(crate) fn options(coarse_first: bool) -> RenderOptions {
-    RenderOptions {
-        device: DeviceRequest::Auto,
-        embedded_model: assets::embedded_model(),
-        controls: assets::controls(),
-        meter: MeterOptions::default(),
-        coarse_first,
-        want_latents: false,
     }
 }

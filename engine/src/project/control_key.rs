@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use vernier_engine::recipe::ControlUse;
+use crate::recipe::ControlUse;
 
 /// A control and whom it works on, without how far: `smile@woman`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,7 +28,7 @@ impl ControlKey {
     }
 }
 
-/// As a project file writes it.
+/// As [`Bench::locked`](super::Bench::locked) writes it.
 impl fmt::Display for ControlKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.subject {

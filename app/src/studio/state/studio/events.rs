@@ -1,0 +1,137 @@
+//! What the engine tells.
+
+use std::sync::Arc;
+
+use vernier_engine::picture::Picture;
+use vernier_engine::recipe::Recipe;
+use vernier_engine::service::{Event, JobId};
+
+use super::super::{JobKind, Made, Progress, ToastKind};
+use super::{LoadedModel, ModelState, Preview, Studio};
+
+impl Studio {
+    /// Takes in what the engine tells.
+    pub fn receive(&mut self, event: Event) {
+        match event {
+            Event::ModelLoading { model, .. } => self.model = ModelState::Loading(model),
+            Event::ModelLoaded {
+                model,
+                hash,
+                device,
+                device_reason,
+                ..
+            } => {
+                self.model = ModelState::Loaded(LoadedModel {
+                    name: model,
+                    hash,
+                    device,
+                    device_reason,
+                });
+            }
+            Event::Note { message, .. } => self.toasts.push(ToastKind::Note, message, None),
+            Event::Progress {
+                job,
+                picture,
+                step,
+                steps,
+                its_per_sec,
+                eta_secs,
+                ..
+            } => {
+                let progress = Progress {
+                    picture,
+                    step,
+                    steps,
+                    its_per_sec,
+                    eta_secs,
+                };
+                self.queue.progress(job, progress);
+            }
+            Event::Preview {
+                job,
+                picture,
+                steps,
+                ..
+            } if self.is_running(job, JobKind::Live) => {
+                self.preview = Some(Preview {
+                    picture: Arc::new(picture),
+                    steps,
+                });
+                self.live.previewed();
+            }
+            Event::Picture {
+                job,
+                index,
+                picture,
+                recipe,
+                secs,
+                ..
+            } => self.take_picture(job, index, picture, *recipe, secs),
+            Event::Finished { job } => self.ended(job, false),
+            Event::Cancelled { job } => self.ended(job, true),
+            Event::Failed { job, message, .. } => {
+                self.toasts.push(ToastKind::Trouble, message, None);
+                // What made it fail would make it fail again.
+                self.queue.cancel_running(false);
+                self.ended(job, false);
+            }
+            Event::Queued { .. }
+            | Event::Started { .. }
+            | Event::Preview { .. }
+            | Event::Measured { .. } => {}
+        }
+    }
+
+    pub(super) fn is_running(&self, job: JobId, kind: JobKind) -> bool {
+        let running = self.queue.running();
+        running.is_some_and(|r| r.job.id == job && r.job.kind == kind)
+    }
+
+    pub(super) fn take_picture(
+        &mut self,
+        job: JobId,
+        index: usize,
+        picture: Picture,
+        recipe: Recipe,
+        secs: f64,
+    ) {
+        let Some(running) = self.queue.running().filter(|r| r.job.id == job) else {
+            return;
+        };
+        let Some(asked) = running.job.recipes.get(index).cloned() else {
+            return;
+        };
+        let kind = running.job.kind;
+        let made = Made {
+            picture: Arc::new(picture),
+            recipe: Arc::new(recipe),
+            secs,
+        };
+        let done = Progress {
+            picture: index + 1,
+            ..running.progress
+        };
+        self.queue.progress(job, done);
+        self.bench_pictures.insert(asked, made.clone());
+        match kind {
+            JobKind::Live => {
+                self.last_bench_picture = Some(made.picture);
+                self.preview = None;
+            }
+            JobKind::Batch => self.add_result(made),
+        }
+    }
+
+    pub(super) fn ended(&mut self, job: JobId, was_cancelled: bool) {
+        let Some(running) = self.queue.running().filter(|r| r.job.id == job) else {
+            return;
+        };
+        let by_artist = running.is_cancelled && !running.comes_back;
+        let (kind, done) = (running.job.kind, running.progress.picture);
+        self.queue.ended(job, done);
+        if kind == JobKind::Live {
+            // One that the artist stopped is not begun again until something changes.
+            self.live.ended(was_cancelled && !by_artist);
+        }
+    }
+}

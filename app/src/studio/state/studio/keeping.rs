@@ -1,0 +1,100 @@
+//! What a project file holds of the studio.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use vernier_engine::picture::Picture;
+use vernier_engine::project::Project;
+
+use super::super::{NewPicture, ResultItem, Timeline};
+use super::{Comparison, Scene, Shown, Studio};
+use crate::studio::command::UiCommand;
+
+impl Studio {
+    /// Begins anew with what `project` holds; everything that waits or runs is cancelled.
+    pub fn open_project(&mut self, mut project: Project) {
+        self.apply(UiCommand::CancelAll);
+        self.bench = project.bench.clone();
+        self.starred = project
+            .results
+            .iter()
+            .filter(|entry| entry.starred)
+            .map(|entry| entry.id.clone())
+            .collect();
+        let entries = std::mem::take(&mut project.results);
+        self.results = entries
+            .into_iter()
+            .map(|entry| ResultItem::of(entry, None))
+            .collect();
+        self.project = project;
+        self.removed.clear();
+        self.unsaved.clear();
+        self.wanted_pixels.clear();
+        self.pinned = None;
+        self.comparison = Comparison::Off;
+        self.shown = Shown::Bench;
+        self.live.again();
+        let scene = self.scene();
+        self.handed_over = Some((scene.clone(), self.results.len()));
+        self.timeline = Timeline::new(scene);
+        self.looked_at = None;
+    }
+
+    /// The project's name.
+    pub fn project_name(&self) -> &str {
+        &self.project.name
+    }
+
+    /// Gives the project another name.
+    pub fn rename_project(&mut self, name: impl Into<String>) {
+        self.project.name = name.into();
+    }
+
+    /// Whether something has changed since it was last handed over to be saved.
+    pub fn needs_saving(&self) -> bool {
+        let is_same = |(scene, results): &(Scene, usize)| {
+            *results == self.results.len()
+                && scene.bench == self.bench
+                && scene.removed == self.removed
+                && scene.starred == self.starred
+        };
+        !self.unsaved.is_empty() || !self.handed_over.as_ref().is_some_and(is_same)
+    }
+
+    /// The project as it is to be saved, with `layout`, and the pictures that the file does not
+    /// hold yet.
+    pub fn hand_over(&mut self, layout: serde_json::Value) -> (Project, Vec<NewPicture>) {
+        let mut project = self.project.clone();
+        project.bench = self.bench.clone();
+        let results = self.results();
+        project.results = results
+            .map(|result| result.entry(self.is_starred(&result.id)))
+            .collect();
+        project.layout = layout;
+        project.list_models();
+        self.handed_over = Some((self.scene(), self.results.len()));
+        (project, std::mem::take(&mut self.unsaved))
+    }
+
+    /// Saving did not work: these pictures are still to be saved.
+    pub fn take_back(&mut self, pictures: Vec<NewPicture>) {
+        self.unsaved.splice(0..0, pictures);
+    }
+
+    /// Asks for the pixels of a kept picture that are still in the file.
+    pub fn want_pixels(&mut self, id: &str) {
+        self.wanted_pixels.insert(id.to_owned());
+    }
+
+    /// Kept pictures whose pixels are to be read; they are gone from here.
+    pub fn take_wanted_pixels(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.wanted_pixels)
+    }
+
+    /// The pixels of a kept picture have been read.
+    pub fn set_pixels(&mut self, id: &str, picture: Arc<Picture>) {
+        if let Some(result) = self.results.iter_mut().find(|result| result.id == id) {
+            result.picture = Some(picture);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Prompt, seed, undo, queue.
+
+use std::time::{Duration, Instant};
+
+use egui::{Key, Modifiers};
+use egui_kittest::kittest::Queryable as _;
+use vernier::studio::state::Shown;
+
+use super::desk::{options, until, until_shown, window, write_prompt};
+
+const SIZE: [f32; 2] = [1280.0, 800.0];
+
+#[test]
+fn a_picture_is_there_without_asking_and_follows_the_seed_back_and_forth() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = window(SIZE, &options(folder.path(), true));
+    until_shown(&mut harness);
+    let first = harness.state().studio().shown_picture().unwrap().0;
+    harness.get_by_label("Next seed").click();
+    harness.step();
+    harness.step();
+    until_shown(&mut harness);
+    let second = harness.state().studio().shown_picture().unwrap().0;
+    assert_ne!(first.rgb, second.rgb);
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    harness.step();
+    harness.step();
+    let (back, is_current) = harness.state().studio().shown_picture().unwrap();
+    assert!(
+        is_current && back.rgb == first.rgb,
+        "undo brings picture and seed back at once"
+    );
+}
+
+#[test]
+fn what_is_written_is_rendered_and_kept_by_keys_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = window(SIZE, &options(folder.path(), false));
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::T);
+    harness.step();
+    harness.step();
+    assert!(harness.get_by_label("prompt").is_focused());
+    write_prompt(&mut harness, "a cat next to a red car");
+    until(&mut harness, "subjects", |h| {
+        h.state().studio().subjects().len() == 2
+    });
+    harness.get_by_label("subject cat");
+    harness.get_by_label("subject car");
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Enter);
+    until(&mut harness, "kept", |h| {
+        h.state().studio().results().next().is_some()
+    });
+    harness.step();
+    harness.get_by_label("picture 1: a cat next to a red car");
+    let result = harness.state().studio().results().next().unwrap();
+    assert_eq!(result.recipe.prompt, "a cat next to a red car");
+    assert!(matches!(harness.state().studio().shown, Shown::Result(_)));
+}
+
+#[test]
+fn a_word_that_is_typed_is_one_step_of_undo() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = window(SIZE, &options(folder.path(), false));
+    harness.run_steps(2);
+    let before = harness.state().studio().bench.recipe.prompt.clone();
+    harness.get_by_label("prompt").focus();
+    harness.step();
+    for letter in ["x", "y", "z"] {
+        harness.get_by_label("prompt").type_text(letter);
+        harness.step();
+        harness.step();
+    }
+    assert_ne!(harness.state().studio().bench.recipe.prompt, before);
+    std::thread::sleep(Duration::from_millis(700));
+    harness.run_steps(2);
+    harness
+        .state_mut()
+        .studio_mut()
+        .apply(vernier::studio::command::UiCommand::Undo);
+    assert_eq!(harness.state().studio().bench.recipe.prompt, before);
+}
+
+#[test]
+fn the_palette_finds_and_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = window(SIZE, &options(folder.path(), false));
+    harness.run_steps(2);
+    assert!(harness.ctx.theme() == egui::Theme::Dark);
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::K);
+    harness.run_steps(3);
+    harness
+        .get_by_label("search commands")
+        .type_text("light or");
+    harness.run_steps(2);
+    harness.key_press(Key::Enter);
+    harness.run_steps(3);
+    assert!(harness.ctx.theme() == egui::Theme::Light);
+    assert!(
+        harness.query_by_label("search commands").is_none(),
+        "it has closed"
+    );
+}
+
+#[test]
+fn the_window_does_not_wait_for_the_engine() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = window(SIZE, &options(folder.path(), true));
+    until_shown(&mut harness);
+    // Long enough that the engine is at work all the while.
+    harness.state_mut().studio_mut().bench.recipe.steps = 400;
+    harness.run_steps(2);
+    let mut frames: Vec<Duration> = (0..60)
+        .map(|_| {
+            let started = Instant::now();
+            harness.step();
+            started.elapsed()
+        })
+        .collect();
+    assert!(harness.state().studio().queue().running().is_some());
+    frames.sort();
+    let median = frames[frames.len() / 2];
+    println!(
+        "median frame {median:?}, longest {:?}",
+        frames[frames.len() - 1]
+    );
+    // The longest is the machine's, not ours: two cores may be busy with tests and a model.
+    assert!(median < Duration::from_millis(16), "{median:?}");
+    harness.key_press(Key::Escape);
+    until(&mut harness, "stopped", |h| {
+        h.state().studio().queue().running().is_none()
+    });
+}
+
+#[test]
+fn sixty_moves_a_second_leave_no_backlog() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = window(SIZE, &options(folder.path(), true));
+    until_shown(&mut harness);
+    let started = Instant::now();
+    let mut moves = 0_u32;
+    while started.elapsed() < Duration::from_secs(4) {
+        moves += 1;
+        let guidance = 1.0 + f64::from(moves % 100) / 20.0;
+        harness.state_mut().studio_mut().bench.recipe.guidance_scale = guidance;
+        harness.step();
+        assert!(harness.state().studio().queue().pending().len() == 0);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(moves > 60, "{moves} moves in 4 s");
+    let last = harness.state().studio().bench.recipe.clone();
+    let stopped = Instant::now();
+    until_shown(&mut harness);
+    println!(
+        "{moves} moves; the last was shown after {:?}",
+        stopped.elapsed()
+    );
+    assert_eq!(harness.state().studio().bench.recipe, last);
+    assert!(harness.state().studio().queue().running().is_none());
+}

@@ -1,0 +1,83 @@
+//! A window without a screen.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use egui_kittest::kittest::Queryable as _;
+use egui_kittest::{Harness, SnapshotOptions};
+use vernier::studio::{StudioApp, StudioOptions};
+
+/// The one tolerance of all snapshots: software Vulkan compiles for the processor at hand, so a
+/// few pixels at edges differ from machine to machine.
+pub(crate) fn tolerance() -> SnapshotOptions {
+    SnapshotOptions::new().threshold(1.0).max_failed_pixels(40)
+}
+
+/// A window of `size` points; nothing of the user's own is read or written.
+pub(crate) fn window(size: [f32; 2], options: &StudioOptions) -> Harness<'static, StudioApp> {
+    let options = options.clone();
+    Harness::builder()
+        .with_size(size)
+        .with_max_steps(60)
+        .with_options(tolerance())
+        .wgpu()
+        .build_eframe(move |cc| StudioApp::new(cc, &options).unwrap())
+}
+
+/// Options that keep to `folder`.
+pub(crate) fn options(folder: &Path, live: bool) -> StudioOptions {
+    StudioOptions {
+        settings: Some(folder.join("studio.json")),
+        unsaved: Some(folder.join("unsaved")),
+        live: Some(live),
+        ..StudioOptions::plain()
+    }
+}
+
+/// Draws frames until `is_so`, for a minute at most.
+#[track_caller]
+pub(crate) fn until(
+    harness: &mut Harness<'static, StudioApp>,
+    what: &str,
+    is_so: impl Fn(&Harness<'static, StudioApp>) -> bool,
+) {
+    let started = Instant::now();
+    while !is_so(harness) {
+        assert!(started.elapsed() < Duration::from_secs(60), "never {what}");
+        harness.step();
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Draws frames until the picture is what the bench asks for.
+#[track_caller]
+pub(crate) fn until_shown(harness: &mut Harness<'static, StudioApp>) {
+    until(harness, "shown", |h| {
+        h.state()
+            .studio()
+            .shown_picture()
+            .is_some_and(|(_, is_current)| is_current)
+    });
+}
+
+/// Writes `text` in place of the prompt.
+pub(crate) fn write_prompt(harness: &mut Harness<'static, StudioApp>, text: &str) {
+    harness.get_by_label("prompt").focus();
+    harness.step();
+    harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+    harness.step();
+    harness.get_by_label("prompt").type_text(text);
+    harness.step();
+    harness.step();
+}
+
+/// Project files below `folder`.
+pub(crate) fn projects_in(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .filter(|p| p.extension().is_some_and(|e| e == "vernier"))
+        .collect()
+}

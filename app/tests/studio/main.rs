@@ -1,0 +1,11 @@
+//! The window, driven as an artist drives it, with the embedded model.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "test support: clippy only knows test functions"
+)]
+
+mod bench;
+mod desk;
+mod looks;
+mod projects;

@@ -1,0 +1,92 @@
+//! Projects: nothing is lost.
+
+use egui::{Key, Modifiers};
+use egui_kittest::kittest::Queryable as _;
+use vernier_engine::project::ProjectFile;
+
+use super::desk::{options, projects_in, until, window, write_prompt};
+
+const SIZE: [f32; 2] = [1280.0, 800.0];
+
+#[test]
+fn work_that_nobody_saved_is_there_the_next_day() {
+    let folder = tempfile::tempdir().unwrap();
+    let unsaved = folder.path().join("unsaved");
+    let mut harness = window(SIZE, &options(folder.path(), false));
+    until(&mut harness, "a file", |_| projects_in(&unsaved).len() == 1);
+    write_prompt(&mut harness, "a robot in a city");
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Enter);
+    until(&mut harness, "kept", |h| {
+        h.state().studio().results().next().is_some()
+    });
+    let path = projects_in(&unsaved).remove(0);
+    until(&mut harness, "saved", |_| {
+        let opened = ProjectFile::open_to_read(&path).unwrap();
+        opened.project.results.len() == 1
+    });
+    // As kill -9 ends it: nothing is told that it is over.
+    std::mem::forget(harness);
+
+    // The lock goes with the process; here it is still held, so a copy stands for the file.
+    let next = tempfile::tempdir().unwrap();
+    std::fs::create_dir(next.path().join("unsaved")).unwrap();
+    std::fs::copy(&path, next.path().join("unsaved/untitled-1.vernier")).unwrap();
+    let mut harness = window(SIZE, &options(next.path(), false));
+    until(&mut harness, "opened", |h| {
+        h.state().studio().results().next().is_some()
+    });
+    assert_eq!(
+        harness.state().studio().bench.recipe.prompt,
+        "a robot in a city"
+    );
+    harness.step();
+    harness.get_by_label("picture 1: a robot in a city").click();
+    until(&mut harness, "read", |h| {
+        h.state().studio().shown_picture().is_some()
+    });
+}
+
+#[test]
+fn a_project_is_saved_under_a_name_and_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = folder.path().join("faces.vernier");
+    let mut harness = window(SIZE, &options(folder.path(), false));
+    let unsaved = folder.path().join("unsaved");
+    until(&mut harness, "a file", |_| projects_in(&unsaved).len() == 1);
+    harness.run_steps(2);
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::S);
+    harness.run_steps(3);
+    let field = "Save the project as";
+    harness
+        .get_by_role_and_label(egui::accesskit::Role::TextInput, field)
+        .focus();
+    harness.step();
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    harness.step();
+    let path = named.to_string_lossy().into_owned();
+    harness
+        .get_by_role_and_label(egui::accesskit::Role::TextInput, field)
+        .type_text(&path);
+    harness.run_steps(2);
+    harness.get_by_label("Save").click();
+    until(&mut harness, "saved", |_| named.is_file());
+    until(&mut harness, "gone", |_| projects_in(&unsaved).is_empty());
+    assert_eq!(harness.state().studio().project_name(), "faces");
+    drop(harness);
+    let opened = ProjectFile::open(&named).unwrap();
+    assert_eq!(opened.project.name, "faces");
+}
+
+#[test]
+fn a_damaged_project_is_told_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("broken.vernier");
+    std::fs::write(&path, "this is no archive").unwrap();
+    let mut options = options(folder.path(), false);
+    options.open = Some(path.clone());
+    let mut harness = window(SIZE, &options);
+    until(&mut harness, "told", |h| {
+        h.query_by_label_contains("broken.vernier").is_some()
+    });
+    assert_eq!(std::fs::read(&path).unwrap(), b"this is no archive");
+}
