@@ -261,13 +261,13 @@ mod tests {
         serde_json::from_str(json).unwrap()
     }
 
-    fn start() -> (Keeper, mpsc::Receiver<FileEvent>) {
+    fn start() -> (Keeper, Receiver<FileEvent>) {
         let (outbox, events) = mpsc::channel();
         let keeper = Keeper::start(move |event| drop(outbox.send(event))).unwrap();
         (keeper, events)
     }
 
-    fn next(events: &mpsc::Receiver<FileEvent>) -> FileEvent {
+    fn next(events: &Receiver<FileEvent>) -> FileEvent {
         events.recv_timeout(Duration::from_secs(20)).unwrap()
     }
 

@@ -101,7 +101,7 @@ impl Tokens {
                 accent_dim: rgb(0x00c2_a25f),
                 on_accent: rgb(0x00ff_fdf6),
                 band: rgb(0x00a3_c4a2),
-                caution: rgb(0x00b3_5a0a),
+                caution: rgb(0x009c_4d06),
                 trouble: rgb(0x00b9_2f26),
                 subjects: [
                     rgb(0x001f_6fb0),
