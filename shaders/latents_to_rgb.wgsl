@@ -1,9 +1,11 @@
 // Latents to colours, in two passes: the linear guess of each latent's colour, then a bicubic
 // enlargement to the size of the picture.
 
+const MOST_CHANNELS: u32 = 32u;
+
 struct LatentRgb {
-    // For red, green and blue, the weights of the four latent channels.
-    factors: array<vec4<f32>, 3>,
+    // Red, green and blue of each latent channel.
+    factors: array<vec4<f32>, MOST_CHANNELS>,
     // Red, green and blue where all latents are 0.
     bias: vec3<f32>,
     // Side of the square of pixels that one latent stands for.
@@ -25,18 +27,11 @@ fn vertex(@builtin(vertex_index) index: u32) -> @builtin(position) vec4<f32> {
 @fragment
 fn project(@builtin(position) at: vec4<f32>) -> @location(0) vec4<f32> {
     let cell = vec2<i32>(at.xy);
-    let latent = vec4(
-        textureLoad(latents, cell, 0, 0).r,
-        textureLoad(latents, cell, 1, 0).r,
-        textureLoad(latents, cell, 2, 0).r,
-        textureLoad(latents, cell, 3, 0).r,
-    );
-    let color = vec3(
-        dot(rgb.factors[0], latent),
-        dot(rgb.factors[1], latent),
-        dot(rgb.factors[2], latent),
-    );
-    return vec4(color + rgb.bias, 1.0);
+    var color = rgb.bias;
+    for (var channel = 0u; channel < textureNumLayers(latents); channel++) {
+        color += rgb.factors[channel].rgb * textureLoad(latents, cell, channel, 0).r;
+    }
+    return vec4(color, 1.0);
 }
 
 // Catmull-Rom weights of the four cells around a place that is `t` past the second one.

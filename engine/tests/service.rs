@@ -71,7 +71,7 @@ fn latents_are_shown_on_their_way_and_do_not_change_the_picture() {
     let colors = r#"{ "latent_rgb": { "factors": [[1,0,0,0],[0,1,0,0],[0,0,1,0]], "bias": [0.5,0.5,0.5] } }"#;
     std::fs::write(folder.path().join("vernier.json"), colors).unwrap();
     let service = Service::spawn().unwrap();
-    for sampler in ["ddim", "euler", "kdpm2", "dpmpp-2m"] {
+    for sampler in ["ddim", "euler", "kdpm2", "dpmpp_2m_karras"] {
         let mut recipe = recipe(folder.path());
         recipe.steps = 6;
         recipe.sampler = sampler.to_owned();
@@ -102,7 +102,7 @@ fn latents_are_shown_on_their_way_and_do_not_change_the_picture() {
             {
                 assert_eq!(latents.shape[0], 4);
                 assert_eq!(latents.shape[2] as u32 * pixels_per_cell, 64);
-                assert_eq!(rgb.color([0.0; 4]), [0.5; 3]);
+                assert_eq!(rgb.color(&[0.0; 4]), [0.5; 3]);
                 steps.push(*step);
                 last = Some(latents);
             }

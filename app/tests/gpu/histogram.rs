@@ -11,7 +11,7 @@ use crate::stage::{Stage, busy_picture};
 fn counted(stage: &Stage, key: u64, picture: &Arc<Picture>) -> Histogram {
     let source = Source::picture(TextureKey(key), Arc::clone(picture));
     let mut request = HistogramRequest::start(&stage.state, &source).unwrap();
-    let patience = Instant::now() + Duration::from_secs(60);
+    let patience = Instant::now() + Duration::from_mins(1);
     loop {
         let started = Instant::now();
         if let Some(histogram) = request.poll() {

@@ -12,12 +12,13 @@ use crate::stage::Stage;
 use crate::twin::{Image, Mips, Placed, premultiplied};
 
 fn preview(height: usize, width: usize, rgb: LatentRgb) -> LatentsPreview {
-    let values = (0..4 * height * width)
+    let channels = rgb.channels().unwrap();
+    let values = (0..channels * height * width)
         .map(|i| ((i * i * 31 + i * 7) % 97) as f32 / 97.0 * 4.0 - 2.0)
         .collect();
     LatentsPreview {
         latents: Latents {
-            shape: [4, height, width],
+            shape: [channels, height, width],
             values,
         },
         rgb,
@@ -25,15 +26,25 @@ fn preview(height: usize, width: usize, rgb: LatentRgb) -> LatentsPreview {
     }
 }
 
+/// As the miniature's autoencoder has them.
+fn eight_channels() -> LatentRgb {
+    LatentRgb {
+        factors: [0.11_f32, -0.07, 0.05]
+            .map(|f| (0..8).map(|c| f * (1.0 - 0.2 * c as f32)).collect()),
+        bias: [0.4, 0.5, 0.6],
+    }
+}
+
 /// Colours cell by cell, then Catmull-Rom between them.
 fn twin(preview: &LatentsPreview) -> Image {
-    let [_, height, width] = preview.latents.shape;
+    let [channels, height, width] = preview.latents.shape;
     let color = |x: i64, y: i64| {
         let column = x.clamp(0, width as i64 - 1) as usize;
         let row = y.clamp(0, height as i64 - 1) as usize;
-        let latent =
-            [0, 1, 2, 3].map(|c| preview.latents.values[(c * height + row) * width + column]);
-        preview.rgb.color(latent).map(f64::from)
+        let latent: Vec<f32> = (0..channels)
+            .map(|c| preview.latents.values[(c * height + row) * width + column])
+            .collect();
+        preview.rgb.color(&latent).map(f64::from)
     };
     let kernel = |d: f64| match d.abs() {
         d if d < 1.0 => 1.5 * d.powi(3) - 2.5 * d.powi(2) + 1.0,
@@ -67,7 +78,7 @@ fn twin(preview: &LatentsPreview) -> Image {
 fn latents_are_coloured_and_enlarged_as_the_twin_says() {
     let Some(stage) = Stage::open() else { return };
     let rect = Rect::from_min_size(pos2(0.0, 0.0), vec2(160.0, 120.0));
-    for (key, rgb) in [LatentRgb::STABLE_DIFFUSION, LatentRgb::SDXL]
+    for (key, rgb) in [LatentRgb::stable_diffusion(), eight_channels()]
         .into_iter()
         .enumerate()
     {
@@ -97,11 +108,11 @@ fn latents_are_coloured_and_enlarged_as_the_twin_says() {
 fn latents_of_another_shape_are_not_drawn() {
     let Some(stage) = Stage::open() else { return };
     let rect = Rect::from_min_size(pos2(0.0, 0.0), vec2(16.0, 16.0));
-    let mut wide = preview(2, 2, LatentRgb::SDXL);
+    let mut wide = preview(2, 2, LatentRgb::sdxl());
     wide.latents.shape = [16, 1, 1];
-    let mut short = preview(2, 2, LatentRgb::SDXL);
+    let mut short = preview(2, 2, LatentRgb::sdxl());
     short.latents.values.pop();
-    let mut huge = preview(2, 2, LatentRgb::SDXL);
+    let mut huge = preview(2, 2, LatentRgb::sdxl());
     huge.pixels_per_cell = 1 << 20;
     for (key, preview) in [wide, short, huge].into_iter().enumerate() {
         let source = Source::latents(TextureKey(key as u64), Arc::new(preview));

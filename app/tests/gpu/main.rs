@@ -8,6 +8,7 @@ mod frame;
 mod histogram;
 mod latents;
 mod sheet;
+mod speed;
 mod stage;
 mod trouble;
 mod twin;

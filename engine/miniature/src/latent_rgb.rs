@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
+use vernier_engine::Result;
 use vernier_engine::models::vae::Vae;
 use vernier_engine::render::LatentRgb;
-use vernier_engine::{EngineError, Result};
 
 use crate::loss::figure;
 
@@ -16,7 +16,7 @@ const AT_ONCE: i64 = 64;
 /// least square error. Gives the root mean square of what is left too, in grey levels of 255.
 ///
 /// # Errors
-/// A tensor operation failed, the latents do not have four channels, or the pictures are too few.
+/// A tensor operation failed, or the pictures are too few.
 pub fn fit(vae: &Vae, pictures: &Tensor) -> Result<(LatentRgb, f64)> {
     let _guard = tch::no_grad_guard();
     let cells = vae.config().downscale();
@@ -30,12 +30,8 @@ pub fn fit(vae: &Vae, pictures: &Tensor) -> Result<(LatentRgb, f64)> {
         colors.push(rows(&means.f_mul_scalar(0.5)?.f_add_scalar(0.5)?)?);
     }
     let (inputs, colors) = (Tensor::f_cat(&inputs, 0)?, Tensor::f_cat(&colors, 0)?);
-    if inputs.size()[1] != 5 {
-        let problem = "has another number of latent channels than the four that can be coloured";
-        return Err(EngineError::request("autoencoder", problem));
-    }
     let transposed = inputs.f_tr()?;
-    // Normal equations: five unknowns a colour, well conditioned for standardised latents.
+    // Normal equations: few unknowns, well conditioned for standardised latents.
     let found =
         Tensor::f_linalg_solve(&transposed.f_mm(&inputs)?, &transposed.f_mm(&colors)?, true)?;
     let left = inputs.f_mm(&found)?.f_sub(&colors)?.f_square()?;
@@ -43,15 +39,16 @@ pub fn fit(vae: &Vae, pictures: &Tensor) -> Result<(LatentRgb, f64)> {
     let at = |row: i64, color: i64| -> Result<f32> {
         Ok(figure(&found.f_get(row)?.f_get(color)?)? as f32)
     };
+    let channels = inputs.size()[1] - 1;
     let mut rgb = LatentRgb {
-        factors: [[0.0; 4]; 3],
+        factors: [const { Vec::new() }; 3],
         bias: [0.0; 3],
     };
-    for color in 0..3 {
-        for channel in 0..4 {
-            rgb.factors[color][channel] = at(channel as i64, color as i64)?;
+    for (color, (factors, bias)) in rgb.factors.iter_mut().zip(&mut rgb.bias).enumerate() {
+        for channel in 0..channels {
+            factors.push(at(channel, color as i64)?);
         }
-        rgb.bias[color] = at(4, color as i64)?;
+        *bias = at(channels, color as i64)?;
     }
     Ok((rgb, left))
 }
@@ -60,7 +57,7 @@ pub fn fit(vae: &Vae, pictures: &Tensor) -> Result<(LatentRgb, f64)> {
 pub fn as_json(rgb: &LatentRgb) -> Value {
     let round = |value: f32| (f64::from(value) * 1e4).round() / 1e4;
     json!({
-        "factors": rgb.factors.map(|row| row.map(round)),
+        "factors": rgb.factors.each_ref().map(|row| row.iter().copied().map(round).collect::<Vec<_>>()),
         "bias": rgb.bias.map(round),
     })
 }

@@ -77,8 +77,12 @@ impl Defaults {
 /// How the latents of the model in `folder` are coloured: as its `vernier.json` says, or as
 /// published for its family; `None` where nobody knows.
 pub(super) fn latent_rgb(folder: &Path, vae: &VaeConfig) -> Result<Option<LatentRgb>> {
-    let own = recommended(folder)?.latent_rgb;
-    Ok(own.or_else(|| LatentRgb::published(vae)))
+    let Some(own) = recommended(folder)?.latent_rgb else {
+        return Ok(LatentRgb::published(vae));
+    };
+    let fits = own.channels() == Some(vae.latent_channels as usize);
+    // A preview is no reason to refuse a model.
+    Ok(fits.then_some(own))
 }
 
 fn recommended(folder: &Path) -> Result<Recommended> {

@@ -126,8 +126,8 @@ impl Renderer {
     }
 
     /// How this model's latents are coloured without its VAE, where that is known.
-    pub fn latent_rgb(&self) -> Option<LatentRgb> {
-        self.latent_rgb
+    pub fn latent_rgb(&self) -> Option<&LatentRgb> {
+        self.latent_rgb.as_ref()
     }
 
     /// Side of the square of pixels that one latent stands for.

@@ -287,7 +287,7 @@ fn render(
 /// Tells the latents of picture `picture` on their way, where the job wants to see them.
 fn watch(job: &Job, picture: usize, renderer: &Renderer, inbox: &Inbox) -> Option<LatentWatch> {
     let every = job.options.preview_every?;
-    let rgb = renderer.latent_rgb()?;
+    let rgb = renderer.latent_rgb()?.clone();
     let pixels_per_cell = renderer.pixels_per_cell();
     let (job, events) = (job.id, inbox.events.clone());
     let tell = move |step, latents| {
@@ -297,7 +297,7 @@ fn watch(job: &Job, picture: usize, renderer: &Renderer, inbox: &Inbox) -> Optio
             picture,
             step,
             latents,
-            rgb,
+            rgb: rgb.clone(),
             pixels_per_cell,
         });
     };

@@ -6,7 +6,7 @@ use eframe::egui_wgpu::wgpu::{self, util::DeviceExt as _};
 use super::source::LatentsPreview;
 use super::store::extent;
 
-const CHANNELS: usize = 4;
+const MOST_CHANNELS: usize = 32;
 /// Colours between the passes may lie outside of 0..1.
 const BETWEEN: wgpu::TextureFormat = wgpu::TextureFormat::Rgba16Float;
 const PICTURE: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
@@ -15,7 +15,7 @@ const PICTURE: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 struct Block {
-    factors: [[f32; CHANNELS]; 3],
+    factors: [[f32; 4]; MOST_CHANNELS],
     bias: [f32; 3],
     pixels_per_cell: f32,
 }
@@ -40,8 +40,8 @@ impl LatentPasses {
         }
     }
 
-    /// The latents' colours at the size of their picture; `None` where they are not four channels
-    /// of at least one latent each, or the device takes no texture of that size.
+    /// The latents' colours at the size of their picture; `None` where the colours are not
+    /// for so many channels, there are none or more than 32, or the device takes no such texture.
     pub(super) fn draw(
         &self,
         device: &wgpu::Device,
@@ -58,10 +58,19 @@ impl LatentPasses {
             (1..=limit).contains(&side).then_some(side)
         };
         let (full_width, full_height) = (side(width)?, side(height)?);
-        if channels != CHANNELS || values.len() != channels * height * width {
+        let fits = preview.rgb.channels() == Some(channels)
+            && (1..=MOST_CHANNELS).contains(&channels)
+            && values.len() == channels * height * width;
+        if !fits {
             return None;
         }
-        let size = extent(width as u32, height as u32, CHANNELS as u32);
+        let mut factors = [[0.0; 4]; MOST_CHANNELS];
+        for (color, row) in preview.rgb.factors.iter().enumerate() {
+            for (factors, &factor) in factors.iter_mut().zip(row) {
+                factors[color] = factor;
+            }
+        }
+        let size = extent(width as u32, height as u32, channels as u32);
         let usage = wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST;
         let latents = texture(device, size, wgpu::TextureFormat::R32Float, usage);
         queue.write_texture(
@@ -77,7 +86,7 @@ impl LatentPasses {
         let block = device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
             label: Some("latent rgb"),
             contents: bytemuck::bytes_of(&Block {
-                factors: preview.rgb.factors,
+                factors,
                 bias: preview.rgb.bias,
                 pixels_per_cell: preview.pixels_per_cell as f32,
             }),

@@ -58,8 +58,8 @@ fn sentence(error: &wgpu::Error) -> String {
         }
         wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
             // The outermost cause comes first and says the least.
-            let lines = description.lines().map(str::trim);
-            let said = lines.filter(|line| !line.is_empty()).next_back();
+            let mut lines = description.lines().map(str::trim);
+            let said = lines.rfind(|line| !line.is_empty());
             format!(
                 "Something could not be drawn; please report this: {}",
                 said.unwrap_or("no message")
