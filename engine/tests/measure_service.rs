@@ -91,6 +91,7 @@ impl Studio {
                     cache: None,
                 },
                 want_latents: false,
+                preview_every: None,
             },
         });
     }

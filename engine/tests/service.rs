@@ -64,6 +64,67 @@ fn a_coarse_preview_comes_before_the_picture_and_does_not_change_it() {
     assert!(preview < at(|e| matches!(e, Event::Progress { .. })));
 }
 
+#[test]
+fn latents_are_shown_on_their_way_and_do_not_change_the_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    tiny::write_model(folder.path(), 1).unwrap();
+    let colors = r#"{ "latent_rgb": { "factors": [[1,0,0,0],[0,1,0,0],[0,0,1,0]], "bias": [0.5,0.5,0.5] } }"#;
+    std::fs::write(folder.path().join("vernier.json"), colors).unwrap();
+    let service = Service::spawn().unwrap();
+    for sampler in ["ddim", "euler", "kdpm2", "dpmpp_2m_karras"] {
+        let mut recipe = recipe(folder.path());
+        recipe.steps = 6;
+        recipe.sampler = sampler.to_owned();
+        ask(&service, 1, vec![recipe.clone()]);
+        let plain = until_end(&service);
+        let shown = |e: &&Event| matches!(e, Event::Latents { .. });
+        assert_eq!(plain.iter().filter(shown).count(), 0);
+        service.send(Command::Render {
+            job: JobId(2),
+            recipes: vec![recipe],
+            options: RenderOptions {
+                preview_every: Some(2),
+                ..options()
+            },
+        });
+        let events = until_end(&service);
+        assert_eq!(pixels(&events), pixels(&plain), "{sampler}");
+        let mut steps = Vec::new();
+        let mut last = None;
+        for event in &events {
+            if let Event::Latents {
+                step,
+                latents,
+                rgb,
+                pixels_per_cell,
+                ..
+            } = event
+            {
+                assert_eq!(latents.shape[0], 4);
+                assert_eq!(latents.shape[2] as u32 * pixels_per_cell, 64);
+                assert_eq!(rgb.color(&[0.0; 4]), [0.5; 3]);
+                steps.push(*step);
+                last = Some(latents);
+            }
+        }
+        assert!(steps.starts_with(&[2, 4, 6]), "{sampler}: {steps:?}");
+        let end = events.iter().find_map(|event| match event {
+            Event::Picture { latents, .. } => latents.as_ref(),
+            _ => None,
+        });
+        // The last call predicts what the sampler ends with, or nearly so.
+        let (last, end) = (last.unwrap(), end.unwrap());
+        let apart = last
+            .values
+            .iter()
+            .zip(&end.values)
+            .map(|(a, b)| (a - b).abs());
+        let apart = apart.sum::<f32>() / end.values.len() as f32;
+        println!("{sampler}: {apart} apart");
+        assert!(apart < 0.05, "{sampler}: {apart}");
+    }
+}
+
 fn options() -> RenderOptions {
     RenderOptions {
         controls: ControlLibrary::default(),
@@ -72,6 +133,7 @@ fn options() -> RenderOptions {
         device: DeviceRequest::Cpu,
         embedded_model: "nowhere".into(),
         want_latents: true,
+        preview_every: None,
     }
 }
 

@@ -46,6 +46,7 @@ pub(super) fn options(device: DeviceRequest) -> RenderOptions {
         device,
         embedded_model: assets::embedded_model(),
         want_latents: false,
+        preview_every: None,
     }
 }
 

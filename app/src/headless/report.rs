@@ -262,6 +262,7 @@ fn as_json(event: &Event) -> Option<Value> {
         Event::Preview { .. }
         | Event::Picture { .. }
         | Event::Failed { .. }
+        | Event::Latents { .. }
         | Event::Measured { .. } => return None,
     })
 }

@@ -12,37 +12,38 @@ use vernier::studio::gpu;
 use vernier_engine::picture::Picture;
 
 /// A device with the studio's shaders installed.
-pub struct Stage {
-    pub state: RenderState,
+pub(crate) struct Stage {
+    pub(crate) state: RenderState,
 }
 
 /// RGBA bytes of what was painted.
-pub struct Painted {
-    pub width: u32,
-    pub height: u32,
-    pub rgba: Vec<u8>,
+pub(crate) struct Painted {
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) rgba: Vec<u8>,
 }
 
 impl Stage {
     /// The software adapter where there is one, any other otherwise; says so where there is none.
-    pub fn open() -> Option<Self> {
+    pub(crate) fn open() -> Option<Self> {
         let stage = Self::bare()?;
         gpu::install(&stage.state);
         Some(stage)
     }
 
     /// The same without the shaders.
-    pub fn bare() -> Option<Self> {
+    pub(crate) fn bare() -> Option<Self> {
         let WgpuSetup::CreateNew(WgpuSetupCreateNew {
-            instance_descriptor,
+            mut instance_descriptor,
             device_descriptor,
             ..
         }) = WgpuSetup::without_display_handle()
         else {
             return None;
         };
+        instance_descriptor.backends = wgpu::Backends::PRIMARY;
         let instance = wgpu::Instance::new(instance_descriptor);
-        let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+        let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
         adapters.sort_by_key(|a| (a.get_info().device_type != wgpu::DeviceType::Cpu) as u8);
         let Some(adapter) = adapters.into_iter().next() else {
             println!("There is no wgpu adapter here, so this test is skipped.");
@@ -66,7 +67,7 @@ impl Stage {
     }
 
     /// Paints callbacks on a transparent screen of so many physical pixels.
-    pub fn paint(
+    pub(crate) fn paint(
         &self,
         size: [u32; 2],
         pixels_per_point: f32,
@@ -165,14 +166,19 @@ impl Stage {
 }
 
 impl Painted {
-    pub fn at(&self, x: u32, y: u32) -> [u8; 4] {
+    pub(crate) fn at(&self, x: u32, y: u32) -> [u8; 4] {
         assert!(x < self.width && y < self.height);
         let start = (y * self.width + x) as usize * 4;
         self.rgba[start..start + 4].try_into().unwrap()
     }
 
     /// Compares every pixel with what `twin` says of its middle, premultiplied and 0..1.
-    pub fn assert_is(&self, tolerance: f64, what: &str, twin: impl Fn(f64, f64) -> [f64; 4]) {
+    pub(crate) fn assert_is(
+        &self,
+        tolerance: f64,
+        what: &str,
+        twin: impl Fn(f64, f64) -> [f64; 4],
+    ) {
         let mut worst = (0.0, String::new());
         for y in 0..self.height {
             for x in 0..self.width {
@@ -193,7 +199,7 @@ impl Painted {
 }
 
 /// A picture with detail at all sizes: stripes, dots and a ramp.
-pub fn busy_picture(width: u32, height: u32, seed: u32) -> Arc<Picture> {
+pub(crate) fn busy_picture(width: u32, height: u32, seed: u32) -> Arc<Picture> {
     let mut rgb = Vec::new();
     for y in 0..height {
         for x in 0..width {

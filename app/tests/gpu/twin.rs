@@ -4,14 +4,14 @@ use vernier_engine::picture::Picture;
 
 /// Channels of an image, 0..1, one pixel after the other.
 #[derive(Clone)]
-pub struct Image {
-    pub width: usize,
-    pub height: usize,
-    pub pixels: Vec<[f64; 3]>,
+pub(crate) struct Image {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) pixels: Vec<[f64; 3]>,
 }
 
 impl Image {
-    pub fn of(picture: &Picture) -> Self {
+    pub(crate) fn of(picture: &Picture) -> Self {
         Self {
             width: picture.width_px as usize,
             height: picture.height_px as usize,
@@ -23,7 +23,7 @@ impl Image {
         }
     }
 
-    pub fn of_mask(width: u32, height: u32, coverage: &[u8]) -> Self {
+    pub(crate) fn of_mask(width: u32, height: u32, coverage: &[u8]) -> Self {
         Self {
             width: width as usize,
             height: height as usize,
@@ -35,7 +35,7 @@ impl Image {
     }
 
     /// The mean over `x0..x1` × `y0..y1`, edges repeated outward.
-    pub fn mean(&self, [x0, x1]: [f64; 2], [y0, y1]: [f64; 2]) -> [f64; 3] {
+    pub(crate) fn mean(&self, [x0, x1]: [f64; 2], [y0, y1]: [f64; 2]) -> [f64; 3] {
         let mut sum = [0.0; 3];
         for y in y0.floor() as i64..=y1.floor() as i64 {
             let tall = (y1.min(y as f64 + 1.0) - y0.max(y as f64)).max(0.0);
@@ -53,7 +53,7 @@ impl Image {
     }
 
     /// The next mip level, in bytes as it is stored.
-    pub fn halved(&self) -> Self {
+    pub(crate) fn halved(&self) -> Self {
         let (width, height) = ((self.width / 2).max(1), (self.height / 2).max(1));
         let step = [
             self.width as f64 / width as f64,
@@ -78,18 +78,18 @@ impl Image {
 }
 
 /// An image and its mip levels.
-pub struct Mips(Vec<Image>);
+pub(crate) struct Mips(Vec<Image>);
 
 /// Where an image lies on the screen, in pixels.
 #[derive(Clone, Copy)]
-pub struct Placed {
-    pub origin: [f64; 2],
-    pub extent: [f64; 2],
+pub(crate) struct Placed {
+    pub(crate) origin: [f64; 2],
+    pub(crate) extent: [f64; 2],
 }
 
 impl Placed {
     /// As a view of `zoom` puts it, without snapping.
-    pub fn at(origin: [f64; 2], size: [u32; 2], zoom: f64) -> Self {
+    pub(crate) fn at(origin: [f64; 2], size: [u32; 2], zoom: f64) -> Self {
         Self {
             origin,
             extent: size.map(|side| f64::from(side) * zoom),
@@ -97,7 +97,7 @@ impl Placed {
     }
 
     /// How much of the pixel around a point is covered.
-    pub fn inside(&self, x: f64, y: f64) -> f64 {
+    pub(crate) fn inside(&self, x: f64, y: f64) -> f64 {
         let cover = |at: f64, axis: usize| {
             let (low, high) = (self.origin[axis], self.origin[axis] + self.extent[axis]);
             ((at - low).min(high - at) + 0.5).clamp(0.0, 1.0)
@@ -107,7 +107,7 @@ impl Placed {
 }
 
 impl Mips {
-    pub fn of(image: Image) -> Self {
+    pub(crate) fn of(image: Image) -> Self {
         let mut levels = vec![image];
         while levels
             .last()
@@ -122,12 +122,12 @@ impl Mips {
     }
 
     /// Only the largest level.
-    pub fn flat(image: Image) -> Self {
+    pub(crate) fn flat(image: Image) -> Self {
         Self(vec![image])
     }
 
     /// What a screen pixel around `x`, `y` sees.
-    pub fn seen(&self, placed: Placed, x: f64, y: f64, smallest: f64) -> [f64; 3] {
+    pub(crate) fn seen(&self, placed: Placed, x: f64, y: f64, smallest: f64) -> [f64; 3] {
         let place = [
             (x - placed.origin[0]) / placed.extent[0],
             (y - placed.origin[1]) / placed.extent[1],
@@ -157,12 +157,12 @@ impl Mips {
 }
 
 /// `color` at `alpha`, premultiplied.
-pub fn premultiplied(color: [f64; 3], alpha: f64) -> [f64; 4] {
+pub(crate) fn premultiplied(color: [f64; 3], alpha: f64) -> [f64; 4] {
     let [r, g, b] = color.map(|v| v * alpha);
     [r, g, b, alpha]
 }
 
 /// Premultiplied `top` over `bottom`.
-pub fn over(top: [f64; 4], bottom: [f64; 4]) -> [f64; 4] {
+pub(crate) fn over(top: [f64; 4], bottom: [f64; 4]) -> [f64; 4] {
     [0, 1, 2, 3].map(|c| top[c] + bottom[c] * (1.0 - top[3]))
 }

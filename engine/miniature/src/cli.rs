@@ -69,6 +69,8 @@ pub enum Stage {
     Vae(Schedule),
     /// Standardises and exports the autoencoder, then encodes the pool.
     Encode,
+    /// Fits the colours of latents that previews are drawn in; "encode" does so too.
+    LatentRgb,
     /// Trains the U-Net.
     Unet(UNetSchedule),
     /// Trains the attribute meter.

@@ -7,11 +7,17 @@ use std::path::Path;
 use serde_json::Value;
 use tch::{Kind, Tensor};
 use vernier_engine::atomic::{self, Existing};
+use vernier_engine::render::LatentRgb;
 use vernier_engine::weights::save;
 use vernier_engine::{EngineError, Result};
 
-use crate::config;
 use crate::trainers::{HEADS, meter_config};
+use crate::{config, latent_rgb};
+
+/// What suits the model, beside its index.
+const RECOMMENDED: &str = "vernier.json";
+/// Its field of colours of latents.
+const LATENT_RGB: &str = "latent_rgb";
 
 /// Writes `bytes` to `folder/name`; the folder is made where it is not there.
 ///
@@ -72,8 +78,35 @@ pub fn unet(folder: &Path, tensors: &[(String, Tensor)]) -> Result<()> {
     part(&folder.join("unet"), &config::unet(), file, &half)?;
     let scheduler = folder.join("scheduler");
     write_json(&scheduler, "scheduler_config.json", &config::scheduler())?;
-    write_json(folder, "vernier.json", &config::recommended())?;
+    recommended(folder, None)?;
     write_json(folder, "model_index.json", &config::model_index())
+}
+
+/// Writes the colours of latents to `folder`'s `vernier.json`.
+///
+/// # Errors
+/// The folder cannot be written, or the file that is there is damaged.
+pub fn latent_rgb(folder: &Path, rgb: &LatentRgb) -> Result<()> {
+    recommended(folder, Some(latent_rgb::as_json(rgb)))
+}
+
+/// Writes `vernier.json`; the colours of latents stay as they are where none are given.
+fn recommended(folder: &Path, latent_rgb: Option<Value>) -> Result<()> {
+    let path = folder.join(RECOMMENDED);
+    let latent_rgb = match latent_rgb {
+        None if path.exists() => {
+            let text = fs::read(&path).map_err(|e| EngineError::io(&path, e))?;
+            let old: Value = serde_json::from_slice(&text)
+                .map_err(|e| EngineError::bad_file(&path, e.to_string()))?;
+            old.get(LATENT_RGB).cloned()
+        }
+        given => given,
+    };
+    let mut value = config::recommended();
+    if let (Some(rgb), Some(fields)) = (latent_rgb, value.as_object_mut()) {
+        fields.insert(LATENT_RGB.to_owned(), rgb);
+    }
+    write_json(folder, RECOMMENDED, &value)
 }
 
 /// Writes the attribute meter to `folder`.

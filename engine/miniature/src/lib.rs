@@ -11,6 +11,7 @@ pub mod evaluate;
 pub mod export;
 pub mod folder;
 pub mod gate;
+pub mod latent_rgb;
 pub mod latents;
 pub mod loss;
 pub mod metrics;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::LatentRgb;
 use crate::checkpoint::ModelFolder;
 use crate::models::unet::UNetConfig;
 use crate::models::vae::VaeConfig;
@@ -31,6 +32,7 @@ struct Recommended {
     steps: Option<u32>,
     guidance_scale: Option<f64>,
     sampler: Option<String>,
+    latent_rgb: Option<LatentRgb>,
 }
 
 impl Defaults {
@@ -70,6 +72,17 @@ impl Defaults {
             None => Ok(SamplerName::default_for(&self.scheduler)?.to_string()),
         }
     }
+}
+
+/// How the latents of the model in `folder` are coloured: as its `vernier.json` says, or as
+/// published for its family; `None` where nobody knows.
+pub(super) fn latent_rgb(folder: &Path, vae: &VaeConfig) -> Result<Option<LatentRgb>> {
+    let Some(own) = recommended(folder)?.latent_rgb else {
+        return Ok(LatentRgb::published(vae));
+    };
+    let fits = own.channels() == Some(vae.latent_channels as usize);
+    // A preview is no reason to refuse a model.
+    Ok(fits.then_some(own))
 }
 
 fn recommended(folder: &Path) -> Result<Recommended> {

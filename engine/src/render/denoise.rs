@@ -10,6 +10,7 @@ use super::phases::{Contexts, Phase};
 use super::pixels::is_finite;
 use super::shelf::{Resolved, Shelf};
 use super::snapshots::{Seen, Snapshot, Snapshots};
+use super::watch::Watched;
 use super::{Flow, OnStep, Plan, StepAhead};
 use crate::layers::AttentionHook;
 use crate::sampling::{Guidance, ImageNoise};
@@ -32,6 +33,8 @@ pub(super) struct Walk<'a> {
     /// Everything but the controls that the latents depend on.
     pub(super) key: String,
     pub(super) seed: u64,
+    /// Who looks at the latents on their way.
+    pub(super) watched: Option<Watched<'a>>,
 }
 
 impl Denoiser<'_> {
@@ -111,6 +114,9 @@ impl Denoiser<'_> {
             )?;
             if let Some(pushed) = walk.pushed.as_ref().filter(|_| !now.pushes.is_empty()) {
                 output = pushed.pushed(&output, &input, timestep, &now.pushes)?;
+            }
+            if let Some(watched) = &mut walk.watched {
+                watched.call(i + 1, &output, &input, timestep)?;
             }
             let next = plan
                 .sampler

@@ -20,6 +20,7 @@ mod plan;
 mod renderer;
 mod shelf;
 mod snapshots;
+mod watch;
 
 pub use defaults::Defaults;
 pub use latent_rgb::LatentRgb;
@@ -27,6 +28,7 @@ pub use latents::{Latents, save_latents};
 pub use pixels::to_picture;
 pub use plan::Plan;
 pub use renderer::{Rendered, Renderer};
+pub use watch::{LatentWatch, OnLatents};
 
 /// Whether the work goes on after a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,8 @@ use super::phases::{Contexts, EncodedPrompt, PhaseMaker};
 use super::plan::{LatentSpace, Plan};
 use super::shelf::{Resolved, Shelf};
 use super::snapshots::Snapshots;
-use super::{OnStep, closed_loop, layout, to_picture};
+use super::watch::Watched;
+use super::{LatentRgb, LatentWatch, OnStep, closed_loop, defaults, layout, to_picture};
 use crate::checkpoint::{MeterOptions, ModelFolder, open_meter};
 use crate::controls::ControlLibrary;
 use crate::device::Dtype;
@@ -55,6 +56,8 @@ pub struct Renderer {
     meter_options: MeterOptions,
     /// What reads this model's pictures, once somebody asked.
     meter: Option<Box<dyn Meter>>,
+    latent_rgb: Option<LatentRgb>,
+    watch: Option<LatentWatch>,
 }
 
 impl Renderer {
@@ -107,12 +110,29 @@ impl Renderer {
             snapshots: Snapshots::default(),
             meter_options: MeterOptions::default(),
             meter: None,
+            latent_rgb: defaults::latent_rgb(folder, &vae_config)?,
+            watch: None,
         })
     }
 
     /// Says where recipes' controls are looked for; without it none is found by name.
     pub fn set_library(&mut self, library: ControlLibrary) {
         self.shelf.set_library(library);
+    }
+
+    /// Says who looks at the latents of the pictures to come; nobody does at first.
+    pub fn set_watch(&mut self, watch: Option<LatentWatch>) {
+        self.watch = watch;
+    }
+
+    /// How this model's latents are coloured without its VAE, where that is known.
+    pub fn latent_rgb(&self) -> Option<&LatentRgb> {
+        self.latent_rgb.as_ref()
+    }
+
+    /// Side of the square of pixels that one latent stands for.
+    pub fn pixels_per_cell(&self) -> u32 {
+        self.space.pixels_per_cell as u32
     }
 
     /// Where it computes.
@@ -181,7 +201,16 @@ impl Renderer {
             Some(meter) => Some((meter, NoiseSchedule::new(&self.scheduler)?)),
             None => None,
         };
+        let watched = match &mut self.watch {
+            Some(watch) => Some(Watched {
+                watch,
+                noise: NoiseSchedule::new(&self.scheduler)?,
+                prediction: self.scheduler.prediction_type,
+            }),
+            None => None,
+        };
         let mut walk = Walk {
+            watched,
             phases,
             controls: &controls,
             shelf: &self.shelf,

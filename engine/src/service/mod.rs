@@ -17,7 +17,7 @@ use crate::device::DeviceRequest;
 use crate::measure::{Calibrated, Interference, Sweep};
 use crate::picture::Picture;
 use crate::recipe::{ControlUse, Recipe};
-use crate::render::Latents;
+use crate::render::{LatentRgb, Latents};
 
 pub use handle::Service;
 
@@ -41,6 +41,9 @@ pub struct RenderOptions {
     pub coarse_first: bool,
     /// Whether [`Event::Picture`] carries the final latents.
     pub want_latents: bool,
+    /// Every so many model calls an [`Event::Latents`] comes, for models whose latents can be
+    /// coloured; `None` for never.
+    pub preview_every: Option<u32>,
 }
 
 /// Something to measure.
@@ -227,6 +230,21 @@ pub enum Event {
         picture: Picture,
         /// Sampling steps that it was made with.
         steps: u32,
+    },
+    /// What the model makes of the picture so far.
+    Latents {
+        /// Which job.
+        job: JobId,
+        /// Which picture, from 0.
+        picture: usize,
+        /// Model calls done for this picture.
+        step: usize,
+        /// The clean latents that the last call predicts.
+        latents: Latents,
+        /// How to colour them.
+        rgb: LatentRgb,
+        /// Side of the square of pixels that one latent stands for.
+        pixels_per_cell: u32,
     },
     /// A picture is done.
     Picture {

@@ -13,7 +13,7 @@ use super::pace::Pace;
 use super::{Command, Event, JobId, MeasureRequest, RenderOptions};
 use crate::device::{self, ChosenDevice, Dtype};
 use crate::recipe::{ModelRef, Recipe};
-use crate::render::{Flow, Latents, Renderer, StepAhead};
+use crate::render::{Flow, LatentWatch, Latents, Renderer, StepAhead};
 use crate::{EngineError, Result};
 
 pub(super) const THREAD_NAME: &str = "vernier-engine";
@@ -258,8 +258,11 @@ fn render(
             });
             pace.resume(Instant::now());
         }
+        renderer.set_watch(watch(job, index, renderer, inbox));
         let mut on_step = |ahead| inbox.tell_progress(id, (index, pictures), ahead, &mut pace);
-        let rendered = renderer.render(recipe, &mut on_step)?;
+        let rendered = renderer.render(recipe, &mut on_step);
+        renderer.set_watch(None);
+        let rendered = rendered?;
         pace.decoded(Instant::now());
         for message in rendered.notes {
             inbox.tell(Event::Note { job: id, message });
@@ -279,6 +282,26 @@ fn render(
         });
     }
     Ok(())
+}
+
+/// Tells the latents of picture `picture` on their way, where the job wants to see them.
+fn watch(job: &Job, picture: usize, renderer: &Renderer, inbox: &Inbox) -> Option<LatentWatch> {
+    let every = job.options.preview_every?;
+    let rgb = renderer.latent_rgb()?.clone();
+    let pixels_per_cell = renderer.pixels_per_cell();
+    let (job, events) = (job.id, inbox.events.clone());
+    let tell = move |step, latents| {
+        // Whether anybody listens is seen where progress is told.
+        let _ = events.send(Event::Latents {
+            job,
+            picture,
+            step,
+            latents,
+            rgb: rgb.clone(),
+            pixels_per_cell,
+        });
+    };
+    Some(LatentWatch::new(every, Box::new(tell)))
 }
 
 fn measure(

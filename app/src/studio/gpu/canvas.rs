@@ -90,7 +90,7 @@ impl Canvas {
             };
             drawing.overlay(params, mask.bound);
         }
-        Some(drawing.finish(resources))
+        drawing.finish(resources)
     }
 }
 

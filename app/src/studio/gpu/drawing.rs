@@ -71,14 +71,18 @@ impl Drawing {
         self.draws.push((Layer::Overlay, textures));
     }
 
-    pub(super) fn finish(self, resources: &Resources) -> Ready {
+    /// `None` where nothing is to be drawn.
+    pub(super) fn finish(self, resources: &Resources) -> Option<Ready> {
+        if self.draws.is_empty() {
+            return None;
+        }
         let pipelines = &resources.pipelines;
         let (params, stride) = pipelines.bind_params(&resources.device, &self.params);
-        Ready {
+        Some(Ready {
             params,
             stride,
             draws: self.draws,
-        }
+        })
     }
 }
 

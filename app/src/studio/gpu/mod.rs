@@ -6,9 +6,12 @@
 mod canvas;
 mod drawing;
 mod heat;
+mod histogram;
+mod latents;
 mod mips;
 mod pipelines;
 mod resources;
+mod sheet;
 mod source;
 mod store;
 mod trouble;
@@ -18,6 +21,8 @@ use eframe::egui_wgpu::RenderState;
 
 pub use canvas::canvas;
 pub use heat::heat_color;
+pub use histogram::{Histogram, HistogramRequest};
+pub use sheet::{Sheet, sheet};
 pub use source::{Compare, LatentsPreview, Mask, Overlay, Pixels, Source, TextureKey};
 pub use store::StoreUse;
 pub use trouble::{adapter_message, take_trouble};

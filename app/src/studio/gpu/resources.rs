@@ -6,6 +6,8 @@ use eframe::egui_wgpu::{RenderState, wgpu};
 use egui::mutex::Mutex;
 use vernier_engine::picture::Picture;
 
+use super::histogram::Counter;
+use super::latents::LatentPasses;
 use super::mips::{Level, half};
 use super::pipelines::Pipelines;
 use super::source::{Overlay, Pixels, Source};
@@ -17,6 +19,8 @@ pub(super) struct Resources {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     pub(super) pipelines: Pipelines,
+    pub(super) latents: LatentPasses,
+    pub(super) histogram: Option<Counter>,
     pub(super) store: Store,
     pub(super) trouble: Arc<Mutex<Option<String>>>,
 }
@@ -27,6 +31,8 @@ impl Resources {
         let trouble = trouble::listen(&device);
         Self {
             pipelines: Pipelines::new(&device, state.target_format),
+            latents: LatentPasses::new(&device),
+            histogram: Counter::new(&device),
             store: Store::new(DEFAULT_BUDGET),
             queue: state.queue.clone(),
             device,
@@ -58,7 +64,13 @@ impl Resources {
                 self.store.keep(kind, source.key, shown.clone());
                 Some(shown)
             }
-            Pixels::Latents(_) => None,
+            Pixels::Latents(preview) => {
+                let texture = self.latents.draw(&self.device, &self.queue, preview)?;
+                let bytes = 4 * u64::from(texture.width()) * u64::from(texture.height());
+                let shown = self.ready(&texture, bytes);
+                self.store.keep(Kind::Halved(0), source.key, shown.clone());
+                Some(shown)
+            }
         }
     }
 

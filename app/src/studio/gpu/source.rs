@@ -33,7 +33,7 @@ pub enum Pixels {
 /// Latents on their way, and how their colours are guessed without the VAE.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LatentsPreview {
-    /// `[4, h, w]`; other numbers of channels are not shown.
+    /// `[channels, h, w]` of 1 to 32 channels.
     pub latents: Latents,
     /// The colours.
     pub rgb: LatentRgb,

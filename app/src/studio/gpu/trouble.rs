@@ -57,10 +57,12 @@ fn sentence(error: &wgpu::Error) -> String {
                 .to_owned()
         }
         wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
-            let first = description.lines().find(|line| !line.trim().is_empty());
+            // The outermost cause comes first and says the least.
+            let mut lines = description.lines().map(str::trim);
+            let said = lines.rfind(|line| !line.is_empty());
             format!(
                 "Something could not be drawn; please report this: {}",
-                first.unwrap_or("no message").trim()
+                said.unwrap_or("no message")
             )
         }
     }

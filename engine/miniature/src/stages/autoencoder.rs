@@ -14,7 +14,7 @@ use crate::config::vae_config;
 use crate::pool::held_out_pictures;
 use crate::trainers::{VaeTrainer, reconstruction_psnr};
 use crate::workplace::made_by;
-use crate::{export, latents};
+use crate::{export, latent_rgb, latents};
 
 /// Crops a worker and step.
 const BATCH: u32 = 16;
@@ -25,6 +25,8 @@ const WHOLE_PART: u64 = 6;
 const MEASURED: usize = 512;
 /// Held-out pictures that the reconstruction is measured on.
 const HELD_OUT: u64 = 200;
+/// Pictures that the colours of latents are fitted to.
+const FITTED: u64 = 256;
 
 impl Session {
     pub(super) fn vae(&self, schedule: &Schedule) -> Result<()> {
@@ -60,6 +62,7 @@ impl Session {
         latents::standardise(&mut tensors, &mean, &deviation)?;
         export::vae(self.place.out(), &tensors)?;
         self.report_psnr()?;
+        self.latent_rgb()?;
 
         let bar = progress(pool.len() as u64, "pictures");
         let all: Vec<usize> = (0..pool.len()).collect();
@@ -72,6 +75,16 @@ impl Session {
         let path = self.place.latents();
         latents::write(&path, &encoded)?;
         say(&format!("latents: {}", path.display()));
+        Ok(())
+    }
+
+    pub(super) fn latent_rgb(&self) -> Result<()> {
+        let pictures = held_out_pictures(FITTED)?.f_to_device(self.device)?;
+        let (rgb, left) = latent_rgb::fit(&self.open_vae(Kind::Float)?, &pictures)?;
+        export::latent_rgb(self.place.out(), &rgb)?;
+        say(&format!(
+            "colours of latents: {left:.1} of 255 from the pictures' at 1/8 of their size"
+        ));
         Ok(())
     }
 

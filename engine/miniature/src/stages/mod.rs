@@ -45,6 +45,7 @@ pub fn run(cli: &Cli, stop: Arc<AtomicBool>) -> Result<()> {
         Stage::Gate => session.gate(),
         Stage::Vae(schedule) => session.vae(schedule),
         Stage::Encode => session.encode(),
+        Stage::LatentRgb => session.latent_rgb(),
         Stage::Unet(schedule) => session.unet(schedule),
         Stage::Meter(schedule) => session.meter(schedule),
         Stage::Evaluate(options) => session.evaluate(options),
