@@ -14,6 +14,7 @@ use vernier_engine::service::{
 use vernier_engine::{EngineError, Result as EngineResult};
 
 use super::report::Reporter;
+use super::results::Results;
 use crate::assets;
 use crate::failure::Failure;
 
@@ -26,6 +27,8 @@ pub(super) struct Output<'a> {
     pub(super) latents: Option<&'a Path>,
     /// File of the recipes that were rendered.
     pub(super) recipes: Option<&'a Path>,
+    /// Project that the pictures are added to.
+    pub(super) project: Option<&'a Path>,
 }
 
 /// A picture as it comes from the engine.
@@ -62,6 +65,10 @@ pub(super) fn render(
     for file in [output.latents, output.recipes].into_iter().flatten() {
         require_writable_file(file)?;
     }
+    let mut project = match output.project {
+        Some(path) => Some(Results::open(path, &recipes, reporter)?),
+        None => None,
+    };
     let engine = Engine::start()?;
     let mut latents = Vec::new();
     let mut kept = 0;
@@ -72,6 +79,10 @@ pub(super) fn render(
     };
     let outcome = engine.run(recipes.clone(), options, reporter, |made, reporter| {
         let path = picture::save_numbered(output.folder, &made.picture, &made.recipe)?;
+        if let Some(project) = &mut project {
+            project.add(&made, &path)?;
+        }
+        // Only now: what was told must outlive the program.
         reporter.saved(&made, &path);
         recipes[made.index] = made.recipe;
         latents.extend(made.latents);
@@ -92,6 +103,11 @@ pub(super) fn render(
         )),
         failure => failure,
     })
+}
+
+/// Tells something that the artist should know, though the job goes on.
+pub(super) fn note(message: String, reporter: &mut Reporter) {
+    reporter.tell(&Event::Note { job: JOB, message });
 }
 
 /// Fails where no file can be made in `folder`, which is made first where it is not there.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::archive::{Archive, Entries};
+use super::archive::{Archive, Entries, Parts};
 use super::document::{self, PROJECT_JSON, Unreadable};
 use super::records::Entry;
 use super::result::{ResultEntry, id_in};
@@ -75,14 +75,20 @@ impl ProjectFile {
         };
         adopt(&mut project, found);
         let json = document::to_bytes(&project, out)?;
-        let parts = (&entries, &Entries::new());
-        let file = Self::write_new(out, Existing::Keep, Some(&archive), parts, &json)?;
+        let kept = entries.keys().cloned().collect();
+        let parts = Parts {
+            source: Some(&archive),
+            entries,
+            additions: &[(PROJECT_JSON, &json)],
+            ..Parts::default()
+        };
+        let file = Self::write_new(out, Existing::Keep, &parts)?;
         let file = file
             .ok_or_else(|| EngineError::bad_file(out, "is there already; choose another name"))?;
         Ok(Recovered {
             file,
             project,
-            kept: entries.into_keys().collect(),
+            kept,
             lost,
             notes,
         })
