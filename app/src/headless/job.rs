@@ -1,5 +1,6 @@
 //! One job through the engine: send it, follow it, keep what comes out.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -119,7 +120,11 @@ pub(super) fn require_writable_folder(folder: &Path) -> EngineResult<()> {
     let probe = folder.join(format!(".vernier-probe-{}.tmp", std::process::id()));
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(&probe, []))
-        .and_then(|()| std::fs::remove_file(&probe))
+        .and_then(|()| match std::fs::remove_file(&probe) {
+            // Parts of a batch on several machines may have the same process id.
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        })
         .map_err(|e| {
             let problem = format!("no file can be made in this folder ({e}); choose another one");
             EngineError::bad_file(folder, problem)

@@ -10,6 +10,7 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
 use super::document::PROJECT_JSON;
+use super::lock;
 use super::records::{
     DEFLATED, END_BYTES, End, Entry, LIMIT_BYTES, LIMIT_ENTRIES, STORED, dos_time,
 };
@@ -95,6 +96,18 @@ impl Archive {
         })
     }
 
+    /// Fails where the file that lies at `path` is not the one that was opened, or has grown:
+    /// what is written would be lost, or what another program wrote.
+    pub(super) fn require_unchanged(&self, path: &Path) -> Result<()> {
+        let on_disk = self.file.metadata().map_err(|e| EngineError::io(path, e))?;
+        if on_disk.len() == self.length && lock::is_still_at(&self.file, path) {
+            return Ok(());
+        }
+        let problem = "was changed, moved or deleted by another program since it was opened; save \
+                       under another name";
+        Err(EngineError::bad_file(path, problem))
+    }
+
     /// Appends `additions`, takes `gone` out of the table of contents and `back` into it again,
     /// and writes the new table. The file is as it was where that fails.
     pub(super) fn append(
@@ -104,12 +117,6 @@ impl Archive {
         back: &[String],
         path: &Path,
     ) -> Result<()> {
-        let on_disk = self.file.metadata().map_err(|e| EngineError::io(path, e))?;
-        if on_disk.len() != self.length {
-            let problem = "was changed by another program since it was opened; save under another \
-                           name";
-            return Err(EngineError::bad_file(path, problem));
-        }
         let (mut entries, mut removed) = (self.entries.clone(), self.removed.clone());
         let shift = |names: &[String], from: &mut Entries, to: &mut Entries| {
             for name in names {

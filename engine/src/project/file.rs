@@ -169,6 +169,7 @@ impl ProjectFile {
         if nothing_new && self.archive.holds(PROJECT_JSON, &json) {
             return Ok(());
         }
+        self.archive.require_unchanged(&self.real)?;
         // It comes last: what stands before it is part of a complete save.
         additions.push((PROJECT_JSON, &json));
         self.archive.append(&additions, &gone, &back, &self.path)?;
@@ -267,6 +268,7 @@ impl ProjectFile {
             let problem = "was opened to read only; it cannot be made smaller";
             return Err(EngineError::bad_file(&self.path, problem));
         }
+        self.archive.require_unchanged(&self.real)?;
         self.rewrite(&Entries::new())
     }
 

@@ -57,7 +57,7 @@ impl ProjectFile {
         let found = pictures_outside(&archive, &entries, project.as_ref(), path)?;
         if !found.is_empty() {
             notes.push(format!(
-                "{} results were put together from the recipes in their pictures",
+                "results put together from the recipes in their pictures: {}",
                 found.len()
             ));
         }
@@ -114,7 +114,7 @@ pub(super) fn older_project(
     let found = pictures_outside(archive, archive.entries(), Some(&project), path)?;
     let more = match found.len() {
         0 => String::new(),
-        n => format!(", and {n} newer pictures were put back from the recipes inside them"),
+        n => format!(", and newer pictures ({n}) were put back from the recipes inside them"),
     };
     notes.push(format!(
         "{}: the newest {PROJECT_JSON} in it is damaged; the last whole one is used{more}",

@@ -118,7 +118,7 @@ fn recover(args: &RecoverArgs) -> Result<(), Failure> {
     }
     let project = &recovered.project;
     say(&format!(
-        "{}: {} recipes and {} results; {} attachments saved, {} lost",
+        "{}: recipes {}, results {}; attachments saved {}, lost {}",
         args.out.display(),
         project.recipes.len(),
         project.results.len(),
