@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn dates_are_those_of_the_calendar() {
         // 2023-11-14 22:13:20.
-        let expected = (43 << 9 | 11 << 5 | 14) << 16 | (22 << 11 | 13 << 5 | 10);
-        assert_eq!(dos_time(1_700_000_000), expected);
+        let (date, clock) = ((43 << 9) + (11 << 5) + 14, (22 << 11) + (13 << 5) + 10);
+        assert_eq!(dos_time(1_700_000_000), (date << 16) + clock);
     }
 }

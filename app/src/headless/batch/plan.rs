@@ -133,7 +133,10 @@ impl Wanted {
     }
 }
 
-fn named_recipes(source: &Path) -> Result<(Vec<(String, Recipe)>, Vec<String>), Failure> {
+/// Recipes by name, and what the artist should know about their file.
+type Named = (Vec<(String, Recipe)>, Vec<String>);
+
+fn named_recipes(source: &Path) -> Result<Named, Failure> {
     let is_list = source
         .extension()
         .is_some_and(|ending| ending.eq_ignore_ascii_case("json"));

@@ -47,12 +47,13 @@ pub(super) fn new(args: &NewArgs) -> Result<(), Failure> {
 
 /// `name`, or where that is taken, with a number behind it.
 fn free_name(project: &Project, name: &str) -> String {
-    let numbered = (2..).map(|number| format!("{name} ({number})"));
-    std::iter::once(name.to_owned())
-        .chain(numbered)
-        .find(|name| !has(project, name))
-        // Numbers do not end.
-        .unwrap_or_default()
+    let mut free = name.to_owned();
+    let mut number = 1;
+    while has(project, &free) {
+        number += 1;
+        free = format!("{name} ({number})");
+    }
+    free
 }
 
 fn has(project: &Project, name: &str) -> bool {

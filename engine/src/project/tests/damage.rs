@@ -175,7 +175,7 @@ fn a_damaged_picture_is_named_and_the_rest_recovered() {
     drop(opened);
     let out = history.folder.path().join("new.vernier");
     let recovered = ProjectFile::recover(history.path(), &out).unwrap();
-    assert_eq!(recovered.lost, [name.clone()]);
+    assert_eq!(recovered.lost, std::slice::from_ref(name));
     assert_eq!(recovered.kept.len(), 2);
     assert_eq!(recovered.project, history.saves[3].1);
 }
