@@ -8,9 +8,11 @@ use vernier_engine::EngineError;
 use vernier_engine::recipe::ControlUse;
 use vernier_engine::sampling::SamplerName;
 
+use super::batch::BatchArgs;
 use super::bench::BenchWork;
 use super::control::ControlCommand;
 use super::measure::{CalibrateArgs, MeasureCommand};
+use super::project::ProjectCommand;
 use super::train::TrainCommand;
 
 /// A text-to-image studio whose controls are calibrated like instruments.
@@ -30,6 +32,11 @@ pub(super) enum Command {
     Studio(StudioArgs),
     /// Render pictures from a prompt or a recipe
     Render(Box<RenderArgs>),
+    /// Render the named recipes of a project, or one part of them, and list what came out
+    Batch(BatchArgs),
+    /// Make, show and repair project files
+    #[command(subcommand)]
+    Project(ProjectCommand),
     /// Render pictures again from the recipes they carry, and compare
     Replay(ReplayArgs),
     /// Tell what a model folder, a recipe, a picture or a weights file is
@@ -114,6 +121,9 @@ pub(super) struct RenderArgs {
     /// Write the recipes that were rendered to this JSON file
     #[arg(long, value_name = "FILE")]
     pub(super) save_recipe: Option<PathBuf>,
+    /// Also add every picture to this project, which is made where it is not there
+    #[arg(long, value_name = "FILE")]
+    pub(super) project: Option<PathBuf>,
     /// Tell events on stdout, one JSON object a line
     #[arg(long)]
     pub(super) json: bool,
@@ -137,8 +147,8 @@ pub(super) struct ReplayArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct InfoArgs {
-    /// A model folder, a recipe (.json), a picture (.png) or a weights file (.safetensors,
-    /// .pt, .pth, .ckpt, .bin)
+    /// A model folder, a project (.vernier), a recipe (.json), a picture (.png) or a weights file
+    /// (.safetensors, .pt, .pth, .ckpt, .bin)
     #[arg(value_name = "DIR|FILE")]
     pub(super) path: PathBuf,
 }

@@ -12,6 +12,7 @@ use vernier_engine::weights::pickle::PickleValue;
 use vernier_engine::weights::{TensorFile, TensorHeader};
 
 use super::cli::InfoArgs;
+use super::project;
 use super::say;
 use crate::failure::Failure;
 
@@ -34,6 +35,7 @@ pub(super) fn run(args: &InfoArgs) -> Result<(), Failure> {
         .unwrap_or_default();
     match ending.as_str() {
         "png" => png(path),
+        "vernier" => project::show(path, false),
         "safetensors" | "pt" | "pth" | "ckpt" | "bin" => weights(path),
         "json" => {
             for recipe in recipe::read(path)? {
@@ -42,7 +44,7 @@ pub(super) fn run(args: &InfoArgs) -> Result<(), Failure> {
             Ok(())
         }
         _ => Err(Failure::Usage(format!(
-            "{}: is neither a model folder nor a .json, .png, .safetensors or .pt file",
+            "{}: is neither a model folder nor a .vernier, .json, .png, .safetensors or .pt file",
             path.display()
         ))),
     }

@@ -1,5 +1,6 @@
 //! One job through the engine: send it, follow it, keep what comes out.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,6 +15,7 @@ use vernier_engine::service::{
 use vernier_engine::{EngineError, Result as EngineResult};
 
 use super::report::Reporter;
+use super::results::Results;
 use crate::assets;
 use crate::failure::Failure;
 
@@ -26,6 +28,8 @@ pub(super) struct Output<'a> {
     pub(super) latents: Option<&'a Path>,
     /// File of the recipes that were rendered.
     pub(super) recipes: Option<&'a Path>,
+    /// Project that the pictures are added to.
+    pub(super) project: Option<&'a Path>,
 }
 
 /// A picture as it comes from the engine.
@@ -63,6 +67,10 @@ pub(super) fn render(
     for file in [output.latents, output.recipes].into_iter().flatten() {
         require_writable_file(file)?;
     }
+    let mut project = match output.project {
+        Some(path) => Some(Results::open(path, &recipes, reporter)?),
+        None => None,
+    };
     let engine = Engine::start()?;
     let mut latents = Vec::new();
     let mut kept = 0;
@@ -73,6 +81,10 @@ pub(super) fn render(
     };
     let outcome = engine.run(recipes.clone(), options, reporter, |made, reporter| {
         let path = picture::save_numbered(output.folder, &made.picture, &made.recipe)?;
+        if let Some(project) = &mut project {
+            project.add(&made, &path)?;
+        }
+        // Only now: what was told must outlive the program.
         reporter.saved(&made, &path);
         recipes[made.index] = made.recipe;
         latents.extend(made.latents);
@@ -95,6 +107,11 @@ pub(super) fn render(
     })
 }
 
+/// Tells something that the artist should know, though the job goes on.
+pub(super) fn note(message: String, reporter: &mut Reporter) {
+    reporter.tell(&Event::Note { job: JOB, message });
+}
+
 /// Fails where no file can be made in `folder`, which is made first where it is not there.
 pub(super) fn require_writable_folder(folder: &Path) -> EngineResult<()> {
     if folder.exists() && !folder.is_dir() {
@@ -104,7 +121,11 @@ pub(super) fn require_writable_folder(folder: &Path) -> EngineResult<()> {
     let probe = folder.join(format!(".vernier-probe-{}.tmp", std::process::id()));
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(&probe, []))
-        .and_then(|()| std::fs::remove_file(&probe))
+        .and_then(|()| match std::fs::remove_file(&probe) {
+            // Parts of a batch on several machines may have the same process id.
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        })
         .map_err(|e| {
             let problem = format!("no file can be made in this folder ({e}); choose another one");
             EngineError::bad_file(folder, problem)

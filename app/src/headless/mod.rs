@@ -1,14 +1,17 @@
 //! Vernier without a window.
 
+mod batch;
 mod bench;
 mod cli;
 mod control;
 mod info;
 mod job;
 mod measure;
+mod project;
 mod render;
 mod replay;
 mod report;
+mod results;
 mod samples;
 mod train;
 
@@ -29,6 +32,8 @@ pub(crate) fn run() -> ExitCode {
         None => samples::run(),
         Some(cli::Command::Studio(args)) => open_studio(args.open),
         Some(cli::Command::Render(args)) => render::run(&args),
+        Some(cli::Command::Batch(args)) => batch::run(&args),
+        Some(cli::Command::Project(command)) => project::run(&command),
         Some(cli::Command::Replay(args)) => replay::run(&args),
         Some(cli::Command::Info(args)) => info::run(&args),
         Some(cli::Command::Train(command)) => train::run(&command),

@@ -41,6 +41,7 @@ fn render(args: &RenderArgs, reporter: &mut Reporter) -> Result<(), Failure> {
         folder: &args.out,
         latents: args.latents_out.as_deref(),
         recipes: args.save_recipe.as_deref(),
+        project: args.project.as_deref(),
     };
     let meter = MeterOptions {
         clip: args.clip.clone(),
@@ -50,15 +51,18 @@ fn render(args: &RenderArgs, reporter: &mut Reporter) -> Result<(), Failure> {
 }
 
 /// Recipes from a JSON file, or the one that a picture carries.
-fn read_recipes(path: &Path) -> Result<Vec<Recipe>, Failure> {
-    let is_png = path
-        .extension()
-        .is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
-    Ok(if is_png {
+pub(super) fn read_recipes(path: &Path) -> Result<Vec<Recipe>, Failure> {
+    Ok(if is_png(path) {
         vec![picture::read_recipe(path)?]
     } else {
         recipe::read(path)?
     })
+}
+
+/// Whether the name says that it is a picture.
+pub(super) fn is_png(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|ending| ending.eq_ignore_ascii_case("png"))
 }
 
 /// A recipe from what suits the model; the options come on top.

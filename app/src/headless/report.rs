@@ -77,6 +77,33 @@ impl Reporter {
         }
     }
 
+    /// Tells that the picture of the recipe `name` lay at `path` already.
+    pub(super) fn there(&mut self, path: &Path, name: &str) {
+        let shown = path.display().to_string();
+        match self {
+            Self::Json => {
+                say(&json!({"event": "there", "path": shown, "name": name}).to_string());
+            }
+            Self::Bar(_) | Self::Lines { .. } => eprintln!("{shown} is there already"),
+            Self::Quiet => {}
+        }
+    }
+
+    /// Tells that the list of `pictures` pictures lies at `path`.
+    pub(super) fn listed(&mut self, path: &Path, pictures: usize) {
+        let shown = path.display().to_string();
+        match self {
+            Self::Json => say(&json!({
+                "event": "manifest",
+                "path": shown,
+                "pictures": pictures,
+            })
+            .to_string()),
+            Self::Bar(_) | Self::Lines { .. } => say(&shown),
+            Self::Quiet => {}
+        }
+    }
+
     /// Tells programs why the run ends; people read it on stderr.
     pub(super) fn failed(&mut self, failure: &Failure) {
         match self {

@@ -23,6 +23,7 @@ pub(super) fn run() -> Result<(), Failure> {
         folder,
         latents: None,
         recipes: None,
+        project: None,
     };
     let count = recipes.len();
     job::render(

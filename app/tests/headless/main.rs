@@ -1,11 +1,17 @@
 //! Headless runs of the real binary.
 
 mod bad_input;
+mod batch;
 mod bench;
 #[cfg(unix)]
 mod cancel;
+#[cfg(unix)]
+mod farm;
+#[cfg(unix)]
+mod kill;
 mod measure;
 mod place;
+mod project;
 mod render;
 mod replay;
 #[cfg(unix)]

@@ -10,6 +10,7 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
 use super::document::PROJECT_JSON;
+use super::lock;
 use super::records::{
     DEFLATED, END_BYTES, End, Entry, LIMIT_BYTES, LIMIT_ENTRIES, STORED, dos_time,
 };
@@ -95,6 +96,18 @@ impl Archive {
         })
     }
 
+    /// Fails where the file that lies at `path` is not the one that was opened, or has grown:
+    /// what is written would be lost, or what another program wrote.
+    pub(super) fn require_unchanged(&self, path: &Path) -> Result<()> {
+        let on_disk = self.file.metadata().map_err(|e| EngineError::io(path, e))?;
+        if on_disk.len() == self.length && lock::is_still_at(&self.file, path) {
+            return Ok(());
+        }
+        let problem = "was changed, moved or deleted by another program since it was opened; save \
+                       under another name";
+        Err(EngineError::bad_file(path, problem))
+    }
+
     /// Appends `additions`, takes `gone` out of the table of contents and `back` into it again,
     /// and writes the new table. The file is as it was where that fails.
     pub(super) fn append(
@@ -104,12 +117,6 @@ impl Archive {
         back: &[String],
         path: &Path,
     ) -> Result<()> {
-        let on_disk = self.file.metadata().map_err(|e| EngineError::io(path, e))?;
-        if on_disk.len() != self.length {
-            let problem = "was changed by another program since it was opened; save under another \
-                           name";
-            return Err(EngineError::bad_file(path, problem));
-        }
         let (mut entries, mut removed) = (self.entries.clone(), self.removed.clone());
         let shift = |names: &[String], from: &mut Entries, to: &mut Entries| {
             for name in names {
@@ -162,34 +169,45 @@ impl Archive {
     }
 }
 
-/// Writes a whole archive: entries of `source`, `json` as its project, and their table. Those of
-/// `hidden` are written too but stay out of the table. Gives both anew, and the file's length.
-pub(super) fn write_archive(
-    writer: impl Write,
-    source: Option<&Archive>,
-    (entries, hidden): (&Entries, &Entries),
-    json: &[u8],
-    path: &Path,
-) -> Result<(Entries, Entries, u64)> {
-    let mut writer = ArchiveWriter::new(writer, 0, path);
-    let mut copy = |from: &Entries| -> Result<Entries> {
+/// What a new archive is made of.
+#[derive(Debug, Default)]
+pub(super) struct Parts<'a> {
+    /// Whose entries are copied.
+    pub(super) source: Option<&'a Archive>,
+    /// Entries to copy; its project is not.
+    pub(super) entries: Entries,
+    /// Entries to copy that stay out of the table of contents.
+    pub(super) hidden: Entries,
+    /// New entries, the project last.
+    pub(super) additions: &'a [(&'a str, &'a [u8])],
+}
+
+impl Parts<'_> {
+    /// Writes the archive. Gives its entries, the hidden ones, and its length.
+    pub(super) fn write(&self, writer: impl Write, path: &Path) -> Result<(Entries, Entries, u64)> {
+        let mut writer = ArchiveWriter::new(writer, 0, path);
+        let hidden = self.copy(&self.hidden, &mut writer)?;
+        let mut entries = self.copy(&self.entries, &mut writer)?;
+        for (name, bytes) in self.additions {
+            entries.insert((*name).to_owned(), writer.entry(name, bytes)?);
+        }
+        let length = writer.table(&entries)?;
+        Ok((entries, hidden, length))
+    }
+
+    fn copy(&self, from: &Entries, writer: &mut ArchiveWriter<impl Write>) -> Result<Entries> {
         let mut copied = Entries::new();
-        let Some(source) = source else {
+        let Some(source) = self.source else {
             return Ok(copied);
         };
         for (name, entry) in from.iter().filter(|(name, _)| *name != PROJECT_JSON) {
             let content = source.content(entry);
-            let content = content.map_err(|e| EngineError::io(path, e))?;
-            let bytes = content.map_err(|problem| damaged(path, name, problem))?;
+            let content = content.map_err(|e| EngineError::io(writer.path, e))?;
+            let bytes = content.map_err(|problem| damaged(writer.path, name, problem))?;
             copied.insert(name.clone(), writer.entry(name, &bytes)?);
         }
         Ok(copied)
-    };
-    let hidden = copy(hidden)?;
-    let mut entries = copy(entries)?;
-    entries.insert(PROJECT_JSON.to_owned(), writer.entry(PROJECT_JSON, json)?);
-    let length = writer.table(&entries)?;
-    Ok((entries, hidden, length))
+    }
 }
 
 /// The error of an entry that cannot be read.
@@ -274,7 +292,7 @@ impl<'a, W: Write> ArchiveWriter<'a, W> {
 
     /// Text is deflated; pictures and weights are packed already.
     fn entry(&mut self, name: &str, bytes: &[u8]) -> Result<Entry> {
-        let deflated = if name.ends_with(".json") {
+        let deflated = if Path::new(name).extension().is_some_and(|e| e == "json") {
             let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
             let packed = encoder.write_all(bytes).and_then(|()| encoder.finish());
             Some(packed.map_err(|e| EngineError::io(self.path, e))?)

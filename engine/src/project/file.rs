@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use super::archive::{Archive, Entries, damaged, write_archive};
+use super::archive::{Archive, Entries, Parts, damaged};
 use super::document::{self, PROJECT_JSON, Unreadable};
 use super::{Project, lock, rescue, result_png_name};
 use crate::atomic::{self, Existing};
@@ -47,10 +47,32 @@ impl ProjectFile {
     /// # Errors
     /// There is such a file already, the folder cannot be written, or the project is not valid.
     pub fn create(path: impl AsRef<Path>, project: &Project) -> Result<Self> {
+        Self::create_with(path, project, &[])
+    }
+
+    /// Makes the file `path` with `project` and `attachments` in it, whole or not at all.
+    ///
+    /// # Errors
+    /// As [`ProjectFile::create`], or a name cannot be an attachment's.
+    pub fn create_with(
+        path: impl AsRef<Path>,
+        project: &Project,
+        attachments: &[(String, Vec<u8>)],
+    ) -> Result<Self> {
         let path = path.as_ref();
         let json = document::to_bytes(project, path)?;
-        let none = Entries::new();
-        let mut file = Self::write_new(path, Existing::Keep, None, (&none, &none), &json)?
+        let mut additions = Vec::new();
+        for (name, bytes) in attachments {
+            check_name(name)?;
+            additions.push((name.as_str(), bytes.as_slice()));
+        }
+        additions.push((PROJECT_JSON, &json));
+        let parts = Parts {
+            additions: &additions,
+            ..Parts::default()
+        };
+        let file = Self::write_new(path, Existing::Keep, &parts)?;
+        let mut file = file
             .ok_or_else(|| EngineError::bad_file(path, "is there already; choose another name"))?;
         file.pictures = pictures_of(project);
         Ok(file)
@@ -147,6 +169,7 @@ impl ProjectFile {
         if nothing_new && self.archive.holds(PROJECT_JSON, &json) {
             return Ok(());
         }
+        self.archive.require_unchanged(&self.real)?;
         // It comes last: what stands before it is part of a complete save.
         additions.push((PROJECT_JSON, &json));
         self.archive.append(&additions, &gone, &back, &self.path)?;
@@ -186,8 +209,13 @@ impl ProjectFile {
         let removed = self.archive.removed().iter();
         let back = removed.filter(|(name, _)| pictures.contains(*name));
         entries.extend(back.map(|(name, entry)| (name.clone(), entry.clone())));
-        let parts = (&entries, &Entries::new());
-        let file = Self::write_new(path, Existing::Replace, Some(&self.archive), parts, &json)?;
+        let parts = Parts {
+            source: Some(&self.archive),
+            entries,
+            additions: &[(PROJECT_JSON, &json)],
+            ..Parts::default()
+        };
+        let file = Self::write_new(path, Existing::Replace, &parts)?;
         let mut file = file.ok_or_else(|| EngineError::bad_file(path, "was not written"))?;
         file.pictures = pictures;
         Ok(file)
@@ -240,37 +268,35 @@ impl ProjectFile {
             let problem = "was opened to read only; it cannot be made smaller";
             return Err(EngineError::bad_file(&self.path, problem));
         }
+        self.archive.require_unchanged(&self.real)?;
         self.rewrite(&Entries::new())
     }
 
     fn rewrite(&mut self, hidden: &Entries) -> Result<()> {
         let json = self.attachment(PROJECT_JSON)?;
-        let parts = (self.archive.entries(), hidden);
-        let file = Self::write_new(
-            &self.real,
-            Existing::Replace,
-            Some(&self.archive),
-            parts,
-            &json,
-        )?;
+        let parts = Parts {
+            source: Some(&self.archive),
+            entries: self.archive.entries().clone(),
+            hidden: hidden.clone(),
+            additions: &[(PROJECT_JSON, &json)],
+        };
+        let file = Self::write_new(&self.real, Existing::Replace, &parts)?;
         let file = file.ok_or_else(|| EngineError::bad_file(&self.path, "was not written"))?;
         self.archive = file.archive;
         Ok(())
     }
 
-    /// Writes a file of parts of `source` and gives it locked. `None`: there is one already.
+    /// Writes a file of `parts` and gives it locked. `None`: there is one already.
     pub(super) fn write_new(
         path: &Path,
         existing: Existing,
-        source: Option<&Archive>,
-        parts: (&Entries, &Entries),
-        json: &[u8],
+        parts: &Parts<'_>,
     ) -> Result<Option<Self>> {
         let mut written = None;
         let file = atomic::write_and_keep(path, existing, |writer: &mut BufWriter<&File>| {
             // Before it has its name, so that nobody comes in between.
             lock::lock(writer.get_ref(), path)?;
-            written = Some(write_archive(writer, source, parts, json, path)?);
+            written = Some(parts.write(writer, path)?);
             Ok(())
         })?;
         let (Some(file), Some((entries, hidden, length))) = (file, written) else {

@@ -64,8 +64,9 @@ fn require_file(path: &Path) -> Result<()> {
     Err(EngineError::bad_file(path, problem))
 }
 
+/// Whether `file` is what lies at `path` now.
 #[cfg(unix)]
-fn is_still_at(file: &File, path: &Path) -> bool {
+pub(super) fn is_still_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let place = |about: fs::Metadata| (about.dev(), about.ino());
     match (file.metadata(), fs::metadata(path)) {
@@ -74,8 +75,9 @@ fn is_still_at(file: &File, path: &Path) -> bool {
     }
 }
 
+/// Whether `file` is what lies at `path` now.
 #[cfg(not(unix))]
-fn is_still_at(_file: &File, _path: &Path) -> bool {
+pub(super) fn is_still_at(_file: &File, _path: &Path) -> bool {
     // A file that is open cannot be replaced there.
     true
 }

@@ -73,7 +73,7 @@ impl Entry {
     pub(super) fn row(&self) -> Vec<u8> {
         let mut bytes = ROW.to_vec();
         // Made on Unix, so that the permissions below are understood.
-        bytes.extend((3_u16 << 8 | 20).to_le_bytes());
+        bytes.extend([20, 3]);
         bytes.extend(20_u16.to_le_bytes());
         self.put_middle(&mut bytes);
         // No comment, first disk, nothing internal; a plain file that all may read.
@@ -206,7 +206,7 @@ pub(super) fn dos_time(unix_secs: u64) -> u32 {
     let years = u32::from(time.year()).saturating_sub(1980).min(127);
     let date = years << 9 | u32::from(time.month()) << 5 | u32::from(time.day());
     let clock =
-        u32::from(time.hour()) << 11 | u32::from(time.minute()) << 5 | u32::from(time.second()) / 2;
+        u32::from(time.hour()) << 11 | u32::from(time.minute()) << 5 | u32::from(time.second() / 2);
     date << 16 | clock
 }
 
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn dates_are_those_of_the_calendar() {
         // 2023-11-14 22:13:20.
-        let expected = (43 << 9 | 11 << 5 | 14) << 16 | (22 << 11 | 13 << 5 | 10);
-        assert_eq!(dos_time(1_700_000_000), expected);
+        let (date, clock) = ((43 << 9) + (11 << 5) + 14, (22 << 11) + (13 << 5) + 10);
+        assert_eq!(dos_time(1_700_000_000), (date << 16) + clock);
     }
 }

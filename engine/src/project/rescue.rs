@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::archive::{Archive, Entries};
+use super::archive::{Archive, Entries, Parts};
 use super::document::{self, PROJECT_JSON, Unreadable};
 use super::records::Entry;
 use super::result::{ResultEntry, id_in};
@@ -57,7 +57,7 @@ impl ProjectFile {
         let found = pictures_outside(&archive, &entries, project.as_ref(), path)?;
         if !found.is_empty() {
             notes.push(format!(
-                "{} results were put together from the recipes in their pictures",
+                "results put together from the recipes in their pictures: {}",
                 found.len()
             ));
         }
@@ -75,14 +75,20 @@ impl ProjectFile {
         };
         adopt(&mut project, found);
         let json = document::to_bytes(&project, out)?;
-        let parts = (&entries, &Entries::new());
-        let file = Self::write_new(out, Existing::Keep, Some(&archive), parts, &json)?;
+        let kept = entries.keys().cloned().collect();
+        let parts = Parts {
+            source: Some(&archive),
+            entries,
+            additions: &[(PROJECT_JSON, &json)],
+            ..Parts::default()
+        };
+        let file = Self::write_new(out, Existing::Keep, &parts)?;
         let file = file
             .ok_or_else(|| EngineError::bad_file(out, "is there already; choose another name"))?;
         Ok(Recovered {
             file,
             project,
-            kept: entries.into_keys().collect(),
+            kept,
             lost,
             notes,
         })
@@ -108,7 +114,7 @@ pub(super) fn older_project(
     let found = pictures_outside(archive, archive.entries(), Some(&project), path)?;
     let more = match found.len() {
         0 => String::new(),
-        n => format!(", and {n} newer pictures were put back from the recipes inside them"),
+        n => format!(", and newer pictures ({n}) were put back from the recipes inside them"),
     };
     notes.push(format!(
         "{}: the newest {PROJECT_JSON} in it is damaged; the last whole one is used{more}",

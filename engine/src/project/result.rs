@@ -43,15 +43,19 @@ impl ResultEntry {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.unwrap_or_default();
         let of_recipe = recipe.fingerprint();
-        let id = (0_u32..)
-            .map(|attempt| {
-                let text = format!("{of_recipe} {} {attempt}", now.as_nanos());
-                sha256_hex(text.as_bytes())[..ID_LENGTH].to_owned()
-            })
-            .find(|id| project.results.iter().all(|result| result.id != *id));
+        let id_of = |attempt: u32| {
+            let text = format!("{of_recipe} {} {attempt}", now.as_nanos());
+            sha256_hex(text.as_bytes())[..ID_LENGTH].to_owned()
+        };
+        let is_taken = |id: &str| project.results.iter().any(|result| result.id == id);
+        let mut attempt = 0;
+        let mut id = id_of(attempt);
+        while is_taken(&id) {
+            attempt += 1;
+            id = id_of(attempt);
+        }
         Self {
-            // The search has no end, so it always finds one.
-            id: id.unwrap_or_default(),
+            id,
             recipe,
             secs,
             made_at_unix_secs: now.as_secs(),

@@ -116,7 +116,7 @@ fn a_damaged_project_gives_way_to_the_one_before() {
     let opened = history.opened(&bytes).unwrap();
     let said = &opened.notes[0];
     assert!(said.contains("the last whole one is used"), "{said}");
-    assert!(said.contains("1 newer pictures were put back"), "{said}");
+    assert!(said.contains("newer pictures (1) were put back"), "{said}");
     // The picture that only the damaged one listed is back too.
     assert_eq!(opened.project.results.len(), 3);
     assert_eq!(opened.project.results[..2], history.saves[2].1.results);
@@ -175,7 +175,7 @@ fn a_damaged_picture_is_named_and_the_rest_recovered() {
     drop(opened);
     let out = history.folder.path().join("new.vernier");
     let recovered = ProjectFile::recover(history.path(), &out).unwrap();
-    assert_eq!(recovered.lost, [name.clone()]);
+    assert_eq!(recovered.lost, std::slice::from_ref(name));
     assert_eq!(recovered.kept.len(), 2);
     assert_eq!(recovered.project, history.saves[3].1);
 }

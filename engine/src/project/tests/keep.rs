@@ -138,7 +138,27 @@ fn nothing_is_overwritten_and_changes_of_others_are_noticed() {
     std::fs::write(&path, bytes).unwrap();
     project.name.push('!');
     let error = file.save(&project, &[]).unwrap_err().to_string();
-    assert!(error.contains("changed by another program"), "{error}");
+    assert!(error.contains("changed, moved or deleted"), "{error}");
+    // What is put in its place, as zip programs do it, or taken away, is noticed too.
+    let (second, moved) = (
+        folder.path().join("q.vernier"),
+        folder.path().join("r.vernier"),
+    );
+    let (mut file, project) = with_results(&second, 1);
+    let mut changed = project.clone();
+    changed.name.push('!');
+    std::fs::rename(&second, &moved).unwrap();
+    assert!(file.save(&changed, &[]).is_err() && file.compact().is_err());
+    std::fs::copy(&moved, &second).unwrap();
+    assert!(file.save(&changed, &[]).is_err());
+    // The way out that the sentence names.
+    std::fs::remove_file(&second).unwrap();
+    drop(
+        file.save_as(folder.path().join("s.vernier"), &changed)
+            .unwrap(),
+    );
+    let saved = ProjectFile::open(folder.path().join("s.vernier")).unwrap();
+    assert_eq!(saved.project, changed);
     for wrong in [folder.path().to_owned(), folder.path().join("absent")] {
         assert!(ProjectFile::open(wrong).is_err());
     }

@@ -1,0 +1,57 @@
+//! Pictures of a run as results of a project.
+
+use std::path::Path;
+
+use vernier_engine::project::{Project, ProjectFile, ResultEntry, result_png_name};
+use vernier_engine::recipe::Recipe;
+use vernier_engine::{EngineError, Result};
+
+use super::job::{self, Made};
+use super::report::Reporter;
+
+/// A project that is open for as long as the run takes.
+#[derive(Debug)]
+pub(super) struct Results {
+    file: ProjectFile,
+    project: Project,
+}
+
+impl Results {
+    /// Opens the project `path`, or makes it with the first of `recipes` on its bench.
+    pub(super) fn open(path: &Path, recipes: &[Recipe], reporter: &mut Reporter) -> Result<Self> {
+        if !path.exists()
+            && let Some(first) = recipes.first()
+        {
+            job::require_writable_file(path)?;
+            let project = Project::new(name_of(path), first.clone());
+            let file = ProjectFile::create(path, &project)?;
+            return Ok(Self { file, project });
+        }
+        let opened = ProjectFile::open(path)?;
+        for note in opened.notes {
+            job::note(note, reporter);
+        }
+        Ok(Self {
+            file: opened.file,
+            project: opened.project,
+        })
+    }
+
+    /// Adds a picture whose file lies at `picture`, and saves.
+    pub(super) fn add(&mut self, made: &Made, picture: &Path) -> Result<()> {
+        let png = std::fs::read(picture).map_err(|e| EngineError::io(picture, e))?;
+        let result = ResultEntry::new(made.recipe.clone(), made.secs, &self.project);
+        let attachment = (result_png_name(&result.id), png);
+        self.project.results.push(result);
+        self.project.list_models();
+        self.file.save(&self.project, &[attachment])
+    }
+}
+
+/// What a project in the file `path` is called, unless somebody names it.
+pub(super) fn name_of(path: &Path) -> String {
+    path.file_stem().map_or_else(
+        || "project".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
