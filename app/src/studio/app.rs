@@ -32,8 +32,11 @@ use super::shell::{
 };
 use super::state::{Studio, ToastKind};
 use super::theme::{self, space};
+use super::workspaces::{SweepView, Workspace, export_sweep, sweep_workspace};
 use crate::assets;
 
+/// Model calls from one look at the latents to the next.
+const PREVIEW_EVERY: u32 = 2;
 /// A word counts as being typed for so long after its last letter.
 const TYPING: Duration = Duration::from_millis(600);
 
@@ -63,6 +66,7 @@ impl StudioOptions {
                 meter: MeterOptions::default(),
                 coarse_first: false,
                 want_latents: false,
+                preview_every: Some(PREVIEW_EVERY),
             },
             open: None,
             settings: None,
@@ -91,6 +95,8 @@ pub struct StudioApp {
     prompt: PromptView,
     canvas: CanvasView,
     thumbnails: Thumbnails,
+    workspace: Workspace,
+    sweep: SweepView,
     palette: Palette,
     dialogs: Dialogs,
     keys: KeyBindings,
@@ -153,6 +159,8 @@ impl StudioApp {
             prompt: PromptView::default(),
             canvas: CanvasView::default(),
             thumbnails: Thumbnails::default(),
+            workspace: Workspace::default(),
+            sweep: SweepView::default(),
             palette: Palette::default(),
             dialogs: Dialogs::default(),
             keys,
@@ -318,7 +326,12 @@ impl StudioApp {
                 let name = format!("{}.vernier", self.studio.project_name());
                 self.dialogs.ask(Asked::SaveAs, name);
             }
-            UiCommand::ExportPicture => self.dialogs.ask(Asked::ExportPicture, "picture.png"),
+            UiCommand::ExportPicture => {
+                let is_grid = self.workspace == Workspace::Sweep;
+                self.sweep.wants_export &= is_grid;
+                let name = if is_grid { "sweep.png" } else { "picture.png" };
+                self.dialogs.ask(Asked::ExportPicture, name);
+            }
             UiCommand::CopyPicture => {
                 if let Some((picture, _)) = self.studio.shown_picture() {
                     ctx.copy_image(as_image(&picture));
@@ -357,6 +370,13 @@ impl StudioApp {
     fn take_answer(&mut self, ctx: &egui::Context, asked: Asked, answer: String) {
         match asked {
             Asked::Open => self.read_file(ctx, answer.into()),
+            Asked::ExportPicture if std::mem::take(&mut self.sweep.wants_export) => {
+                let work = export_sweep(&self.studio, answer.into());
+                self.in_background(ctx, "vernier-export", || match work() {
+                    Ok(path) => FileEvent::Written(path),
+                    Err(sentence) => FileEvent::Failed(sentence),
+                });
+            }
             Asked::ExportPicture => {
                 let Some((picture, true)) = self.studio.shown_picture() else {
                     let text = "The picture is not ready yet; try again in a moment";
@@ -485,7 +505,15 @@ impl eframe::App for StudioApp {
         let bar = Frame::side_top_panel(ui.style())
             .inner_margin(Margin::symmetric(space::M as i8, space::XS as i8));
         Panel::top("menu").frame(bar).show(ui, |ui| {
-            asked = menu_bar(ui, &self.studio, &self.keys).or(asked);
+            ui.horizontal(|ui| {
+                let tabs = 180.0;
+                let width = (ui.available_width() - tabs).max(0.0);
+                let height = ui.spacing().interact_size.y;
+                ui.allocate_ui(egui::vec2(width, height), |ui| {
+                    asked = menu_bar(ui, &self.studio, &self.keys).or(asked);
+                });
+                self.workspace.tabs(ui);
+            });
         });
         let roomy = bar.inner_margin(Margin::same(space::M as i8));
         Panel::top("prompt pane").frame(roomy).show(ui, |ui| {
@@ -499,7 +527,13 @@ impl eframe::App for StudioApp {
             asked = status_bar(ui, &self.studio, zoom, self.adapter.as_deref()).or(asked);
         });
         CentralPanel::no_frame().show(ui, |ui| {
-            asked = self.panes(ui).or(asked);
+            let answer = match self.workspace {
+                Workspace::Generate => self.panes(ui),
+                Workspace::Sweep => {
+                    sweep_workspace(ui, &mut self.studio, &mut self.sweep, &mut self.workspace)
+                }
+            };
+            asked = answer.or(asked);
         });
         asked = self.palette.show(ui, &self.studio, &self.keys).or(asked);
         if self.shows_keys {

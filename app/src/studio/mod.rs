@@ -18,6 +18,7 @@ mod shell;
 pub mod state;
 mod theme;
 mod widgets;
+mod workspaces;
 
 use egui::ViewportBuilder;
 

@@ -8,7 +8,7 @@ use egui::{
 };
 use vernier_engine::picture::Picture;
 
-use crate::studio::gpu::{self, Compare, Source, TextureKey, View};
+use crate::studio::gpu::{self, Compare, LatentsPreview, Pixels, Source, TextureKey, View};
 use crate::studio::state::{Comparison, Studio};
 use crate::studio::theme::{Tokens, space};
 
@@ -62,7 +62,7 @@ pub(crate) fn canvas_pane(ui: &mut Ui, studio: &mut Studio, canvas: &mut CanvasV
     let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::click_and_drag());
     ui.painter()
         .rect_filled(rect, CornerRadius::ZERO, tokens.canvas);
-    let Some((picture, is_current)) = studio.shown_picture() else {
+    let Some((pixels, is_current)) = studio.shown_pixels() else {
         empty(ui, rect, &response, studio, tokens);
         return;
     };
@@ -71,14 +71,15 @@ pub(crate) fn canvas_pane(ui: &mut Ui, studio: &mut Studio, canvas: &mut CanvasV
         egui::WidgetInfo::labeled(egui::Role::Image, true, label)
     });
     let scale = ui.pixels_per_point();
-    let size = [picture.width_px, picture.height_px];
+    let source = canvas.keys.source(&pixels);
+    let size = source.size_px();
     let fit = View::fit(size, rect.shrink(space::L), scale);
     let mut view = canvas.view.unwrap_or(fit);
     zoom_and_pan(ui, rect, &response, canvas, &mut view, studio, size);
     canvas.last = Some((view, rect));
 
-    let source = canvas.keys.source(&picture);
-    let pinned = studio.pinned().map(|pinned| canvas.keys.source(pinned));
+    let pinned = studio.pinned().cloned().map(Pixels::Picture);
+    let pinned = pinned.map(|pinned| canvas.keys.source(&pinned));
     let (first, compare) = match (studio.comparison, pinned) {
         // Before on the left, after on the right.
         (Comparison::Wipe(at), Some(pinned)) => (pinned, Compare::Wipe { other: source, at }),
@@ -151,11 +152,15 @@ fn note(studio: &Studio, is_current: bool) -> String {
         (Comparison::Heat(_), Some(_)) => "difference from the pinned picture",
         _ => "",
     };
-    match (is_current, compared) {
-        (false, "") => "preview".to_owned(),
-        (false, compared) => format!("preview; {compared}"),
-        (true, compared) => compared.to_owned(),
-    }
+    let state = match (is_current, studio.preview_note()) {
+        (true, _) => "",
+        (false, Some(note)) => note,
+        (false, None) => "the picture before",
+    };
+    let parts = [state, compared]
+        .into_iter()
+        .filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("; ")
 }
 
 fn corner_note(ui: &Ui, rect: Rect, note: &str, tokens: Tokens) {
@@ -229,26 +234,58 @@ fn empty(ui: &Ui, rect: Rect, response: &Response, studio: &Studio, tokens: Toke
     );
 }
 
-/// Names for pictures on the GPU, as long as the pictures live.
+/// Names for pixels on the GPU, as long as the pixels live.
 #[derive(Default)]
-struct Keys {
-    known: Vec<(Weak<Picture>, TextureKey)>,
+pub(crate) struct Keys {
+    known: Vec<(Alive, TextureKey)>,
     last: u64,
 }
 
+enum Alive {
+    Picture(Weak<Picture>),
+    Latents(Weak<LatentsPreview>),
+}
+
+impl Alive {
+    fn of(pixels: &Pixels) -> Self {
+        match pixels {
+            Pixels::Picture(picture) => Self::Picture(Arc::downgrade(picture)),
+            Pixels::Latents(latents) => Self::Latents(Arc::downgrade(latents)),
+        }
+    }
+
+    fn is_alive(&self) -> bool {
+        match self {
+            Self::Picture(picture) => picture.strong_count() > 0,
+            Self::Latents(latents) => latents.strong_count() > 0,
+        }
+    }
+
+    fn is(&self, pixels: &Pixels) -> bool {
+        match (self, pixels) {
+            (Self::Picture(known), Pixels::Picture(p)) => known.as_ptr() == Arc::as_ptr(p),
+            (Self::Latents(known), Pixels::Latents(l)) => known.as_ptr() == Arc::as_ptr(l),
+            _ => false,
+        }
+    }
+}
+
 impl Keys {
-    fn source(&mut self, picture: &Arc<Picture>) -> Source {
-        self.known.retain(|(known, _)| known.strong_count() > 0);
-        let mut known = self.known.iter();
-        let found = known.find(|(weak, _)| std::ptr::eq(weak.as_ptr(), Arc::as_ptr(picture)));
+    /// `pixels` under their name.
+    pub(crate) fn source(&mut self, pixels: &Pixels) -> Source {
+        self.known.retain(|(known, _)| known.is_alive());
+        let found = self.known.iter().find(|(known, _)| known.is(pixels));
         let key = if let Some((_, key)) = found {
             *key
         } else {
             self.last += 1;
             let key = TextureKey(self.last);
-            self.known.push((Arc::downgrade(picture), key));
+            self.known.push((Alive::of(pixels), key));
             key
         };
-        Source::picture(key, picture.clone())
+        Source {
+            key,
+            pixels: pixels.clone(),
+        }
     }
 }

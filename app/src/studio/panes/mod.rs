@@ -7,7 +7,7 @@ mod prompt;
 mod queue;
 mod settings;
 
-pub(crate) use canvas::{CanvasView, canvas_pane};
+pub(crate) use canvas::{CanvasView, Keys, canvas_pane};
 pub(crate) use controls::controls_pane;
 pub(crate) use filmstrip::{Thumbnails, filmstrip_pane};
 pub(crate) use prompt::{PromptView, prompt_pane};

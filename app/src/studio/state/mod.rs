@@ -8,6 +8,7 @@ mod queue;
 mod rack;
 mod studio;
 mod subjects;
+mod sweep;
 mod timeline;
 mod toasts;
 
@@ -17,6 +18,7 @@ pub use queue::{JobKind, Progress, Queue, QueuedJob, RunningJob};
 pub use rack::{RackGroup, SliderSpec, in_words, rack};
 pub use studio::{Comparison, LoadedModel, ModelState, Preview, Shown, Studio};
 pub use subjects::{Nouns, Subject, word_at};
+pub use sweep::{Axis, AxisField, Sweep, SweepCell};
 pub use timeline::Timeline;
 pub use toasts::{Toast, ToastKind, Toasts};
 pub use vernier_engine::project::{Bench, ControlKey};

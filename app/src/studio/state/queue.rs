@@ -14,6 +14,8 @@ pub enum JobKind {
     Live,
     /// Asked for; its pictures are kept.
     Batch,
+    /// The cells of a sweep.
+    Sweep,
 }
 
 /// Pictures to be made.
@@ -74,14 +76,15 @@ impl Queue {
         self.pending.iter()
     }
 
-    /// Puts `recipes` at the end of the queue.
+    /// Puts `recipes`, whose pictures are to be kept, at the end of the queue.
     pub fn push(&mut self, recipes: Vec<Recipe>) -> JobId {
+        self.push_as(JobKind::Batch, recipes)
+    }
+
+    /// Puts `recipes` at the end of the queue.
+    pub fn push_as(&mut self, kind: JobKind, recipes: Vec<Recipe>) -> JobId {
         let id = self.next_id();
-        self.pending.push_back(QueuedJob {
-            id,
-            kind: JobKind::Batch,
-            recipes,
-        });
+        self.pending.push_back(QueuedJob { id, kind, recipes });
         id
     }
 
@@ -136,7 +139,7 @@ impl Queue {
         };
         let mut job = running.job;
         job.recipes.drain(..done.min(job.recipes.len()));
-        if running.comes_back && job.kind == JobKind::Batch && !job.recipes.is_empty() {
+        if running.comes_back && job.kind != JobKind::Live && !job.recipes.is_empty() {
             job.id = self.next_id();
             self.pending.push_front(job);
         }

@@ -1,6 +1,6 @@
 //! What happens when somebody asks for something.
 
-use super::super::{ControlKey, Made, NewPicture, ResultItem, ToastKind};
+use super::super::{ControlKey, JobKind, Made, NewPicture, ResultItem, ToastKind};
 use super::{Comparison, Shown, Studio};
 use crate::studio::command::UiCommand;
 use vernier_engine::project::ResultEntry;
@@ -128,7 +128,29 @@ impl Studio {
         }
         if !wanted.is_empty() {
             self.queue.push(wanted);
+            // Where the first of them will be seen in the making.
+            self.shown = Shown::Bench;
         }
+    }
+
+    /// Renders the sweep over the bench; cells that the bench has shown are there at once.
+    pub fn start_sweep(&mut self) {
+        let recipes = self.sweep.lay_out(&self.bench.recipe);
+        let mut wanted = Vec::new();
+        for recipe in recipes {
+            match self.bench_pictures.get(&recipe).cloned() {
+                Some(made) => self.sweep.take(&recipe, &made),
+                None => wanted.push(recipe),
+            }
+        }
+        if !wanted.is_empty() {
+            self.queue.push_as(JobKind::Sweep, wanted);
+        }
+    }
+
+    /// Adds a picture to the project.
+    pub fn keep_made(&mut self, made: Made) {
+        self.add_result(made);
     }
 
     pub(super) fn keep(&mut self) {

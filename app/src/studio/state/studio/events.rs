@@ -6,6 +6,8 @@ use vernier_engine::picture::Picture;
 use vernier_engine::recipe::Recipe;
 use vernier_engine::service::{Event, JobId};
 
+use crate::studio::gpu::{LatentsPreview, Pixels};
+
 use super::super::{JobKind, Made, Progress, ToastKind};
 use super::{LoadedModel, ModelState, Preview, Studio};
 
@@ -54,10 +56,37 @@ impl Studio {
                 ..
             } if self.is_running(job, JobKind::Live) => {
                 self.preview = Some(Preview {
-                    picture: Arc::new(picture),
-                    steps,
+                    pixels: Pixels::Picture(Arc::new(picture)),
+                    note: format!("quick look in {steps} steps"),
                 });
                 self.live.previewed();
+            }
+            Event::Latents {
+                job,
+                step,
+                latents,
+                rgb,
+                pixels_per_cell,
+                ..
+            } => {
+                let running = self.queue.running();
+                let is_ours = running.is_some_and(|running| running.job.id == job);
+                // A whole picture in few steps tells more than unfinished latents.
+                let has_better = matches!(
+                    self.preview.as_ref().map(|preview| &preview.pixels),
+                    Some(Pixels::Picture(_))
+                );
+                if is_ours && !has_better {
+                    let latents = LatentsPreview {
+                        latents,
+                        rgb,
+                        pixels_per_cell,
+                    };
+                    self.preview = Some(Preview {
+                        pixels: Pixels::Latents(Arc::new(latents)),
+                        note: format!("after step {step}"),
+                    });
+                }
             }
             Event::Picture {
                 job,
@@ -112,13 +141,14 @@ impl Studio {
             ..running.progress
         };
         self.queue.progress(job, done);
-        self.bench_pictures.insert(asked, made.clone());
+        self.bench_pictures.insert(asked.clone(), made.clone());
+        self.preview = None;
         match kind {
             JobKind::Live => {
                 self.last_bench_picture = Some(made.picture);
-                self.preview = None;
             }
             JobKind::Batch => self.add_result(made),
+            JobKind::Sweep => self.sweep.take(&asked, &made),
         }
     }
 

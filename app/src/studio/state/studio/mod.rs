@@ -13,12 +13,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use vernier_engine::controls::FoundControl;
 use vernier_engine::picture::Picture;
 use vernier_engine::project::Project;
+
 use vernier_engine::recipe::Recipe;
 use vernier_engine::service::{Command, RenderOptions};
 
+use crate::studio::gpu::Pixels;
+
 use super::{
     Bench, BenchPictures, JobKind, Live, LiveStep, NewPicture, Nouns, Queue, RackGroup, ResultItem,
-    Subject, Timeline, Toasts, rack,
+    Subject, Sweep, Timeline, Toasts, rack,
 };
 
 /// What the canvas shows.
@@ -41,13 +44,13 @@ pub enum Comparison {
     Heat(f32),
 }
 
-/// A quick look at the bench's picture.
+/// A look at the picture that is being made.
 #[derive(Debug, Clone)]
 pub struct Preview {
-    /// The pixels.
-    pub picture: Arc<Picture>,
-    /// Sampling steps that it was made with.
-    pub steps: u32,
+    /// The pixels, or latents that the GPU colours.
+    pub pixels: Pixels,
+    /// What it is, for people.
+    pub note: String,
 }
 
 /// Where the model is.
@@ -98,6 +101,8 @@ pub struct Studio {
     pub selected_subject: Option<String>,
     /// Words that are subjects.
     pub nouns: Nouns,
+    /// Pictures side by side.
+    pub sweep: Sweep,
     /// Short messages.
     pub toasts: Toasts,
     options: RenderOptions,
@@ -144,6 +149,7 @@ impl Studio {
             comparison: Comparison::Off,
             selected_subject: None,
             nouns: Nouns::with([]),
+            sweep: Sweep::default(),
             toasts: Toasts::default(),
             options,
             queue: Queue::default(),
@@ -239,7 +245,20 @@ impl Studio {
         }
     }
 
-    /// The pixels that the canvas shows, and whether they are what the bench asks for, in full.
+    /// What the canvas shows, and whether it is what the bench asks for, in full.
+    pub fn shown_pixels(&self) -> Option<(Pixels, bool)> {
+        if let Some((picture, true)) = self.shown_picture() {
+            return Some((Pixels::Picture(picture), true));
+        }
+        if let (Shown::Bench, Some(preview)) = (&self.shown, &self.preview) {
+            return Some((preview.pixels.clone(), false));
+        }
+        let (picture, _) = self.shown_picture()?;
+        Some((Pixels::Picture(picture), false))
+    }
+
+    /// The picture that is shown, and whether it is what the bench asks for; the last one of the
+    /// bench where that is still being made.
     pub fn shown_picture(&self) -> Option<(Arc<Picture>, bool)> {
         if let Some(result) = self.shown_result() {
             return Some((result.picture.clone()?, true));
@@ -247,8 +266,12 @@ impl Studio {
         if let Some(made) = self.bench_pictures.get(&self.bench.recipe) {
             return Some((made.picture.clone(), true));
         }
-        let coarse = self.preview.as_ref().map(|preview| preview.picture.clone());
-        Some((coarse.or_else(|| self.last_bench_picture.clone())?, false))
+        Some((self.last_bench_picture.clone()?, false))
+    }
+
+    /// What the look at the unfinished picture is, where one is shown.
+    pub fn preview_note(&self) -> Option<&str> {
+        Some(self.preview.as_ref()?.note.as_str())
     }
 
     /// The picture to compare with.
@@ -311,6 +334,7 @@ impl Studio {
         let Some(job) = self.queue.start_next(live) else {
             return;
         };
+        self.preview = None;
         self.outbox.push(Command::Render {
             job: job.id,
             recipes: job.recipes.clone(),

@@ -17,6 +17,7 @@ fn studio(live: bool) -> Studio {
         meter: MeterOptions::default(),
         coarse_first: false,
         want_latents: false,
+        preview_every: None,
     };
     Studio::new(recipe(), live, options)
 }

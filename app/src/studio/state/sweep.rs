@@ -1,0 +1,229 @@
+//! One or two things of a recipe at many settings, side by side.
+
+use vernier_engine::project::{Bench, ControlKey};
+use vernier_engine::recipe::{ControlScale, Recipe};
+
+use super::{Made, SliderSpec};
+
+/// What an axis moves.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AxisField {
+    /// The seed, in whole steps.
+    Seed,
+    /// Sampling steps.
+    Steps,
+    /// The guidance scale.
+    Guidance,
+    /// A control.
+    Control(ControlKey, ControlScale),
+}
+
+impl AxisField {
+    /// What people call it.
+    pub fn title(&self) -> String {
+        match self {
+            Self::Seed => "seed".to_owned(),
+            Self::Steps => "steps".to_owned(),
+            Self::Guidance => "guidance".to_owned(),
+            Self::Control(key, _) => key.to_string(),
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        matches!(self, Self::Seed | Self::Steps)
+    }
+
+    fn set(&self, recipe: &mut Recipe, value: f64) {
+        match self {
+            Self::Seed => recipe.seed = value.max(0.0) as u64,
+            Self::Steps => recipe.steps = (value as u32).clamp(1, 1000),
+            Self::Guidance => recipe.guidance_scale = value,
+            Self::Control(key, scale) => {
+                let mut bench = Bench::new(recipe.clone());
+                bench.set_control(key, (value != 0.0).then_some((*scale, value)));
+                *recipe = bench.recipe;
+            }
+        }
+    }
+}
+
+/// One axis: what it moves, from where to where, in how many settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Axis {
+    /// What it moves.
+    pub field: AxisField,
+    /// The first setting.
+    pub from: f64,
+    /// The last setting.
+    pub to: f64,
+    /// How many settings, both ends included.
+    pub count: usize,
+}
+
+impl Axis {
+    /// An axis over the field's usual range, around what `recipe` has.
+    pub fn usual(field: AxisField, recipe: &Recipe) -> Self {
+        let (from, to, count) = match &field {
+            AxisField::Seed => (recipe.seed as f64, recipe.seed as f64 + 4.0, 5),
+            AxisField::Steps => (5.0, 25.0, 5),
+            AxisField::Guidance => (1.0, 7.0, 5),
+            AxisField::Control(..) => (-1.0, 1.0, 5),
+        };
+        Self {
+            field,
+            from,
+            to,
+            count,
+        }
+    }
+
+    /// The axis of a slider: its reliable band, or its range where nobody measured that.
+    pub fn of_slider(spec: &SliderSpec) -> Self {
+        let band = spec.band().unwrap_or_else(|| spec.range.clone());
+        Self {
+            field: AxisField::Control(spec.key.clone(), spec.scale),
+            from: *band.start(),
+            to: *band.end(),
+            count: 5,
+        }
+    }
+
+    /// The settings in order.
+    pub fn values(&self) -> Vec<f64> {
+        let last = self.count.max(1) - 1;
+        let value = |at: usize| {
+            let part = at as f64 / last.max(1) as f64;
+            let value = self.from + part * (self.to - self.from);
+            if self.field.is_whole() {
+                value.round()
+            } else {
+                value
+            }
+        };
+        (0..=last).map(value).collect()
+    }
+}
+
+/// One picture of a sweep.
+#[derive(Debug, Clone)]
+pub struct SweepCell {
+    /// What it shows.
+    pub recipe: Recipe,
+    /// The picture, once it is made.
+    pub made: Option<Made>,
+}
+
+/// A sweep: what it is to show, and what was made of it.
+#[derive(Debug, Default)]
+pub struct Sweep {
+    /// From left to right.
+    pub across: Option<Axis>,
+    /// From top to bottom.
+    pub down: Option<Axis>,
+    /// The cell that is looked at.
+    pub selected: Option<usize>,
+    cells: Vec<SweepCell>,
+    drawn: Option<(Axis, Option<Axis>)>,
+}
+
+impl Sweep {
+    /// Cells row by row.
+    pub fn cells(&self) -> &[SweepCell] {
+        &self.cells
+    }
+
+    /// The axes that the cells lie on.
+    pub fn drawn(&self) -> Option<(&Axis, Option<&Axis>)> {
+        let (across, down) = self.drawn.as_ref()?;
+        Some((across, down.as_ref()))
+    }
+
+    /// Lays out the cells for a base recipe and gives the recipes to be rendered.
+    pub fn lay_out(&mut self, base: &Recipe) -> Vec<Recipe> {
+        let Some(across) = self.across.clone() else {
+            return Vec::new();
+        };
+        let rows = match &self.down {
+            Some(down) => down.values().into_iter().map(Some).collect(),
+            None => vec![None],
+        };
+        self.cells.clear();
+        for row in rows {
+            for value in across.values() {
+                let mut recipe = base.clone();
+                across.field.set(&mut recipe, value);
+                if let (Some(down), Some(value)) = (&self.down, row) {
+                    down.field.set(&mut recipe, value);
+                }
+                self.cells.push(SweepCell { recipe, made: None });
+            }
+        }
+        self.selected = None;
+        self.drawn = Some((across, self.down.clone()));
+        self.cells.iter().map(|cell| cell.recipe.clone()).collect()
+    }
+
+    /// A picture was made: it goes wherever its recipe is.
+    pub fn take(&mut self, asked: &Recipe, made: &Made) {
+        for cell in &mut self.cells {
+            if cell.made.is_none() && cell.recipe == *asked {
+                cell.made = Some(made.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use vernier_engine::picture::Picture;
+
+    use super::*;
+
+    fn recipe() -> Recipe {
+        let json = r#"{"version":1,"model":{"name":"m"},"prompt":"a man","seed":7,"width_px":64,
+            "height_px":64,"steps":4,"guidance_scale":3.0,"sampler":"ddim","dtype":"f32"}"#;
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn two_axes_make_a_grid_with_the_base_at_rest() {
+        let smile = AxisField::Control(
+            ControlKey::new("smile", Some("man")),
+            ControlScale::Calibrated,
+        );
+        let mut sweep = Sweep {
+            across: Some(Axis::usual(smile, &recipe())),
+            down: Some(Axis::usual(AxisField::Seed, &recipe())),
+            ..Sweep::default()
+        };
+        let recipes = sweep.lay_out(&recipe());
+        assert_eq!(recipes.len(), 25);
+        assert_eq!(recipes[2], recipe(), "no control at rest");
+        assert_eq!(recipes[0].controls[0].to_string(), "smile@man=-1");
+        let seeds: Vec<u64> = recipes.iter().step_by(5).map(|r| r.seed).collect();
+        assert_eq!(seeds, [7, 8, 9, 10, 11]);
+    }
+
+    #[test]
+    fn pictures_find_their_cells() {
+        let mut sweep = Sweep {
+            across: Some(Axis::usual(AxisField::Guidance, &recipe())),
+            ..Sweep::default()
+        };
+        let recipes = sweep.lay_out(&recipe());
+        let made = Made {
+            picture: Arc::new(Picture {
+                width_px: 1,
+                height_px: 1,
+                rgb: vec![0; 3],
+            }),
+            recipe: Arc::new(recipe()),
+            secs: 0.1,
+        };
+        sweep.take(&recipes[3], &made);
+        let filled: Vec<bool> = sweep.cells().iter().map(|c| c.made.is_some()).collect();
+        assert_eq!(filled, [false, false, false, true, false]);
+    }
+}
