@@ -29,12 +29,12 @@ pub fn write(
     Ok(write_and_keep(path, existing, fill)?.is_some())
 }
 
-/// As [`write`], and gives the file, open for reading and writing.
+/// As [`write()`], and gives the file, open for reading and writing.
 ///
 /// Gives `None` where the file exists and `existing` is [`Existing::Keep`].
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_and_keep(
     path: &Path,
     existing: Existing,
