@@ -6,14 +6,17 @@ use std::sync::Arc;
 use vernier_engine::picture::Picture;
 use vernier_engine::project::Project;
 
-use super::super::{NewPicture, ResultItem, Timeline};
+use super::super::{JobKind, NewPicture, ResultItem, Timeline};
 use super::{Comparison, Scene, Shown, Studio};
-use crate::studio::command::UiCommand;
 
 impl Studio {
     /// Begins anew with what `project` holds; everything that waits or runs is cancelled.
     pub fn open_project(&mut self, mut project: Project) {
-        self.apply(UiCommand::CancelAll);
+        self.queue.clear_pending();
+        let running = self.queue.running();
+        let is_live = running.is_some_and(|running| running.job.kind == JobKind::Live);
+        // Nobody has stopped the live picture: it begins again with the new bench.
+        self.cancel_running(is_live);
         self.bench = project.bench.clone();
         self.starred = project
             .results

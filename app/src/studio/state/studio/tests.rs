@@ -243,3 +243,15 @@ fn the_rack_follows_the_prompt() {
     let sliders: Vec<&SliderSpec> = studio.rack().iter().flat_map(|g| &g.sliders).collect();
     assert!(sliders.is_empty());
 }
+
+#[test]
+fn a_project_that_is_opened_shows_its_bench_whatever_was_in_the_making() {
+    let (mut studio, mut engine) = (studio(true), Engine::new());
+    studio.tick(Instant::now(), false);
+    engine.take(&mut studio);
+    let mut other = recipe();
+    other.seed = 5;
+    studio.open_project(Project::new("other", other));
+    engine.settle(&mut studio);
+    assert_eq!(shown(&studio), (5, true));
+}
