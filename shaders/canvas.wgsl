@@ -12,8 +12,6 @@ struct Params {
     // The picture's top left corner and its size on the screen, in pixels.
     origin: vec2<f32>,
     extent: vec2<f32>,
-    // One of the MODE constants.
-    mode: u32,
     // Multiplies differences.
     gain: f32,
     // Middle of the wipe's line and its width, in screen pixels.
@@ -21,7 +19,7 @@ struct Params {
     line: f32,
     // An overlay's opacity.
     opacity: f32,
-    unused: f32,
+    unused: vec2<f32>,
 }
 
 const MODE_PLAIN: u32 = 0u;
@@ -30,6 +28,10 @@ const MODE_HEAT: u32 = 2u;
 
 const HEAT_COLORS: i32 = 17;
 
+// One of the MODE constants: a pipeline each, since software adapters walk both sides of a branch.
+override MODE: u32 = MODE_PLAIN;
+// Whether a texture has more than one texel a screen pixel.
+override MINIFIED: bool = true;
 // Whether the target turns linear light into sRGB by itself; egui prefers one that does not.
 override LINEAR_TARGET: bool = false;
 
@@ -48,8 +50,28 @@ fn vertex(@builtin(vertex_index) index: u32) -> @builtin(position) vec4<f32> {
     return vec4(2.0 * x / params.screen.x - 1.0, 1.0 - 2.0 * y / params.screen.y, 0.0, 1.0);
 }
 
-// The mean of a texture's level over a box, in texels; a side of at most 2 texels is looked at.
-fn box_mean(texture: texture_2d<f32>, level: i32, center: vec2<f32>, side: vec2<f32>) -> vec4<f32> {
+// The mean over a box of at most one texel a side: it meets two texels at most each way.
+fn small_box(texture: texture_2d<f32>, center: vec2<f32>, side: vec2<f32>) -> vec4<f32> {
+    let start = floor(center - 0.5 * side);
+    let part = clamp((center + 0.5 * side - start - 1.0) / side, vec2(0.0), vec2(1.0));
+    let last = vec2<i32>(textureDimensions(texture, 0)) - 1;
+    let a = clamp(vec2<i32>(start), vec2(0), last);
+    let b = clamp(vec2<i32>(start) + 1, vec2(0), last);
+    let top = mix(
+        textureLoad(texture, a, 0),
+        textureLoad(texture, vec2(b.x, a.y), 0),
+        part.x,
+    );
+    let bottom = mix(
+        textureLoad(texture, vec2(a.x, b.y), 0),
+        textureLoad(texture, b, 0),
+        part.x,
+    );
+    return mix(top, bottom, part.y);
+}
+
+// The mean of a texture's level over a box of at most two texels a side.
+fn large_box(texture: texture_2d<f32>, level: i32, center: vec2<f32>, side: vec2<f32>) -> vec4<f32> {
     let low = center - 0.5 * side;
     let high = center + 0.5 * side;
     let start = floor(low);
@@ -57,16 +79,10 @@ fn box_mean(texture: texture_2d<f32>, level: i32, center: vec2<f32>, side: vec2<
     var sum = vec4(0.0);
     for (var j = 0; j < 3; j++) {
         let y = start.y + f32(j);
-        let tall = min(high.y, y + 1.0) - max(low.y, y);
-        if tall <= 0.0 {
-            continue;
-        }
+        let tall = max(min(high.y, y + 1.0) - max(low.y, y), 0.0);
         for (var i = 0; i < 3; i++) {
             let x = start.x + f32(i);
-            let wide = min(high.x, x + 1.0) - max(low.x, x);
-            if wide <= 0.0 {
-                continue;
-            }
+            let wide = max(min(high.x, x + 1.0) - max(low.x, x), 0.0);
             let texel = clamp(vec2<i32>(vec2(x, y)), vec2(0), last);
             sum += wide * tall * textureLoad(texture, texel, level);
         }
@@ -75,25 +91,26 @@ fn box_mean(texture: texture_2d<f32>, level: i32, center: vec2<f32>, side: vec2<
 }
 
 // What one screen pixel at `position` sees of a texture that is stretched over the picture: the
-// mean over its footprint. Magnified, texels have exact sides with smooth edges; minified below a
-// half, two mip levels are blended. `smallest` is the least side of the footprint in texels.
+// mean over its footprint. Magnified, texels have exact sides with smooth edges; minified, two mip
+// levels are blended. `smallest` is the least side of the footprint in texels.
 fn footprint(texture: texture_2d<f32>, position: vec2<f32>, smallest: f32) -> vec4<f32> {
     let place = (position - params.origin) / params.extent;
     let size = vec2<f32>(textureDimensions(texture, 0));
     let scale = size / params.extent;
+    if !MINIFIED {
+        return small_box(texture, place * size, clamp(scale, vec2(smallest), vec2(1.0)));
+    }
     let levels = i32(textureNumLevels(texture));
     let lod = clamp(log2(max(scale.x, scale.y)), 0.0, f32(levels - 1));
     let level = i32(floor(lod));
+    let next_level = min(level + 1, levels - 1);
     let here = vec2<f32>(textureDimensions(texture, level));
     let side = clamp(here / params.extent, vec2(smallest), vec2(2.0));
-    let fine = box_mean(texture, level, place * here, side);
-    let part = lod - floor(lod);
-    if part == 0.0 || level + 1 >= levels {
-        return fine;
-    }
-    let next = vec2<f32>(textureDimensions(texture, level + 1));
-    let coarse_side = clamp(next / params.extent, vec2(1.0), vec2(2.0));
-    return mix(fine, box_mean(texture, level + 1, place * next, coarse_side), part);
+    let fine = large_box(texture, level, place * here, side);
+    let next = vec2<f32>(textureDimensions(texture, next_level));
+    let next_side = clamp(next / params.extent, vec2(1.0), vec2(2.0));
+    let coarse = large_box(texture, next_level, place * next, next_side);
+    return mix(fine, coarse, lod - floor(lod));
 }
 
 // How much of the screen pixel at `position` the picture covers.
@@ -125,7 +142,7 @@ fn picture(@builtin(position) at: vec4<f32>) -> @location(0) vec4<f32> {
     if alpha == 0.0 {
         return vec4(0.0);
     }
-    if params.mode == MODE_WIPE {
+    if MODE == MODE_WIPE {
         if abs(at.x - params.wipe) < 0.5 * params.line {
             return target_color(params.color.rgb, alpha);
         }
@@ -134,7 +151,7 @@ fn picture(@builtin(position) at: vec4<f32>) -> @location(0) vec4<f32> {
         }
     }
     let color = footprint(first, at.xy, 0.0).rgb;
-    if params.mode == MODE_HEAT {
+    if MODE == MODE_HEAT {
         let apart = abs(color - footprint(second, at.xy, 0.0).rgb);
         let most = max(apart.r, max(apart.g, apart.b));
         return target_color(heat_color(most * params.gain), alpha);

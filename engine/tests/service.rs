@@ -102,7 +102,7 @@ fn latents_are_shown_on_their_way_and_do_not_change_the_picture() {
             {
                 assert_eq!(latents.shape[0], 4);
                 assert_eq!(latents.shape[2] as u32 * pixels_per_cell, 64);
-                assert_eq!(rgb.color(&[0.0; 4]), [0.5; 3]);
+                assert_eq!(rgb.channels(), Some(4));
                 steps.push(*step);
                 last = Some(latents);
             }

@@ -71,7 +71,7 @@ fn rows(t: &Tensor) -> Result<Tensor> {
 
 #[cfg(test)]
 mod tests {
-    use tch::{Device, Kind, Tensor};
+    use tch::{Device, Kind};
     use vernier_engine::models::vae::{Vae, VaeConfig};
     use vernier_engine::weights::ParamStore;
 

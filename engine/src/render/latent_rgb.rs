@@ -78,8 +78,8 @@ mod tests {
     #[test]
     fn a_family_is_told_by_its_scaling_factor() {
         let vae = |scaling_factor: f64, latent_channels: i64| VaeConfig {
-            scaling_factor,
             latent_channels,
+            scaling_factor,
             ..serde_json::from_str("{}").unwrap()
         };
         let found = LatentRgb::published(&vae(0.18215, 4));
@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn no_content_is_the_bias() {
-        assert_eq!(LatentRgb::sdxl().color(&[0.0; 4]), [0.5; 3]);
+        let color = LatentRgb::sdxl().color(&[0.0; 4]);
+        assert!(color.iter().all(|v| (v - 0.5).abs() < 1e-6), "{color:?}");
         let color = LatentRgb::stable_diffusion().color(&[1.0, 0.0, 0.0, -1.0]);
         assert!((color[2] - 0.8405).abs() < 1e-6, "{color:?}");
     }

@@ -5,7 +5,7 @@ use egui::mutex::Mutex;
 use egui::{PaintCallback, PaintCallbackInfo, Rect};
 
 use super::drawing::{Drawing, Ready};
-use super::pipelines::{MODE_HEAT, MODE_WIPE, Params};
+use super::pipelines::{Layer, Params};
 use super::resources::Resources;
 use super::source::{Compare, Overlay, Source};
 use super::view::View;
@@ -53,29 +53,27 @@ impl Canvas {
 
         let first = resources.shown(&self.source, None)?;
         match &self.compare {
-            Compare::None => drawing.picture(base, first.bound),
+            Compare::None => drawing.one(base, Layer::Plain, first),
             Compare::Wipe { other, at } => {
                 let second = resources.shown(other, None)?;
                 let line = pixels_per_point.round().max(1.0);
                 let left = origin[0] + at.clamp(0.0, 1.0) * extent[0] - line / 2.0;
                 let params = Params {
-                    mode: MODE_WIPE,
                     // Whole pixels, so that the line is as bright everywhere.
                     wipe: left.round() + line / 2.0,
                     line,
                     color: [1.0; 4],
                     ..base
                 };
-                drawing.picture(params, resources.pair(&first, &second));
+                drawing.two(params, Layer::Wipe, [&first, &second], resources);
             }
             Compare::Heat { other, gain } => {
                 let second = resources.shown(other, None)?;
                 let params = Params {
-                    mode: MODE_HEAT,
                     gain: *gain,
                     ..base
                 };
-                drawing.picture(params, resources.pair(&first, &second));
+                drawing.two(params, Layer::Heat, [&first, &second], resources);
             }
         }
         for overlay in &self.overlays {
@@ -88,7 +86,7 @@ impl Canvas {
                 opacity: overlay.opacity.clamp(0.0, 1.0),
                 ..base
             };
-            drawing.overlay(params, mask.bound);
+            drawing.one(params, Layer::Overlay, mask);
         }
         drawing.finish(resources)
     }

@@ -3,28 +3,29 @@
 use eframe::egui_wgpu::{ScreenDescriptor, wgpu};
 use egui::{PaintCallbackInfo, Rect};
 
-use super::pipelines::{Params, Pipelines};
+use super::pipelines::{Layer, Params, Pipelines};
 use super::resources::Resources;
+use super::store::Shown;
 
 /// What is to be drawn, in order.
 pub(super) struct Drawing {
     screen: [f32; 2],
     pixels_per_point: f32,
     params: Vec<Params>,
-    draws: Vec<(Layer, wgpu::BindGroup)>,
+    draws: Vec<Draw>,
 }
 
-#[derive(Clone, Copy)]
-enum Layer {
-    Picture,
-    Overlay,
+struct Draw {
+    layer: Layer,
+    minified: bool,
+    textures: wgpu::BindGroup,
 }
 
 /// What was to be drawn, on the device.
 pub(super) struct Ready {
     params: wgpu::BindGroup,
     stride: u32,
-    draws: Vec<(Layer, wgpu::BindGroup)>,
+    draws: Vec<Draw>,
 }
 
 impl Drawing {
@@ -61,14 +62,31 @@ impl Drawing {
         })
     }
 
-    pub(super) fn picture(&mut self, params: Params, textures: wgpu::BindGroup) {
-        self.params.push(params);
-        self.draws.push((Layer::Picture, textures));
+    /// Draws `layer` from one texture.
+    pub(super) fn one(&mut self, params: Params, layer: Layer, shown: Shown) {
+        let minified = shown.is_minified(params.extent);
+        self.push(params, layer, minified, shown.bound);
     }
 
-    pub(super) fn overlay(&mut self, params: Params, textures: wgpu::BindGroup) {
+    /// Draws `layer` from two textures.
+    pub(super) fn two(
+        &mut self,
+        params: Params,
+        layer: Layer,
+        [first, second]: [&Shown; 2],
+        resources: &Resources,
+    ) {
+        let minified = first.is_minified(params.extent) || second.is_minified(params.extent);
+        self.push(params, layer, minified, resources.pair(first, second));
+    }
+
+    fn push(&mut self, params: Params, layer: Layer, minified: bool, textures: wgpu::BindGroup) {
         self.params.push(params);
-        self.draws.push((Layer::Overlay, textures));
+        self.draws.push(Draw {
+            layer,
+            minified,
+            textures,
+        });
     }
 
     /// `None` where nothing is to be drawn.
@@ -96,13 +114,10 @@ impl Ready {
         // The shader counts in pixels of the whole screen; egui's clip rectangle stays.
         let [width, height] = info.screen_size_px.map(|side| side as f32);
         pass.set_viewport(0.0, 0.0, width, height, 0.0, 1.0);
-        for (index, (layer, textures)) in self.draws.iter().enumerate() {
-            pass.set_pipeline(match layer {
-                Layer::Picture => &pipelines.picture,
-                Layer::Overlay => &pipelines.overlay,
-            });
+        for (index, draw) in self.draws.iter().enumerate() {
+            pass.set_pipeline(pipelines.layer(draw.layer, draw.minified));
             pass.set_bind_group(0, &self.params, &[index as u32 * self.stride]);
-            pass.set_bind_group(1, textures, &[]);
+            pass.set_bind_group(1, &draw.textures, &[]);
             pass.draw(0..4, 0..1);
         }
     }

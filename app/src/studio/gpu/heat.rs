@@ -28,7 +28,8 @@ pub(super) const TABLE: [[u8; 3]; 17] = [
 /// The colour that a difference map gives to `x` in 0..1, for drawing its scale.
 pub fn heat_color(x: f32) -> Color32 {
     let last = TABLE.len() - 1;
-    let place = x.clamp(0.0, 1.0) * last as f32;
+    let x = if x.is_nan() { 0.0 } else { x.clamp(0.0, 1.0) };
+    let place = x * last as f32;
     let cell = (place as usize).min(last - 1);
     let part = place - cell as f32;
     let [r, g, b] = [0, 1, 2].map(|c| {

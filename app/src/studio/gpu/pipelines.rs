@@ -16,21 +16,28 @@ pub(super) struct Params {
     pub(super) screen: [f32; 2],
     pub(super) origin: [f32; 2],
     pub(super) extent: [f32; 2],
-    pub(super) mode: u32,
     pub(super) gain: f32,
     pub(super) wipe: f32,
     pub(super) line: f32,
     pub(super) opacity: f32,
-    pub(super) unused: f32,
+    pub(super) unused: [f32; 2],
 }
 
-pub(super) const MODE_WIPE: u32 = 1;
-pub(super) const MODE_HEAT: u32 = 2;
+/// What a draw shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Layer {
+    Plain,
+    Wipe,
+    Heat,
+    Overlay,
+}
+
+const LAYERS: [Layer; 4] = [Layer::Plain, Layer::Wipe, Layer::Heat, Layer::Overlay];
 
 /// The canvas's pipelines.
 pub(super) struct Pipelines {
-    pub(super) picture: wgpu::RenderPipeline,
-    pub(super) overlay: wgpu::RenderPipeline,
+    /// For each layer, magnified and minified.
+    layers: [[wgpu::RenderPipeline; 2]; 4],
     params_layout: wgpu::BindGroupLayout,
     textures_layout: wgpu::BindGroupLayout,
     heat: wgpu::Buffer,
@@ -65,8 +72,10 @@ impl Pipelines {
             .map(|&[r, g, b]| [r, g, b, u8::MAX].map(|byte| f32::from(byte) / 255.0))
             .collect();
         Self {
-            picture: pipeline(device, &module, &layout, "picture", target),
-            overlay: pipeline(device, &module, &layout, "overlay", target),
+            layers: LAYERS.map(|layer| {
+                [false, true]
+                    .map(|minified| pipeline(device, &module, &layout, (layer, minified), target))
+            }),
             heat: device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
                 label: Some("heat colours"),
                 contents: bytemuck::cast_slice(&colors),
@@ -75,6 +84,10 @@ impl Pipelines {
             params_layout,
             textures_layout,
         }
+    }
+
+    pub(super) fn layer(&self, layer: Layer, minified: bool) -> &wgpu::RenderPipeline {
+        &self.layers[layer as usize][usize::from(minified)]
     }
 
     /// Binds the two textures that a draw looks at; one that looks at one takes it twice.
@@ -169,10 +182,21 @@ fn pipeline(
     device: &wgpu::Device,
     module: &wgpu::ShaderModule,
     layout: &wgpu::PipelineLayout,
-    entry_point: &str,
+    (layer, minified): (Layer, bool),
     target: wgpu::TextureFormat,
 ) -> wgpu::RenderPipeline {
-    let linear = if target.is_srgb() { 1.0 } else { 0.0 };
+    let (entry_point, mode) = match layer {
+        Layer::Plain => ("picture", 0.0),
+        Layer::Wipe => ("picture", 1.0),
+        Layer::Heat => ("picture", 2.0),
+        Layer::Overlay => ("overlay", 0.0),
+    };
+    let flag = |on: bool| if on { 1.0 } else { 0.0 };
+    let constants = [
+        ("MODE", mode),
+        ("MINIFIED", flag(minified)),
+        ("LINEAR_TARGET", flag(target.is_srgb())),
+    ];
     device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
         label: Some(entry_point),
         layout: Some(layout),
@@ -192,7 +216,7 @@ fn pipeline(
             module,
             entry_point: Some(entry_point),
             compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &[("LINEAR_TARGET", linear)],
+                constants: &constants,
                 ..wgpu::PipelineCompilationOptions::default()
             },
             targets: &[Some(wgpu::ColorTargetState {

@@ -5,6 +5,7 @@ use egui::mutex::Mutex;
 use egui::{PaintCallback, PaintCallbackInfo, Pos2, Rect};
 
 use super::drawing::{Drawing, Ready};
+use super::pipelines::Layer;
 use super::resources::Resources;
 use super::source::Source;
 use super::view::View;
@@ -135,7 +136,7 @@ impl Painted {
                 continue;
             };
             if let Some(shown) = resources.shown(source, Some(extent)) {
-                drawing.picture(params, shown.bound);
+                drawing.one(params, Layer::Plain, shown);
             }
         }
         drawing.finish(resources)

@@ -30,6 +30,14 @@ pub(super) struct Shown {
     pub(super) bytes: u64,
 }
 
+impl Shown {
+    /// Whether it has more than one texel a screen pixel where it is drawn over `extent` of them.
+    pub(super) fn is_minified(&self, extent: [f32; 2]) -> bool {
+        let more = |axis: usize| self.size[axis] as f32 > extent[axis] * 1.0001;
+        more(0) || more(1)
+    }
+}
+
 struct Entry {
     shown: Shown,
     /// The store's clock when it was last asked for.
