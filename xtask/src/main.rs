@@ -30,7 +30,8 @@ struct Cli {
 enum Command {
     /// Bring libtorch into your cache and link it at .libtorch; does nothing the second time
     Setup(SetupArgs),
-    /// Set up, build and run Vernier; without arguments it does its main job
+    /// Set up, build and run Vernier; without arguments it opens the window, or renders the sample
+    /// prompts where there is no display
     Run {
         /// Arguments for `vernier`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -110,10 +111,16 @@ fn obey(command: Command) -> Result<()> {
         }
         Command::Run { args } => {
             set_up_for(&checkout)?;
+            if args.is_empty() && has_display() {
+                setup::system::ensure_window();
+            }
             checkout.run_program("vernier", &args)
         }
         Command::Test { fast, filter, args } => {
             set_up_for(&checkout)?;
+            if !fast {
+                setup::system::ensure_virtual_display();
+            }
             test(&checkout, fast, filter.as_deref(), &args)
         }
         Command::Ci => {
@@ -139,6 +146,13 @@ fn obey(command: Command) -> Result<()> {
 /// The set-up that every other command starts with: silent unless it has something to do.
 fn set_up_for(checkout: &Checkout) -> Result<()> {
     setup::set_up(checkout, SetupOptions::default()).map(drop)
+}
+
+/// Whether the program would open its window.
+fn has_display() -> bool {
+    ["DISPLAY", "WAYLAND_DISPLAY"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
 fn test(checkout: &Checkout, fast: bool, filter: Option<&str>, args: &[String]) -> Result<()> {

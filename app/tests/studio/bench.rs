@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
+use vernier::studio::gpu::Pixels;
 use vernier::studio::state::Shown;
 
 use super::desk::{options, until, until_shown, window, write_prompt};
@@ -13,7 +14,9 @@ const SIZE: [f32; 2] = [1280.0, 800.0];
 #[test]
 fn a_picture_is_there_without_asking_and_follows_the_seed_back_and_forth() {
     let folder = tempfile::tempdir().unwrap();
-    let mut harness = window(SIZE, &options(folder.path(), true));
+    let Some(mut harness) = window(SIZE, &options(folder.path(), true)) else {
+        return;
+    };
     until_shown(&mut harness);
     let first = harness.state().studio().shown_picture().unwrap().0;
     harness.get_by_label("Next seed").click();
@@ -35,7 +38,9 @@ fn a_picture_is_there_without_asking_and_follows_the_seed_back_and_forth() {
 #[test]
 fn what_is_written_is_rendered_and_kept_by_keys_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let mut harness = window(SIZE, &options(folder.path(), false));
+    let Some(mut harness) = window(SIZE, &options(folder.path(), false)) else {
+        return;
+    };
     harness.key_press_modifiers(Modifiers::COMMAND, Key::T);
     harness.step();
     harness.step();
@@ -60,7 +65,9 @@ fn what_is_written_is_rendered_and_kept_by_keys_alone() {
 #[test]
 fn a_word_that_is_typed_is_one_step_of_undo() {
     let folder = tempfile::tempdir().unwrap();
-    let mut harness = window(SIZE, &options(folder.path(), false));
+    let Some(mut harness) = window(SIZE, &options(folder.path(), false)) else {
+        return;
+    };
     harness.run_steps(2);
     let before = harness.state().studio().bench.recipe.prompt.clone();
     harness.get_by_label("prompt").focus();
@@ -83,7 +90,9 @@ fn a_word_that_is_typed_is_one_step_of_undo() {
 #[test]
 fn the_palette_finds_and_does() {
     let folder = tempfile::tempdir().unwrap();
-    let mut harness = window(SIZE, &options(folder.path(), false));
+    let Some(mut harness) = window(SIZE, &options(folder.path(), false)) else {
+        return;
+    };
     harness.run_steps(2);
     assert!(harness.ctx.theme() == egui::Theme::Dark);
     harness.key_press_modifiers(Modifiers::COMMAND, Key::K);
@@ -104,7 +113,9 @@ fn the_palette_finds_and_does() {
 #[test]
 fn the_window_does_not_wait_for_the_engine() {
     let folder = tempfile::tempdir().unwrap();
-    let mut harness = window(SIZE, &options(folder.path(), true));
+    let Some(mut harness) = window(SIZE, &options(folder.path(), true)) else {
+        return;
+    };
     until_shown(&mut harness);
     // Long enough that the engine is at work all the while.
     harness.state_mut().studio_mut().bench.recipe.steps = 400;
@@ -134,7 +145,9 @@ fn the_window_does_not_wait_for_the_engine() {
 #[test]
 fn sixty_moves_a_second_leave_no_backlog() {
     let folder = tempfile::tempdir().unwrap();
-    let mut harness = window(SIZE, &options(folder.path(), true));
+    let Some(mut harness) = window(SIZE, &options(folder.path(), true)) else {
+        return;
+    };
     until_shown(&mut harness);
     let started = Instant::now();
     let mut moves = 0_u32;
@@ -156,4 +169,73 @@ fn sixty_moves_a_second_leave_no_backlog() {
     );
     assert_eq!(harness.state().studio().bench.recipe, last);
     assert!(harness.state().studio().queue().running().is_none());
+}
+
+#[test]
+fn a_sweep_fills_its_grid_and_a_cell_is_taken_onto_the_bench() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = window(SIZE, &options(folder.path(), false)) else {
+        return;
+    };
+    harness.run_steps(2);
+    harness.state_mut().studio_mut().bench.recipe.steps = 4;
+    harness.get_by_label("Sweep").click();
+    harness.run_steps(2);
+    harness.get_by_label("Render 5 pictures").click();
+    until(&mut harness, "filled", |h| {
+        let cells = h.state().studio().sweep.cells();
+        cells.len() == 5 && cells.iter().all(|cell| cell.made.is_some())
+    });
+    let cells = harness.state().studio().sweep.cells();
+    let guidance: Vec<f64> = cells
+        .iter()
+        .map(|cell| cell.recipe.guidance_scale)
+        .collect();
+    assert_eq!(guidance, [1.0, 2.5, 4.0, 5.5, 7.0]);
+    let pictures: Vec<&[u8]> = cells
+        .iter()
+        .map(|cell| cell.made.as_ref().unwrap().picture.rgb.as_slice())
+        .collect();
+    assert!(pictures[0] != pictures[4], "guidance changes the picture");
+    harness.state_mut().studio_mut().sweep.selected = Some(3);
+    harness.run_steps(2);
+    harness.get_by_label("Take onto the bench").click();
+    harness.run_steps(2);
+    let taken = harness.state().studio().bench.recipe.guidance_scale;
+    assert!((taken - 5.5).abs() < f64::EPSILON);
+    let cell = harness.state().studio().sweep.cells()[3]
+        .made
+        .clone()
+        .unwrap();
+    let (shown, is_current) = harness.state().studio().shown_picture().unwrap();
+    assert!(
+        is_current && shown.rgb == cell.picture.rgb,
+        "it is there at once"
+    );
+}
+
+#[test]
+fn a_move_is_answered_by_a_quick_look() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = window(SIZE, &options(folder.path(), true)) else {
+        return;
+    };
+    until_shown(&mut harness);
+    let mut answers = Vec::new();
+    for step in 1..=7 {
+        let before = harness.state().studio().shown_picture().unwrap().0;
+        harness.state_mut().studio_mut().bench.recipe.guidance_scale = 2.0 + f64::from(step) / 10.0;
+        let moved = Instant::now();
+        until(&mut harness, "answered", |h| {
+            match h.state().studio().shown_pixels() {
+                Some((Pixels::Picture(shown), _)) => shown.rgb != before.rgb,
+                Some((Pixels::Latents(_), _)) | None => false,
+            }
+        });
+        answers.push(moved.elapsed());
+        until_shown(&mut harness);
+    }
+    answers.sort();
+    println!("a move was answered after {:?} (median of 7)", answers[3]);
+    assert!(answers[3] < Duration::from_secs(2), "{answers:?}");
 }

@@ -1,6 +1,7 @@
 //! A window without a screen.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use egui_kittest::kittest::Queryable as _;
@@ -13,15 +14,36 @@ pub(crate) fn tolerance() -> SnapshotOptions {
     SnapshotOptions::new().threshold(1.0).max_failed_pixels(40)
 }
 
-/// A window of `size` points; nothing of the user's own is read or written.
-pub(crate) fn window(size: [f32; 2], options: &StudioOptions) -> Harness<'static, StudioApp> {
+/// Whether anything can draw here; says so where nothing can.
+fn can_draw() -> bool {
+    static CAN_DRAW: OnceLock<bool> = OnceLock::new();
+    *CAN_DRAW.get_or_init(|| {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let all = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+        if all.is_empty() {
+            println!("skipped: there is no graphics adapter (Debian: mesa-vulkan-drivers)");
+        }
+        !all.is_empty()
+    })
+}
+
+/// A window of `size` points; nothing of the user's own is read or written. `None` where nothing
+/// can draw.
+pub(crate) fn window(
+    size: [f32; 2],
+    options: &StudioOptions,
+) -> Option<Harness<'static, StudioApp>> {
+    if !can_draw() {
+        return None;
+    }
     let options = options.clone();
-    Harness::builder()
+    let harness = Harness::builder()
         .with_size(size)
         .with_max_steps(60)
         .with_options(tolerance())
         .wgpu()
-        .build_eframe(move |cc| StudioApp::new(cc, &options).unwrap())
+        .build_eframe(move |cc| StudioApp::new(cc, &options).unwrap());
+    Some(harness)
 }
 
 /// Options that keep to `folder`.

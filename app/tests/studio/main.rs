@@ -9,3 +9,4 @@ mod bench;
 mod desk;
 mod looks;
 mod projects;
+mod real_window;

@@ -12,7 +12,9 @@ const SIZE: [f32; 2] = [1280.0, 800.0];
 fn work_that_nobody_saved_is_there_the_next_day() {
     let folder = tempfile::tempdir().unwrap();
     let unsaved = folder.path().join("unsaved");
-    let mut harness = window(SIZE, &options(folder.path(), false));
+    let Some(mut harness) = window(SIZE, &options(folder.path(), false)) else {
+        return;
+    };
     until(&mut harness, "a file", |_| projects_in(&unsaved).len() == 1);
     write_prompt(&mut harness, "a robot in a city");
     harness.key_press_modifiers(Modifiers::COMMAND, Key::Enter);
@@ -31,7 +33,9 @@ fn work_that_nobody_saved_is_there_the_next_day() {
     let next = tempfile::tempdir().unwrap();
     std::fs::create_dir(next.path().join("unsaved")).unwrap();
     std::fs::copy(&path, next.path().join("unsaved/untitled-1.vernier")).unwrap();
-    let mut harness = window(SIZE, &options(next.path(), false));
+    let Some(mut harness) = window(SIZE, &options(next.path(), false)) else {
+        return;
+    };
     until(&mut harness, "opened", |h| {
         h.state().studio().results().next().is_some()
     });
@@ -50,7 +54,9 @@ fn work_that_nobody_saved_is_there_the_next_day() {
 fn a_project_is_saved_under_a_name_and_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let named = folder.path().join("faces.vernier");
-    let mut harness = window(SIZE, &options(folder.path(), false));
+    let Some(mut harness) = window(SIZE, &options(folder.path(), false)) else {
+        return;
+    };
     let unsaved = folder.path().join("unsaved");
     until(&mut harness, "a file", |_| projects_in(&unsaved).len() == 1);
     harness.run_steps(2);
@@ -84,7 +90,9 @@ fn a_damaged_project_is_told_and_left_alone() {
     std::fs::write(&path, "this is no archive").unwrap();
     let mut options = options(folder.path(), false);
     options.open = Some(path.clone());
-    let mut harness = window(SIZE, &options);
+    let Some(mut harness) = window(SIZE, &options) else {
+        return;
+    };
     until(&mut harness, "told", |h| {
         h.query_by_label_contains("broken.vernier").is_some()
     });

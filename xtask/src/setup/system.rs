@@ -36,6 +36,51 @@ pub(crate) fn ensure_pip() -> Result<()> {
     )
 }
 
+/// What a window needs of the system, beyond a display.
+const WINDOW: [&str; 6] = [
+    "libvulkan1",
+    "libx11-xcb1",
+    "libxcursor1",
+    "libxi6",
+    "libxkbcommon-x11-0",
+    "mesa-vulkan-drivers",
+];
+
+/// Makes sure of what a window is drawn with, where the system is asked for it by packages; a
+/// display and a GPU driver of the user's own are left alone.
+pub(crate) fn ensure_window() {
+    if cfg!(target_os = "linux") && !has_vulkan() {
+        install(&WINDOW);
+        if !has_vulkan() {
+            eprintln!(
+                "There is no Vulkan driver, which the window is drawn with (Debian, Ubuntu: \
+                 apt-get install {}).",
+                WINDOW.join(" ")
+            );
+        }
+    }
+}
+
+/// The same, and a virtual display with a keyboard for tests; without them, those tests are
+/// skipped.
+pub(crate) fn ensure_virtual_display() {
+    ensure_window();
+    let has_display = || on_path("Xvfb") && on_path("xdotool");
+    if cfg!(target_os = "linux") && !has_display() {
+        install(&["xvfb", "xdotool", "libxrandr2"]);
+        if !has_display() {
+            eprintln!("There is no Xvfb and xdotool: the test with a real window is skipped.");
+        }
+    }
+}
+
+fn has_vulkan() -> bool {
+    ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"]
+        .iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .any(|mut entries| entries.next().is_some())
+}
+
 /// `python3 -m pip`, whatever the user's configuration asks of it: it keeps to the folders that
 /// the caller names.
 pub(crate) fn pip() -> Command {

@@ -1,0 +1,132 @@
+//! The program in a real window on a virtual display, with a real keyboard and mouse.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use vernier_engine::project::ProjectFile;
+
+use super::desk::projects_in;
+
+/// A child process that ends with its test.
+struct Ends(Child);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+fn is_there(program: &str) -> bool {
+    let asked = Command::new("sh")
+        .args(["-c", &format!("command -v {program}")])
+        .stdout(Stdio::null())
+        .status();
+    asked.is_ok_and(|status| status.success())
+}
+
+/// A virtual display of its own, such as `:7`.
+fn display(folder: &Path) -> Option<(Ends, String)> {
+    let numbers = folder.join("display");
+    let server = Command::new("Xvfb")
+        .args([
+            "-displayfd",
+            "1",
+            "-screen",
+            "0",
+            "1366x768x24",
+            "-nolisten",
+            "tcp",
+        ])
+        .stdout(std::fs::File::create(&numbers).unwrap())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let server = Ends(server);
+    for _ in 0..100 {
+        let number = std::fs::read_to_string(&numbers).unwrap();
+        if number.ends_with('\n') {
+            return Some((server, format!(":{}", number.trim())));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    None
+}
+
+#[test]
+fn typed_keys_and_clicks_render_a_picture_in_a_real_window() {
+    let missing: Vec<&str> = ["Xvfb", "xdotool"]
+        .into_iter()
+        .filter(|p| !is_there(p))
+        .collect();
+    if !missing.is_empty() {
+        println!("skipped: {} not installed", missing.join(" and "));
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let Some((_server, display)) = display(folder.path()) else {
+        println!("skipped: Xvfb does not start");
+        return;
+    };
+    let started = Instant::now();
+    let program = Command::new(env!("CARGO_BIN_EXE_vernier"))
+        .env("DISPLAY", &display)
+        .env_remove("WAYLAND_DISPLAY")
+        .env("XDG_RUNTIME_DIR", folder.path())
+        .env("XDG_CONFIG_HOME", folder.path().join("config"))
+        .env("XDG_DATA_HOME", folder.path().join("data"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut program = Ends(program);
+    let tool = |args: &[&str]| {
+        let mut tool = Command::new("xdotool");
+        let output = tool.args(args).env("DISPLAY", &display).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    let wait = |what: &str, is_so: &dyn Fn() -> bool| {
+        let since = Instant::now();
+        while !is_so() {
+            assert!(since.elapsed() < Duration::from_secs(90), "never {what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let search = ["search", "--onlyvisible", "--name", "Vernier"];
+    wait("a window", &|| !tool(&search).is_empty());
+    println!("window after {:?}", started.elapsed());
+    let unsaved = folder.path().join("data/vernier/unsaved");
+    wait("a project", &|| projects_in(&unsaved).len() == 1);
+
+    // Nobody manages windows here, so nobody gives them the keyboard either.
+    let id = tool(&search);
+    tool(&["windowfocus", id.lines().next().unwrap_or_default()]);
+    // The prompt, at the top on the left.
+    tool(&["mousemove", "400", "60", "click", "1"]);
+    std::thread::sleep(Duration::from_millis(300));
+    tool(&["key", "ctrl+a"]);
+    tool(&["type", "--delay", "20", "a dog in a forest"]);
+    tool(&["key", "ctrl+Return"]);
+    let path = projects_in(&unsaved).remove(0);
+    let kept = || {
+        let opened = ProjectFile::open_to_read(&path).unwrap();
+        let mut results = opened.project.results.into_iter();
+        results.any(|result| result.recipe.prompt == "a dog in a forest")
+    };
+    wait("kept", &kept);
+
+    tool(&["key", "ctrl+q"]);
+    let since = Instant::now();
+    let status = loop {
+        if let Some(status) = program.0.try_wait().unwrap() {
+            break status;
+        }
+        assert!(
+            since.elapsed() < Duration::from_secs(30),
+            "it does not quit"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    assert!(status.success(), "{status}");
+}
