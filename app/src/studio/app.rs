@@ -32,7 +32,9 @@ use super::shell::{
 };
 use super::state::{Studio, ToastKind};
 use super::theme::{self, space};
-use super::workspaces::{SweepView, Workspace, export_sweep, sweep_workspace};
+use super::workspaces::{
+    MeasureView, SweepView, Workspace, export_sweep, measure_workspace, sweep_workspace,
+};
 use crate::assets;
 
 /// Model calls from one look at the latents to the next.
@@ -51,6 +53,8 @@ pub struct StudioOptions {
     pub settings: Option<PathBuf>,
     /// Where projects lie that nobody has given a place; `None` keeps none.
     pub unsaved: Option<PathBuf>,
+    /// Where calibrated controls go; `None` keeps them where they are.
+    pub own_controls: Option<PathBuf>,
     /// Whether the picture follows from the start; `None` is as the settings say.
     pub live: Option<bool>,
 }
@@ -71,6 +75,7 @@ impl StudioOptions {
             open: None,
             settings: None,
             unsaved: None,
+            own_controls: None,
             live: None,
         }
     }
@@ -81,6 +86,7 @@ impl StudioOptions {
             open,
             settings: Settings::usual_path(),
             unsaved: assets::unsaved_projects(),
+            own_controls: assets::user_controls(),
             ..Self::plain()
         }
     }
@@ -97,6 +103,8 @@ pub struct StudioApp {
     thumbnails: Thumbnails,
     workspace: Workspace,
     sweep: SweepView,
+    measure: MeasureView,
+    own_controls: Option<PathBuf>,
     palette: Palette,
     dialogs: Dialogs,
     keys: KeyBindings,
@@ -161,6 +169,8 @@ impl StudioApp {
             thumbnails: Thumbnails::default(),
             workspace: Workspace::default(),
             sweep: SweepView::default(),
+            measure: MeasureView::default(),
+            own_controls: options.own_controls.clone(),
             palette: Palette::default(),
             dialogs: Dialogs::default(),
             keys,
@@ -299,6 +309,13 @@ impl StudioApp {
                 self.studio
                     .toasts
                     .push(ToastKind::Done, text, Some(UiCommand::Undo));
+            }
+            FileEvent::Parameters(parameters) => {
+                let (recipe, notes) = parameters.over(&self.studio.bench.recipe);
+                self.take_file_event(FileEvent::Recipe(Box::new(recipe)));
+                for note in notes {
+                    self.studio.toasts.push(ToastKind::Note, note, None);
+                }
             }
             FileEvent::Written(path) => {
                 let text = format!("{} was written", path.display());
@@ -465,6 +482,9 @@ impl eframe::App for StudioApp {
         while let Some(event) = self.link.next_event() {
             self.studio.receive(event);
         }
+        if self.studio.take_controls_changed() {
+            self.look_for_controls(ctx);
+        }
         while let Ok(event) = self.file_events.try_recv() {
             self.take_file_event(event);
         }
@@ -506,7 +526,7 @@ impl eframe::App for StudioApp {
             .inner_margin(Margin::symmetric(space::M as i8, space::XS as i8));
         Panel::top("menu").frame(bar).show(ui, |ui| {
             ui.horizontal(|ui| {
-                let tabs = 180.0;
+                let tabs = 250.0;
                 let width = (ui.available_width() - tabs).max(0.0);
                 let height = ui.spacing().interact_size.y;
                 ui.allocate_ui(egui::vec2(width, height), |ui| {
@@ -531,6 +551,10 @@ impl eframe::App for StudioApp {
                 Workspace::Generate => self.panes(ui),
                 Workspace::Sweep => {
                     sweep_workspace(ui, &mut self.studio, &mut self.sweep, &mut self.workspace)
+                }
+                Workspace::Measure => {
+                    let own = self.own_controls.as_deref();
+                    measure_workspace(ui, &mut self.studio, &mut self.measure, own)
                 }
             };
             asked = answer.or(asked);

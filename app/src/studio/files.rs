@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vernier_engine::controls::FoundControl;
-use vernier_engine::picture::{self, Picture};
+use vernier_engine::picture::{self, Parameters, Picture};
 use vernier_engine::project::{PROJECT_ENDING, Project};
 use vernier_engine::recipe::{self, Recipe};
 
@@ -54,6 +54,8 @@ pub(crate) enum FileEvent {
     },
     /// A recipe for the bench.
     Recipe(Box<Recipe>),
+    /// What another program says of a picture, for the bench.
+    Parameters(Box<Parameters>),
     /// A file was written.
     Written(PathBuf),
     /// It did not work; one sentence.
@@ -66,20 +68,21 @@ pub(crate) fn is_project(path: &Path) -> bool {
     ending.is_some_and(|e| e.eq_ignore_ascii_case(PROJECT_ENDING))
 }
 
-/// Reads what an artist may open besides projects: a picture that carries a recipe, or a recipe.
+/// Reads what an artist may open besides projects: a picture that carries a recipe or another
+/// program's parameters, or a recipe.
 pub(crate) fn open(path: &Path) -> FileEvent {
-    let is_picture = path
-        .extension()
-        .is_some_and(|e| e.eq_ignore_ascii_case("png"));
-    let read = if is_picture {
-        picture::read_recipe(path)
+    let ending = path.extension();
+    let read = if ending.is_some_and(|e| e.eq_ignore_ascii_case("png")) {
+        picture::read_notes(path).and_then(|notes| match (&notes.recipe_json, notes.parameters) {
+            (None, Some(parameters)) => Ok(FileEvent::Parameters(Box::new(parameters))),
+            _ => picture::read_recipe(path).map(|recipe| FileEvent::Recipe(Box::new(recipe))),
+        })
     } else {
-        recipe::read(path).and_then(|recipes| first(path, recipes))
+        let recipes = recipe::read(path);
+        let first = recipes.and_then(|recipes| first(path, recipes));
+        first.map(|recipe| FileEvent::Recipe(Box::new(recipe)))
     };
-    match read {
-        Ok(recipe) => FileEvent::Recipe(Box::new(recipe)),
-        Err(e) => FileEvent::Failed(e.to_string()),
-    }
+    read.unwrap_or_else(|e| FileEvent::Failed(e.to_string()))
 }
 
 fn first(path: &Path, recipes: Vec<Recipe>) -> vernier_engine::Result<Recipe> {
@@ -87,8 +90,11 @@ fn first(path: &Path, recipes: Vec<Recipe>) -> vernier_engine::Result<Recipe> {
     recipes.into_iter().next().ok_or_else(none)
 }
 
-/// Understands a recipe as text.
+/// Understands a recipe as JSON, or another program's parameters.
 pub(crate) fn understand(text: &str) -> FileEvent {
+    if !text.trim_start().starts_with(['{', '[']) {
+        return FileEvent::Parameters(Box::new(Parameters::parse(text)));
+    }
     let place = Path::new("the pasted text");
     match recipe::from_json(text, place).and_then(|recipes| first(place, recipes)) {
         Ok(recipe) => FileEvent::Recipe(Box::new(recipe)),

@@ -51,6 +51,7 @@ pub(crate) fn options(folder: &Path, live: bool) -> StudioOptions {
     StudioOptions {
         settings: Some(folder.join("studio.json")),
         unsaved: Some(folder.join("unsaved")),
+        own_controls: Some(folder.join("controls")),
         live: Some(live),
         ..StudioOptions::plain()
     }

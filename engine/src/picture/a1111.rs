@@ -105,6 +105,62 @@ impl Parameters {
     }
 }
 
+impl Parameters {
+    /// `base` with everything that the text says in its place, and a sentence for each field that
+    /// cannot be taken over. The model stays that of `base`.
+    pub fn over(&self, base: &Recipe) -> (Recipe, Vec<String>) {
+        let mut recipe = base.clone();
+        let mut notes = Vec::new();
+        recipe.prompt.clone_from(&self.prompt);
+        recipe.negative_prompt.clone_from(&self.negative_prompt);
+        recipe.controls.clear();
+        let mut take = |name: &str, set: &mut dyn FnMut(&str) -> bool| {
+            if let Some(value) = self.field(name).filter(|value| !set(value)) {
+                notes.push(format!("{name}: \"{value}\" cannot be taken over"));
+            }
+        };
+        take("Steps", &mut |value| set_to(&mut recipe.steps, value));
+        take("CFG scale", &mut |value| {
+            set_to(&mut recipe.guidance_scale, value)
+        });
+        take("Seed", &mut |value| set_to(&mut recipe.seed, value));
+        take("Size", &mut |value| {
+            let sides = value.split_once('x');
+            sides.is_some_and(|(width, height)| {
+                set_to(&mut recipe.width_px, width) && set_to(&mut recipe.height_px, height)
+            })
+        });
+        let schedule = self.field("Schedule type");
+        take("Sampler", &mut |value| {
+            let found = sampler_called(value, schedule);
+            found.is_some_and(|name| {
+                name.name().clone_into(&mut recipe.sampler);
+                true
+            })
+        });
+        (recipe, notes)
+    }
+}
+
+fn set_to<T: std::str::FromStr>(field: &mut T, text: &str) -> bool {
+    let read = text.trim().parse().ok();
+    read.map(|value| *field = value).is_some()
+}
+
+/// The sampler that the web UI calls `label`, with its schedule apart or, as before version 1.9,
+/// behind it.
+fn sampler_called(label: &str, schedule: Option<&str>) -> Option<SamplerName> {
+    let whole = match schedule {
+        Some("Karras") if !label.ends_with(" Karras") => format!("{label} Karras"),
+        _ => label.to_owned(),
+    };
+    if whole == "PLMS" {
+        return Some(SamplerName::Pndm);
+    }
+    let mut all = SamplerName::ALL.into_iter();
+    all.find(|name| name.label() == whole)
+}
+
 /// The web UI's name of a sampler, and of its schedule, which it keeps apart since version 1.9.
 fn sampler_label(name: &str) -> (String, Option<&'static str>) {
     let label = match name.parse::<SamplerName>() {
@@ -162,6 +218,30 @@ fn quoted_value(text: &str) -> Option<(String, usize)> {
 mod tests {
     use super::*;
     use crate::recipe::tests::sample;
+
+    #[test]
+    fn what_a_recipe_says_to_others_can_be_taken_back() {
+        for sampler in SamplerName::ALL {
+            let mut recipe = sample();
+            sampler.name().clone_into(&mut recipe.sampler);
+            let text = Parameters::of(&recipe).to_text();
+            let mut base = sample();
+            (base.seed, base.steps, base.guidance_scale) = (99, 3, 1.5);
+            base.prompt.clear();
+            let (read, notes) = Parameters::parse(&text).over(&base);
+            assert_eq!((read, notes), (recipe, Vec::new()), "{sampler}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_taken_over_is_named() {
+        let text = "a cat\nSteps: many, Sampler: Restart, CFG scale: 7, Seed: 5";
+        let (recipe, notes) = Parameters::parse(text).over(&sample());
+        assert_eq!((recipe.prompt.as_str(), recipe.seed), ("a cat", 5));
+        assert_eq!(recipe.sampler, sample().sampler);
+        assert_eq!(notes.len(), 2, "{notes:?}");
+        assert!(notes[1].contains("Restart"));
+    }
 
     #[test]
     fn the_text_is_what_other_programs_expect() {

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use vernier_engine::recipe::Recipe;
-use vernier_engine::service::JobId;
+use vernier_engine::service::{JobId, MeasureRequest};
 
 /// Why a job is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum JobKind {
     Batch,
     /// The cells of a sweep.
     Sweep,
+    /// A control is measured; it cannot be interrupted and gone on with.
+    Measure,
 }
 
 /// Pictures to be made.
@@ -27,6 +29,8 @@ pub struct QueuedJob {
     pub kind: JobKind,
     /// What is still to be rendered.
     pub recipes: Vec<Recipe>,
+    /// What is to be measured.
+    pub measure: Option<Box<MeasureRequest>>,
 }
 
 /// How far the running job is.
@@ -84,7 +88,24 @@ impl Queue {
     /// Puts `recipes` at the end of the queue.
     pub fn push_as(&mut self, kind: JobKind, recipes: Vec<Recipe>) -> JobId {
         let id = self.next_id();
-        self.pending.push_back(QueuedJob { id, kind, recipes });
+        self.pending.push_back(QueuedJob {
+            id,
+            kind,
+            recipes,
+            measure: None,
+        });
+        id
+    }
+
+    /// Puts something to measure at the end of the queue.
+    pub fn push_measure(&mut self, request: MeasureRequest) -> JobId {
+        let id = self.next_id();
+        self.pending.push_back(QueuedJob {
+            id,
+            kind: JobKind::Measure,
+            recipes: Vec::new(),
+            measure: Some(Box::new(request)),
+        });
         id
     }
 
@@ -99,6 +120,7 @@ impl Queue {
                 id: self.next_id(),
                 kind: JobKind::Live,
                 recipes: vec![recipe],
+                measure: None,
             },
             None => self.pending.pop_front()?,
         };

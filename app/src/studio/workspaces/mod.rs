@@ -1,7 +1,9 @@
 //! What the window is used for: one picture, or many side by side.
 
+mod measure;
 mod sweep;
 
+pub(crate) use measure::{MeasureView, measure_workspace};
 pub(crate) use sweep::{SweepView, export as export_sweep, sweep_workspace};
 
 use egui::{Button, Ui};
@@ -14,15 +16,18 @@ pub(crate) enum Workspace {
     Generate,
     /// A grid over one or two axes.
     Sweep,
+    /// How far controls can be trusted.
+    Measure,
 }
 
 impl Workspace {
-    const ALL: [Self; 2] = [Self::Generate, Self::Sweep];
+    const ALL: [Self; 3] = [Self::Generate, Self::Sweep, Self::Measure];
 
     fn title(self) -> &'static str {
         match self {
             Self::Generate => "Generate",
             Self::Sweep => "Sweep",
+            Self::Measure => "Measure",
         }
     }
 

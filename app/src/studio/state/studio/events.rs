@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use vernier_engine::picture::Picture;
 use vernier_engine::recipe::Recipe;
-use vernier_engine::service::{Event, JobId};
+use vernier_engine::service::{Event, JobId, Measured};
 
 use crate::studio::gpu::{LatentsPreview, Pixels};
 
@@ -104,6 +104,14 @@ impl Studio {
                 self.queue.cancel_running(false);
                 self.ended(job, false);
             }
+            Event::Measured {
+                measured: Measured::Calibration { saved, .. },
+                ..
+            } => {
+                self.controls_changed = true;
+                let text = format!("{} is calibrated", saved.display());
+                self.toasts.push(ToastKind::Done, text, None);
+            }
             Event::Queued { .. }
             | Event::Started { .. }
             | Event::Preview { .. }
@@ -149,6 +157,7 @@ impl Studio {
             }
             JobKind::Batch => self.add_result(made),
             JobKind::Sweep => self.sweep.take(&asked, &made),
+            JobKind::Measure => {}
         }
     }
 

@@ -7,6 +7,7 @@ mod keeping;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -14,8 +15,8 @@ use vernier_engine::controls::FoundControl;
 use vernier_engine::picture::Picture;
 use vernier_engine::project::Project;
 
-use vernier_engine::recipe::Recipe;
-use vernier_engine::service::{Command, RenderOptions};
+use vernier_engine::recipe::{ControlUse, Recipe};
+use vernier_engine::service::{Command, MeasureRequest, MeasureTask, PromptChoice, RenderOptions};
 
 use crate::studio::gpu::Pixels;
 
@@ -125,6 +126,7 @@ pub struct Studio {
     subjects: Vec<Subject>,
     rack: Vec<RackGroup>,
     looked_at: Option<String>,
+    controls_changed: bool,
     timeline: Timeline<Scene>,
     outbox: Vec<Command>,
     random: u64,
@@ -170,6 +172,7 @@ impl Studio {
             subjects: Vec::new(),
             rack: Vec::new(),
             looked_at: None,
+            controls_changed: false,
             timeline: Timeline::new(scene),
             outbox: Vec::new(),
             random: SystemTime::now()
@@ -299,6 +302,7 @@ impl Studio {
         let step = self.live.step(now);
         match step {
             LiveStep::Interrupt => self.cancel_running(true),
+            LiveStep::Start if self.is_measuring() => {}
             // A slider goes before a batch, which goes on afterwards.
             LiveStep::Start if self.queue.running().is_some() => self.cancel_running(true),
             LiveStep::Start => {
@@ -335,12 +339,20 @@ impl Studio {
             return;
         };
         self.preview = None;
-        self.outbox.push(Command::Render {
-            job: job.id,
-            recipes: job.recipes.clone(),
-            options: RenderOptions {
-                coarse_first: job.kind == JobKind::Live,
-                ..self.options.clone()
+        let options = RenderOptions {
+            coarse_first: job.kind == JobKind::Live,
+            ..self.options.clone()
+        };
+        self.outbox.push(match &job.measure {
+            Some(request) => Command::Measure {
+                job: job.id,
+                request: request.clone(),
+                options,
+            },
+            None => Command::Render {
+                job: job.id,
+                recipes: job.recipes.clone(),
+                options,
             },
         });
     }
@@ -349,6 +361,41 @@ impl Studio {
         if let Some(id) = self.queue.cancel_running(comes_back) {
             self.outbox.push(Command::Cancel(id));
         }
+    }
+
+    fn is_measuring(&self) -> bool {
+        let running = self.queue.running();
+        running.is_some_and(|running| running.job.kind == JobKind::Measure)
+    }
+
+    /// The controls that there are, as their files describe them.
+    pub fn controls(&self) -> &[FoundControl] {
+        &self.controls
+    }
+
+    /// Whether control files have changed since this was last asked.
+    pub fn take_controls_changed(&mut self) -> bool {
+        std::mem::take(&mut self.controls_changed)
+    }
+
+    /// Finds how far a control can be trusted, on so many prompts and seeds; what is found goes
+    /// into the file `out`, or the control's own.
+    pub fn calibrate(
+        &mut self,
+        control: ControlUse,
+        out: Option<PathBuf>,
+        prompts: usize,
+        seeds: u64,
+    ) {
+        let mut base = self.bench.recipe.clone();
+        base.controls.clear();
+        self.queue.push_measure(MeasureRequest {
+            base,
+            task: MeasureTask::Calibrate { control, out },
+            prompts: PromptChoice::Neutral { count: prompts },
+            seeds: (1..=seeds).collect(),
+            cache: None,
+        });
     }
 
     fn scene(&self) -> Scene {
