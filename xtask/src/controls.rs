@@ -45,7 +45,8 @@ struct ControlRecipe {
     pairs: Vec<[String; 2]>,
     #[serde(default)]
     prefixes: Vec<String>,
-    /// Other options without their dashes, such as `"steps": "400"`.
+    /// Other options without their dashes, such as `"steps": "400"`; an empty value for those that
+    /// take none.
     #[serde(default)]
     options: BTreeMap<String, String>,
 }
@@ -66,11 +67,12 @@ impl ControlRecipe {
             ControlKind::Slider => "slider",
         };
         let attribute = self.attribute.as_ref().unwrap_or(&self.name);
-        let out = format!("assets/controls/{}.safetensors", self.name);
         let mut args = vec!["train".to_owned(), kind.to_owned(), self.name.clone()];
         let mut option = |name: &str, value: &str| {
             args.push(format!("--{name}"));
-            args.push(value.to_owned());
+            if !value.is_empty() || name == "prefix" {
+                args.push(value.to_owned());
+            }
         };
         option("attribute", attribute);
         option("about", &self.about);
@@ -85,12 +87,20 @@ impl ControlRecipe {
         for (name, value) in &self.options {
             option(name, value);
         }
-        option("out", &out);
+        option("out", &self.file());
         args
+    }
+
+    /// Its file, in the checkout.
+    fn file(&self) -> String {
+        format!("assets/controls/{}.safetensors", self.name)
     }
 }
 
-/// Trains the shipped controls that are not done yet.
+/// Prompts and seeds that each control is calibrated on.
+const CALIBRATED_ON: [&str; 4] = ["--prompt-count", "12", "--seeds", "2"];
+
+/// Trains and calibrates the shipped controls that are not done yet.
 pub(crate) fn train(checkout: &Checkout, args: &ControlsArgs) -> Result<()> {
     let recipes = chosen(read(&checkout.root().join(RECIPES))?.controls, &args.names)?;
     checkout.build_program("vernier")?;
@@ -100,20 +110,25 @@ pub(crate) fn train(checkout: &Checkout, args: &ControlsArgs) -> Result<()> {
     let all = recipes.len();
     for (at, recipe) in recipes.iter().enumerate() {
         println!("{} ({} of {all})", recipe.name, at + 1);
-        let status = checkout
-            .command(&program)
-            .current_dir(checkout.root())
-            .args(recipe.arguments())
-            .arg("--unless-done")
-            .args(&args.args)
-            .status()
-            .with_context(|| format!("cannot start {}", program.display()))?;
-        interrupt::check()?;
-        if !status.success() {
-            bail!(
-                "{} was not made; the same command goes on with it",
-                recipe.name
-            );
+        let mut training = recipe.arguments();
+        training.extend(args.args.iter().cloned());
+        let mut calibration = vec!["calibrate".to_owned(), recipe.file()];
+        calibration.extend(CALIBRATED_ON.map(str::to_owned));
+        for arguments in [training, calibration] {
+            let status = checkout
+                .command(&program)
+                .current_dir(checkout.root())
+                .args(arguments)
+                .arg("--unless-done")
+                .status()
+                .with_context(|| format!("cannot start {}", program.display()))?;
+            interrupt::check()?;
+            if !status.success() {
+                bail!(
+                    "{} was not made; the same command goes on with it",
+                    recipe.name
+                );
+            }
         }
     }
     Ok(())

@@ -49,6 +49,9 @@ pub(in crate::headless) struct CalibrateArgs {
     /// Also keep the readings and their curves in this folder
     #[arg(long, value_name = "DIR")]
     pub(super) report: Option<PathBuf>,
+    /// Do nothing where the control is calibrated for this model
+    #[arg(long)]
+    pub(super) unless_done: bool,
     #[command(flatten)]
     pub(super) on: OnArgs,
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use serde_json::json;
 use vernier_engine::EngineError;
-use vernier_engine::checkpoint::MeterOptions;
+use vernier_engine::checkpoint::{MeterOptions, ModelFolder};
+use vernier_engine::controls::ControlFile;
 use vernier_engine::measure::{Interference, Sweep, SweepReport, write_page};
 use vernier_engine::recipe::{ControlUse, ModelRef, RECIPE_VERSION, Recipe};
 use vernier_engine::render::Defaults;
@@ -96,6 +97,9 @@ fn calibrated(args: &CalibrateArgs, reporter: &mut Reporter) -> Result<(), Failu
     if let Some(folder) = &args.report {
         require_writable_folder(folder)?;
     }
+    if args.unless_done && is_done(args)? {
+        return Ok(());
+    }
     let task = MeasureTask::Calibrate {
         control: args.control.clone(),
         out: args.out.clone(),
@@ -121,6 +125,17 @@ fn calibrated(args: &CalibrateArgs, reporter: &mut Reporter) -> Result<(), Failu
         say(&saved.display().to_string());
     }
     Ok(())
+}
+
+/// Whether the control's own file has a calibration for the model at hand.
+fn is_done(args: &CalibrateArgs) -> Result<bool, Failure> {
+    let info = ControlFile::open(&assets::controls().find(&args.control)?)?.info;
+    let attribute = info.attribute_of(&args.control);
+    let Some(calibration) = attribute.and_then(|name| info.calibrations.get(name)) else {
+        return Ok(false);
+    };
+    let folder = args.on.model.clone().unwrap_or_else(assets::embedded_model);
+    Ok(calibration.model_hash == ModelFolder::open(&folder)?.hash()?)
 }
 
 /// Writes a sweep's table, figures and curves into `folder`.

@@ -1,19 +1,18 @@
 //! The window: what happens in a frame.
 
+mod commands;
+mod opening;
+
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::Builder;
 use std::time::{Duration, Instant};
 
 use eframe::egui_wgpu::RenderState;
-use egui::{CentralPanel, ColorImage, Frame, Margin, Panel, ThemePreference, Ui, ViewportCommand};
+use egui::{CentralPanel, Frame, Margin, Panel, ThemePreference, Ui, ViewportCommand};
 use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::device::DeviceRequest;
-use vernier_engine::measure::MeterConfig;
-use vernier_engine::picture::{self, Picture};
 use vernier_engine::project::Project;
-use vernier_engine::recipe::{self, Recipe};
+use vernier_engine::recipe;
 use vernier_engine::service::RenderOptions;
 
 use super::command::{KeyBindings, UiCommand};
@@ -27,14 +26,10 @@ use super::panes::{
     queue_pane, settings_pane,
 };
 use super::settings::Settings;
-use super::shell::{
-    Asked, Dialogs, Docks, Palette, Pane, keys_window, menu_bar, status_bar, toasts_ui,
-};
+use super::shell::{Dialogs, Docks, Palette, Pane, keys_window, menu_bar, status_bar, toasts_ui};
 use super::state::{Studio, ToastKind};
 use super::theme::{self, space};
-use super::workspaces::{
-    MeasureView, SweepView, Workspace, export_sweep, measure_workspace, sweep_workspace,
-};
+use super::workspaces::{MeasureView, SweepView, Workspace, measure_workspace, sweep_workspace};
 use crate::assets;
 
 /// Model calls from one look at the latents to the next.
@@ -217,228 +212,12 @@ impl StudioApp {
         });
     }
 
-    /// Reads the library on a thread of its own: it may be large, and on a slow disk.
-    fn look_for_controls(&self, ctx: &egui::Context) {
-        let model = self.engine.embedded_model.clone();
-        let library = self.engine.controls.clone();
-        self.in_background(ctx, "vernier-library", move || {
-            let config = model.join("meter").join("config.json");
-            let config: Option<MeterConfig> = std::fs::read_to_string(config)
-                .ok()
-                .and_then(|text| serde_json::from_str(&text).ok());
-            FileEvent::Controls {
-                controls: library.list(),
-                nouns: config.map(|config| config.kinds()).unwrap_or_default(),
-            }
-        });
-    }
-
-    /// Goes on with the project that nobody has given a place, or begins a new one.
-    fn begin_untitled(&self, wants_new: bool) {
-        if let (Some(folder), Ok(project)) = (&self.unsaved, sample_project()) {
-            self.keeping.send(KeeperCommand::Untitled {
-                folder: folder.clone(),
-                fresh: Box::new(project),
-                wants_new,
-            });
-        }
-    }
-
-    fn read_file(&self, ctx: &egui::Context, path: PathBuf) {
-        if files::is_project(&path) {
-            self.keeping.send(KeeperCommand::Open(path));
-            return;
-        }
-        self.in_background(ctx, "vernier-open", move || files::open(&path));
-    }
-
-    fn in_background(
-        &self,
-        ctx: &egui::Context,
-        name: &str,
-        work: impl FnOnce() -> FileEvent + Send + 'static,
-    ) {
-        let (outbox, ctx) = (self.file_outbox.clone(), ctx.clone());
-        let spawned = Builder::new().name(name.to_owned()).spawn(move || {
-            outbox.send(work()).ok();
-            ctx.request_repaint();
-        });
-        if let Err(e) = spawned {
-            let sentence = format!("the system gives no thread for this: {e}");
-            self.file_outbox.send(FileEvent::Failed(sentence)).ok();
-        }
-    }
-
-    fn take_file_event(&mut self, event: FileEvent) {
-        match event {
-            FileEvent::Controls { controls, nouns } => self.studio.set_controls(controls, nouns),
-            FileEvent::Project {
-                path,
-                is_untitled,
-                project,
-                notes,
-            } => {
-                if !project.layout.is_null() {
-                    self.docks = Docks::from_json(&project.layout);
-                }
-                self.studio.open_project(*project);
-                self.thumbnails = Thumbnails::default();
-                self.canvas.fit();
-                self.keeping.opened(path, is_untitled);
-                for note in notes {
-                    self.studio.toasts.push(ToastKind::Note, note, None);
-                }
-            }
-            FileEvent::Saved { path, is_asked } => {
-                if is_asked {
-                    let text = format!("Saved as {}", path.display());
-                    self.studio.toasts.push(ToastKind::Done, text, None);
-                }
-                self.keeping.saved(path);
-            }
-            FileEvent::NotSaved { sentence, pictures } => {
-                self.keeping.not_saved();
-                self.studio.take_back(pictures);
-                let on = Some(UiCommand::SaveAs);
-                self.studio.toasts.push(ToastKind::Trouble, sentence, on);
-            }
-            FileEvent::Pixels { id, picture } => self.studio.set_pixels(&id, picture),
-            FileEvent::Recipe(recipe) => {
-                self.studio.adopt(&recipe);
-                let text = "The recipe is on the bench";
-                self.studio
-                    .toasts
-                    .push(ToastKind::Done, text, Some(UiCommand::Undo));
-            }
-            FileEvent::Parameters(parameters) => {
-                let (recipe, notes) = parameters.over(&self.studio.bench.recipe);
-                self.take_file_event(FileEvent::Recipe(Box::new(recipe)));
-                for note in notes {
-                    self.studio.toasts.push(ToastKind::Note, note, None);
-                }
-            }
-            FileEvent::Written(path) => {
-                let text = format!("{} was written", path.display());
-                self.studio.toasts.push(ToastKind::Done, text, None);
-            }
-            FileEvent::Failed(sentence) => {
-                self.studio.toasts.push(ToastKind::Trouble, sentence, None);
-            }
-        }
-    }
-
-    /// Does a command, by the studio where it can, else by the window.
-    pub fn run(&mut self, ctx: &egui::Context, command: UiCommand) {
-        if self.studio.apply(command) {
-            return;
-        }
-        match command {
-            UiCommand::NewProject => {
-                self.save_now(false);
-                self.begin_untitled(true);
-            }
-            UiCommand::Open => self.dialogs.ask(Asked::Open, ""),
-            UiCommand::Save if self.keeping.path().is_some() => self.save_now(true),
-            UiCommand::Save | UiCommand::SaveAs => {
-                let name = format!("{}.vernier", self.studio.project_name());
-                self.dialogs.ask(Asked::SaveAs, name);
-            }
-            UiCommand::ExportPicture => {
-                let is_grid = self.workspace == Workspace::Sweep;
-                self.sweep.wants_export &= is_grid;
-                let name = if is_grid { "sweep.png" } else { "picture.png" };
-                self.dialogs.ask(Asked::ExportPicture, name);
-            }
-            UiCommand::CopyPicture => {
-                if let Some((picture, _)) = self.studio.shown_picture() {
-                    ctx.copy_image(as_image(&picture));
-                    let text = "The picture is in the clipboard";
-                    self.studio.toasts.push(ToastKind::Done, text, None);
-                }
-            }
-            UiCommand::CopyRecipe => {
-                let recipe = self.studio.shown_recipe();
-                if let Ok(json) = recipe::to_json(std::slice::from_ref(recipe)) {
-                    ctx.copy_text(json);
-                    let text = "The recipe is in the clipboard";
-                    self.studio.toasts.push(ToastKind::Done, text, None);
-                }
-            }
-            UiCommand::PasteRecipe => self.dialogs.ask(Asked::Recipe, ""),
-            UiCommand::ZoomToFit => self.canvas.fit(),
-            UiCommand::ZoomToPixels => self.canvas.zoom_to(1.0),
-            UiCommand::ZoomIn => self.canvas.zoom_by(1),
-            UiCommand::ZoomOut => self.canvas.zoom_by(-1),
-            UiCommand::FocusPrompt => self.prompt.wants_focus = true,
-            UiCommand::Palette => self.palette.open(),
-            UiCommand::ToggleTheme => {
-                let is_light = self.settings.theme == "light";
-                self.settings.theme = if is_light { "dark" } else { "light" }.to_owned();
-                self.set_theme(ctx);
-            }
-            UiCommand::ResetLayout => self.docks = Docks::default(),
-            UiCommand::ShowKeys => self.shows_keys = true,
-            UiCommand::Quit => ctx.send_viewport_cmd(ViewportCommand::Close),
-            // The studio has done the others.
-            _ => {}
-        }
-    }
-
-    fn take_answer(&mut self, ctx: &egui::Context, asked: Asked, answer: String) {
-        match asked {
-            Asked::Open => self.read_file(ctx, answer.into()),
-            Asked::ExportPicture if std::mem::take(&mut self.sweep.wants_export) => {
-                let work = export_sweep(&self.studio, answer.into());
-                self.in_background(ctx, "vernier-export", || match work() {
-                    Ok(path) => FileEvent::Written(path),
-                    Err(sentence) => FileEvent::Failed(sentence),
-                });
-            }
-            Asked::ExportPicture => {
-                let Some((picture, true)) = self.studio.shown_picture() else {
-                    let text = "The picture is not ready yet; try again in a moment";
-                    self.studio.toasts.push(ToastKind::Note, text, None);
-                    return;
-                };
-                let recipe = self.studio.shown_recipe().clone();
-                let path = PathBuf::from(answer);
-                self.in_background(ctx, "vernier-export", move || {
-                    export(&path, &picture, &recipe)
-                });
-            }
-            Asked::Recipe => self.take_file_event(files::understand(&answer)),
-            Asked::SaveAs => {
-                let mut path = PathBuf::from(answer);
-                if !files::is_project(&path) {
-                    path.as_mut_os_string().push(".vernier");
-                }
-                if let Some(stem) = path.file_stem() {
-                    self.studio.rename_project(stem.to_string_lossy());
-                }
-                let layout = self.docks.to_json();
-                self.keeping.save_as(&mut self.studio, layout, path);
-            }
-        }
-    }
-
-    fn save_now(&mut self, is_asked: bool) {
-        let layout = self.docks.to_json();
-        self.keeping.save(&mut self.studio, layout, is_asked);
-    }
-
     /// The window is called as its project.
     fn call_window(&mut self, ctx: &egui::Context) {
         let title = format!("{} – Vernier", self.studio.project_name());
         if title != self.title {
             ctx.send_viewport_cmd(ViewportCommand::Title(title.clone()));
             self.title = title;
-        }
-    }
-
-    fn take_dropped_files(&mut self, ctx: &egui::Context) {
-        let dropped = ctx.input(|input| input.raw.dropped_files.clone());
-        for file in dropped {
-            self.read_file(ctx, file.path().to_owned());
         }
     }
 
@@ -593,16 +372,4 @@ fn sample_project() -> vernier_engine::Result<Project> {
         project.add_recipe(recipe.prompt.clone(), recipe);
     }
     Ok(project)
-}
-
-fn export(path: &std::path::Path, picture: &Arc<Picture>, recipe: &Recipe) -> FileEvent {
-    match picture::save(path, picture, recipe) {
-        Ok(()) => FileEvent::Written(path.to_owned()),
-        Err(e) => FileEvent::Failed(e.to_string()),
-    }
-}
-
-fn as_image(picture: &Picture) -> ColorImage {
-    let size = [picture.width_px as usize, picture.height_px as usize];
-    ColorImage::from_rgb(size, &picture.rgb)
 }
