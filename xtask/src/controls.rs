@@ -98,7 +98,7 @@ impl ControlRecipe {
 }
 
 /// Prompts and seeds that each control is calibrated on.
-const CALIBRATED_ON: [&str; 4] = ["--prompt-count", "12", "--seeds", "2"];
+const CALIBRATED_ON: [&str; 4] = ["--prompt-count", "6", "--seeds", "2"];
 
 /// Trains and calibrates the shipped controls that are not done yet.
 pub(crate) fn train(checkout: &Checkout, args: &ControlsArgs) -> Result<()> {

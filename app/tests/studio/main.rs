@@ -7,6 +7,7 @@
 
 mod bench;
 mod desk;
+mod keyboard;
 mod looks;
 mod projects;
 mod real_window;

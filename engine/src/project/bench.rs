@@ -153,7 +153,7 @@ mod tests {
             .recipe
             .controls
             .iter()
-            .map(|c| c.to_string())
+            .map(ToString::to_string)
             .collect();
         assert_eq!(names, ["smile@man=0.5"]);
     }

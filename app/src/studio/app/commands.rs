@@ -61,7 +61,8 @@ impl StudioApp {
             UiCommand::Palette => self.palette.open(),
             UiCommand::ToggleTheme => {
                 let is_light = self.settings.theme == "light";
-                self.settings.theme = if is_light { "dark" } else { "light" }.to_owned();
+                let theme = if is_light { "dark" } else { "light" };
+                theme.clone_into(&mut self.settings.theme);
                 self.set_theme(ctx);
             }
             UiCommand::ResetLayout => self.docks = Docks::default(),

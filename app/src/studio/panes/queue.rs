@@ -79,18 +79,18 @@ pub(crate) fn fraction(running: &RunningJob) -> f32 {
 /// Step, speed and what is left, in words.
 pub(crate) fn progress_text(running: &RunningJob) -> String {
     let progress = &running.progress;
-    let mut text = format!("step {} of {}", progress.step, progress.steps);
+    let mut parts = vec![format!("step {} of {}", progress.step, progress.steps)];
     if progress.its_per_sec > 0.0 {
-        text += &format!(", {:.1} it/s", progress.its_per_sec);
+        parts.push(format!("{:.1} it/s", progress.its_per_sec));
     }
     if let Some(secs) = progress.eta_secs {
-        text += &if secs < 90.0 {
-            format!(", {secs:.0} s left")
+        parts.push(if secs < 90.0 {
+            format!("{secs:.0} s left")
         } else {
-            format!(", {:.0} min left", secs / 60.0)
-        };
+            format!("{:.0} min left", secs / 60.0)
+        });
     }
-    text
+    parts.join(", ")
 }
 
 fn title(job: &QueuedJob) -> String {

@@ -90,7 +90,7 @@ impl Live {
             Some(flight) if flight.has_preview && waited >= TYPING_PAUSE => LiveStep::Interrupt,
             Some(_) => LiveStep::Rest,
             None if self.shown.as_ref() == Some(wanted) => LiveStep::Rest,
-            None if waited < TYPING_PAUSE => LiveStep::Wait(TYPING_PAUSE - waited),
+            None if waited < TYPING_PAUSE => LiveStep::Wait(TYPING_PAUSE.saturating_sub(waited)),
             None => LiveStep::Start,
         }
     }

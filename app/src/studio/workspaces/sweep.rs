@@ -289,10 +289,8 @@ fn axis_labels(
 
 fn short(value: f64) -> String {
     let text = format!("{value:.2}");
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
-    }
+    // Two decimals are always there, so there is a point to trim up to.
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// The grid as one file.
