@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use tch::{Device, Kind};
 use vernier_engine::checkpoint::ModelFolder;
+use vernier_engine::controls::ControlFile;
 use vernier_engine::train::direction::{PairTemplates, clip_difference};
 use vernier_world::{Continuous, Discrete, Kind as Subject, lexicon, words};
 
@@ -25,6 +26,8 @@ struct Recipe {
     pairs: Vec<[String; 2]>,
     #[serde(default)]
     prefixes: Vec<String>,
+    #[serde(default)]
+    unread: bool,
 }
 
 impl Recipe {
@@ -113,6 +116,35 @@ fn the_text_tower_tells_both_ends_apart_the_same_way_for_every_subject() {
             let own = direction(&own);
             let cosine = (&own / own.norm()).dot(&all).double_value(&[]);
             assert!(cosine > 0.6, "{}: {subject} {cosine:.2}", recipe.name);
+        }
+    }
+}
+
+#[test]
+fn the_shipped_controls_are_those_of_the_shipped_model() {
+    let hash = ModelFolder::open(&assets().join("miniature"))
+        .unwrap()
+        .hash()
+        .unwrap();
+    for recipe in recipes() {
+        let path = assets().join(format!("controls/{}.safetensors", recipe.name));
+        let info = ControlFile::open(&path).unwrap().info;
+        assert_eq!(info.model.hash, hash, "{}: train it again", recipe.name);
+        assert_eq!(info.subjects, recipe.subjects, "{}", recipe.name);
+        let attribute = recipe.attribute.as_ref().unwrap_or(&recipe.name);
+        let calibration = info.calibrations.get(attribute);
+        assert_eq!(calibration.is_none(), recipe.unread, "{}", recipe.name);
+        if let Some(calibration) = calibration {
+            assert_eq!(
+                calibration.model_hash, hash,
+                "{}: calibrate it again",
+                recipe.name
+            );
+            assert!(
+                calibration.spearman > 0.5,
+                "{}: {calibration:?}",
+                recipe.name
+            );
         }
     }
 }

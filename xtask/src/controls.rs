@@ -45,6 +45,9 @@ struct ControlRecipe {
     pairs: Vec<[String; 2]>,
     #[serde(default)]
     prefixes: Vec<String>,
+    /// Whether the meter cannot read what it moves, so that nothing can calibrate it.
+    #[serde(default)]
+    unread: bool,
     /// Other options without their dashes, such as `"steps": "400"`; an empty value for those that
     /// take none.
     #[serde(default)]
@@ -98,7 +101,7 @@ impl ControlRecipe {
 }
 
 /// Prompts and seeds that each control is calibrated on.
-const CALIBRATED_ON: [&str; 4] = ["--prompt-count", "6", "--seeds", "2"];
+const CALIBRATED_ON: [&str; 4] = ["--prompt-count", "4", "--seeds", "2"];
 
 /// Trains and calibrates the shipped controls that are not done yet.
 pub(crate) fn train(checkout: &Checkout, args: &ControlsArgs) -> Result<()> {
@@ -112,9 +115,12 @@ pub(crate) fn train(checkout: &Checkout, args: &ControlsArgs) -> Result<()> {
         println!("{} ({} of {all})", recipe.name, at + 1);
         let mut training = recipe.arguments();
         training.extend(args.args.iter().cloned());
-        let mut calibration = vec!["calibrate".to_owned(), recipe.file()];
-        calibration.extend(CALIBRATED_ON.map(str::to_owned));
-        for arguments in [training, calibration] {
+        let calibration = (!recipe.unread).then(|| {
+            let mut calibration = vec!["calibrate".to_owned(), recipe.file()];
+            calibration.extend(CALIBRATED_ON.map(str::to_owned));
+            calibration
+        });
+        for arguments in [Some(training), calibration].into_iter().flatten() {
             let status = checkout
                 .command(&program)
                 .current_dir(checkout.root())

@@ -60,7 +60,7 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct StudioArgs {
-    /// A recipe (.json), or a picture (.png) that carries one
+    /// A project (.vernier), a recipe (.json), or a picture (.png) that carries one
     #[arg(value_name = "FILE")]
     pub(super) open: Option<PathBuf>,
 }

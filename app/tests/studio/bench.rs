@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use vernier::studio::gpu::Pixels;
@@ -254,4 +255,43 @@ fn a_move_is_answered_by_a_quick_look() {
     answers.sort();
     println!("a move was answered after {:?} (median of 7)", answers[3]);
     assert!(answers[3] < Duration::from_secs(2), "{answers:?}");
+}
+
+#[test]
+fn a_slider_moves_its_control_and_the_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = window(SIZE, &options(folder.path(), true)) else {
+        return;
+    };
+    harness.state_mut().studio_mut().bench.recipe.prompt = "a woman next to a cat".to_owned();
+    until(&mut harness, "its sliders", |h| {
+        h.query_by_role_and_label(Role::Slider, "smile of woman")
+            .is_some()
+    });
+    harness.get_by_role_and_label(Role::Slider, "smile of cat");
+    until_shown(&mut harness);
+    let before = harness.state().studio().shown_picture().unwrap().0;
+    let slider = harness.get_by_role_and_label(Role::Slider, "smile of woman");
+    slider.set_value_accesskit(0.8);
+    harness.run_steps(2);
+    let controls = &harness.state().studio().bench.recipe.controls;
+    let controls: Vec<String> = controls.iter().map(ToString::to_string).collect();
+    assert_eq!(controls, ["smile@woman=0.8"]);
+    until_shown(&mut harness);
+    let after = harness.state().studio().shown_picture().unwrap().0;
+    assert_ne!(before.rgb, after.rgb);
+
+    harness.get_by_label("mute smile of woman").click();
+    harness.run_steps(3);
+    assert!(harness.state().studio().bench.recipe.controls.is_empty());
+    let (muted, is_current) = harness.state().studio().shown_picture().unwrap();
+    assert!(
+        is_current && muted.rgb == before.rgb,
+        "a muted slider is none"
+    );
+
+    harness.get_by_label("subject cat").click();
+    harness.run_steps(3);
+    let hidden = harness.query_by_role_and_label(Role::Slider, "smile of woman");
+    assert!(hidden.is_none(), "the cat's sliders alone");
 }
