@@ -6,12 +6,15 @@ use crate::recipe::{ControlScale, Recipe};
 const COARSE_PART: u32 = 4;
 /// Below this a picture shows nothing.
 const FEWEST_STEPS: u32 = 4;
+/// Beyond this a hand on a slider would feel the wait.
+const MOST_STEPS: u32 = 5;
 
 impl Recipe {
-    /// The same picture in a quarter of the steps; `None` where that would save nothing, or where
+    /// The same picture in a quarter of the steps, five at most; `None` where that would save nothing, or where
     /// a control is still to be searched for with whole renders.
     pub fn coarse(&self) -> Option<Self> {
-        let steps = self.steps.div_ceil(COARSE_PART).max(FEWEST_STEPS);
+        let part = self.steps.div_ceil(COARSE_PART);
+        let steps = part.clamp(FEWEST_STEPS, MOST_STEPS);
         let mut controls = self.controls.iter();
         let searched = controls.any(|c| c.scale == ControlScale::Measured && c.resolved.is_none());
         (steps < self.steps && !searched).then(|| Self {
@@ -29,6 +32,8 @@ mod tests {
     fn a_quarter_of_the_steps_is_taken_where_that_saves_something() {
         let mut recipe = sample();
         recipe.steps = 20;
+        assert_eq!(recipe.coarse().map(|r| r.steps), Some(5));
+        recipe.steps = 50;
         assert_eq!(recipe.coarse().map(|r| r.steps), Some(5));
         recipe.steps = 5;
         assert_eq!(recipe.coarse().map(|r| r.steps), Some(4));

@@ -154,14 +154,14 @@ fn number(ui: &mut Ui, spec: &SliderSpec, at: &mut f64, is_set: bool, name: &str
         .accessible_name(format!("{name}, number"))
 }
 
-/// A hand that lets go near rest means rest.
+/// A hand that lets go near rest means rest; hundredths are as fine as anybody can see.
 fn snapped(at: f64, spec: &SliderSpec, is_dragged: bool) -> f64 {
     let width = spec.range.end() - spec.range.start();
     let is_near = (at - spec.rest).abs() < width * 0.012;
     if is_dragged && is_near && !spec.kind.takes_values() {
         spec.rest
     } else {
-        at
+        (at * 100.0).round() / 100.0
     }
 }
 
