@@ -1,7 +1,7 @@
 //! The desktop window.
 //!
-//! [`state`] is the studio without its window; [`panes`] and [`shell`] draw it and ask it for
-//! changes; [`link`] is its end of the engine thread. A frame goes through [`StudioApp`]: what the
+//! [`state`] is the studio without its window; `panes` and `shell` draw it and ask it for
+//! changes; `link` is its end of the engine thread. A frame goes through [`StudioApp`]: what the
 //! engine told is taken in, the studio looks at itself, everything is drawn, and what was asked for
 //! is done.
 

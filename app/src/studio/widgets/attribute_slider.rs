@@ -72,7 +72,10 @@ pub(crate) fn attribute_slider(
     let moved = ui
         .add_enabled_ui(!is_locked, |ui| rail(ui, spec, value, &name, tokens))
         .inner;
-    answer = moved.or(answer);
+    // Steps of a hundredth leave rounding errors, which are no move.
+    let is_move =
+        |answer: &SliderAnswer| value.is_none_or(|value| *answer != SliderAnswer::Moved(value));
+    answer = answer.or(moved.filter(is_move));
     if let Some(warning) = value.and_then(|value| spec.trust(value)) {
         ui.label(RichText::new(warning).small().color(tokens.caution));
     }
@@ -180,7 +183,7 @@ fn background(
     let y = rect.center().y;
     let bar = |from: f64, to: f64, color: Color32| {
         let area = Rect::from_min_max(pos2(x(from), y - 2.0), pos2(x(to), y + 2.0));
-        Shape::rect_filled(area.expand2(vec2(0.0, 1.0)), 3.0, color)
+        Shape::rect_filled(area.expand2(vec2(0.0, 3.0)), 3.0, color)
     };
     let mut shapes = Vec::new();
     if let Some(band) = spec.band() {
