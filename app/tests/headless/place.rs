@@ -37,7 +37,10 @@ impl Place {
         command
             .current_dir(self.folder.path())
             .env("VERNIER_ASSETS", self.path("assets"))
-            .env("OMP_NUM_THREADS", "1");
+            .env("OMP_NUM_THREADS", "1")
+            // Without arguments it would open its window.
+            .env_remove("DISPLAY")
+            .env_remove("WAYLAND_DISPLAY");
         command
     }
 
