@@ -46,11 +46,19 @@ pub(crate) fn window(
     Some(harness)
 }
 
-/// Options that keep to `folder`.
+/// The same with projects that are kept in `folder`, as the program itself has it.
+pub(crate) fn keeping(folder: &Path) -> StudioOptions {
+    StudioOptions {
+        unsaved: Some(folder.join("unsaved")),
+        ..options(folder, false)
+    }
+}
+
+/// Options that keep to `folder`, and no project: one that is opened a moment later would take the
+/// bench from under a test.
 pub(crate) fn options(folder: &Path, live: bool) -> StudioOptions {
     StudioOptions {
         settings: Some(folder.join("studio.json")),
-        unsaved: Some(folder.join("unsaved")),
         own_controls: Some(folder.join("controls")),
         live: Some(live),
         ..StudioOptions::plain()

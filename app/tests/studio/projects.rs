@@ -4,7 +4,7 @@ use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use vernier_engine::project::ProjectFile;
 
-use super::desk::{options, projects_in, until, window, write_prompt};
+use super::desk::{keeping, projects_in, until, window, write_prompt};
 
 const SIZE: [f32; 2] = [1280.0, 800.0];
 
@@ -12,7 +12,7 @@ const SIZE: [f32; 2] = [1280.0, 800.0];
 fn work_that_nobody_saved_is_there_the_next_day() {
     let folder = tempfile::tempdir().unwrap();
     let unsaved = folder.path().join("unsaved");
-    let Some(mut harness) = window(SIZE, &options(folder.path(), false)) else {
+    let Some(mut harness) = window(SIZE, &keeping(folder.path())) else {
         return;
     };
     until(&mut harness, "a file", |_| projects_in(&unsaved).len() == 1);
@@ -33,7 +33,7 @@ fn work_that_nobody_saved_is_there_the_next_day() {
     let next = tempfile::tempdir().unwrap();
     std::fs::create_dir(next.path().join("unsaved")).unwrap();
     std::fs::copy(&path, next.path().join("unsaved/untitled-1.vernier")).unwrap();
-    let Some(mut harness) = window(SIZE, &options(next.path(), false)) else {
+    let Some(mut harness) = window(SIZE, &keeping(next.path())) else {
         return;
     };
     until(&mut harness, "opened", |h| {
@@ -54,7 +54,7 @@ fn work_that_nobody_saved_is_there_the_next_day() {
 fn a_project_is_saved_under_a_name_and_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let named = folder.path().join("faces.vernier");
-    let Some(mut harness) = window(SIZE, &options(folder.path(), false)) else {
+    let Some(mut harness) = window(SIZE, &keeping(folder.path())) else {
         return;
     };
     let unsaved = folder.path().join("unsaved");
@@ -88,7 +88,7 @@ fn a_damaged_project_is_told_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("broken.vernier");
     std::fs::write(&path, "this is no archive").unwrap();
-    let mut options = options(folder.path(), false);
+    let mut options = keeping(folder.path());
     options.open = Some(path.clone());
     let Some(mut harness) = window(SIZE, &options) else {
         return;

@@ -104,9 +104,11 @@ fn typed_keys_and_clicks_render_a_picture_in_a_real_window() {
     let is_written = || saved().bench.recipe.prompt == "a dog in a forest";
     // Nobody manages windows here, so nobody gives them the keyboard either; and a window that is
     // just being made may miss it.
-    for _ in 0..5 {
-        let id = tool(&search);
-        tool(&["windowfocus", id.lines().next().unwrap_or_default()]);
+    for attempt in 0..8 {
+        // There may be others of that name beside the one that is seen.
+        let ids = tool(&search);
+        let ids: Vec<&str> = ids.lines().collect();
+        tool(&["windowfocus", ids[attempt % ids.len()]]);
         // The prompt, at the top on the left.
         tool(&["mousemove", "400", "60", "click", "1"]);
         std::thread::sleep(Duration::from_millis(500));
@@ -120,6 +122,10 @@ fn typed_keys_and_clicks_render_a_picture_in_a_real_window() {
         if is_written() {
             break;
         }
+        println!(
+            "attempt {attempt}: the prompt is {:?}",
+            saved().bench.recipe.prompt
+        );
     }
     tool(&["key", "ctrl+Return"]);
     let kept = || {
