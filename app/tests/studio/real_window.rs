@@ -127,12 +127,23 @@ fn typed_keys_and_clicks_render_a_picture_in_a_real_window() {
             saved().bench.recipe.prompt
         );
     }
-    tool(&["key", "ctrl+Return"]);
     let kept = || {
         let mut results = saved().results.into_iter();
         results.any(|result| result.recipe.prompt == "a dog in a forest")
     };
-    wait("kept", &kept);
+    for _ in 0..12 {
+        tool(&["key", "ctrl+Return"]);
+        for _ in 0..100 {
+            if !kept() {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        if kept() {
+            break;
+        }
+        println!("not kept yet");
+    }
+    assert!(kept(), "never kept");
 
     tool(&["key", "ctrl+q"]);
     let since = Instant::now();
