@@ -2,7 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::controls::ControlLibrary;
+use vernier_engine::device::DeviceRequest;
+use vernier_engine::service::RenderOptions;
+use vernier_engine::user_folders;
 
 use crate::failure::Failure;
 
@@ -49,25 +53,29 @@ pub(crate) fn controls() -> ControlLibrary {
 
 /// The folder of the artist's own controls, in the user's data folder.
 pub(crate) fn user_controls() -> Option<PathBuf> {
-    Some(user_data()?.join(CONTROLS))
+    Some(user_folders::data()?.join(CONTROLS))
 }
 
 /// The folder of projects that the artist has given no place, in the user's data folder.
 pub(crate) fn unsaved_projects() -> Option<PathBuf> {
-    Some(user_data()?.join("unsaved"))
-}
-
-/// The program's folder in the user's data folder.
-fn user_data() -> Option<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let data = set("XDG_DATA_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| Some(Path::new(&set("HOME")?).join(".local").join("share")))?;
-    Some(data.join("vernier"))
+    Some(user_folders::data()?.join("unsaved"))
 }
 
 /// The recipes that the program renders when it is not told anything.
 pub(crate) fn sample_recipes() -> PathBuf {
     folder().join("samples.json")
+}
+
+/// What every job of this program has in common: the embedded model, the controls at hand, no
+/// previews.
+pub(crate) fn render_options(device: DeviceRequest) -> RenderOptions {
+    RenderOptions {
+        device,
+        embedded_model: embedded_model(),
+        controls: controls(),
+        meter: MeterOptions::default(),
+        coarse_first: false,
+        want_latents: false,
+        preview_every: None,
+    }
 }

@@ -25,6 +25,7 @@ pub mod render;
 pub mod sampling;
 pub mod service;
 pub mod train;
+pub mod user_folders;
 pub mod weights;
 
 pub use error::{EngineError, Result};

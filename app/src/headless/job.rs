@@ -41,19 +41,6 @@ pub(super) struct Made {
     pub(super) secs: f64,
 }
 
-/// What every job of this program has in common.
-pub(super) fn options(device: DeviceRequest) -> RenderOptions {
-    RenderOptions {
-        controls: assets::controls(),
-        meter: MeterOptions::default(),
-        coarse_first: false,
-        device,
-        embedded_model: assets::embedded_model(),
-        want_latents: false,
-        preview_every: None,
-    }
-}
-
 /// Renders `recipes` into `output`; finished pictures are kept whatever happens later.
 pub(super) fn render(
     mut recipes: Vec<Recipe>,
@@ -77,7 +64,7 @@ pub(super) fn render(
     let options = RenderOptions {
         want_latents: output.latents.is_some(),
         meter,
-        ..options(device)
+        ..assets::render_options(device)
     };
     let outcome = engine.run(recipes.clone(), options, reporter, |made, reporter| {
         let path = picture::save_numbered(output.folder, &made.picture, &made.recipe)?;

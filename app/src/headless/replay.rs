@@ -7,7 +7,7 @@ use vernier_engine::picture::{self, Picture};
 use vernier_engine::recipe::{ControlUse, ModelRef, Recipe};
 
 use super::cli::ReplayArgs;
-use super::job::{self, Engine};
+use super::job::Engine;
 use super::report::Reporter;
 use super::say;
 use crate::assets;
@@ -88,7 +88,7 @@ fn replay(
     let mut made = None;
     engine.run(
         vec![asked],
-        job::options(device),
+        assets::render_options(device),
         &mut Reporter::Quiet,
         |new, _| {
             made = Some(new);

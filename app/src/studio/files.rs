@@ -73,9 +73,11 @@ pub(crate) fn is_project(path: &Path) -> bool {
 pub(crate) fn open(path: &Path) -> FileEvent {
     let ending = path.extension();
     let read = if ending.is_some_and(|e| e.eq_ignore_ascii_case("png")) {
-        picture::read_notes(path).and_then(|notes| match (&notes.recipe_json, notes.parameters) {
-            (None, Some(parameters)) => Ok(FileEvent::Parameters(Box::new(parameters))),
-            _ => picture::read_recipe(path).map(|recipe| FileEvent::Recipe(Box::new(recipe))),
+        picture::read_notes(path).and_then(|notes| match (&notes.recipe_json, &notes.parameters) {
+            (None, Some(parameters)) => Ok(FileEvent::Parameters(Box::new(parameters.clone()))),
+            _ => notes
+                .recipe(path)
+                .map(|recipe| FileEvent::Recipe(Box::new(recipe))),
         })
     } else {
         let recipes = recipe::read(path);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use vernier_engine::atomic::{self, Existing};
+use vernier_engine::user_folders;
 
 /// The artist's settings, in `vernier/studio.json` in the user's configuration folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,12 +75,7 @@ impl Settings {
 
     /// Where they lie for the user who runs the program.
     pub fn usual_path() -> Option<PathBuf> {
-        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        let folder = set("XDG_CONFIG_HOME")
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-            .or_else(|| Some(Path::new(&set("HOME")?).join(".config")))?;
-        Some(folder.join("vernier").join("studio.json"))
+        Some(user_folders::config()?.join("studio.json"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use vernier_engine::{EngineError, Result};
+use vernier_engine::{EngineError, Result, user_folders};
 
 /// The folder of training states and the folder of the model.
 #[derive(Debug, Clone)]
@@ -26,13 +26,8 @@ impl Workplace {
     /// # Errors
     /// The environment names neither a cache nor a home.
     pub fn default_work() -> Result<PathBuf> {
-        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        let cache = set("XDG_CACHE_HOME")
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-            .or_else(|| set("HOME").map(|home| Path::new(&home).join(".cache")));
-        match cache {
-            Some(cache) => Ok(cache.join("vernier").join("training")),
+        match user_folders::cache() {
+            Some(cache) => Ok(cache.join("training")),
             None => Err(EngineError::request(
                 "--work",
                 "the environment names no home folder for training states; name a folder",

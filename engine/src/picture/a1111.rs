@@ -154,11 +154,12 @@ fn sampler_called(label: &str, schedule: Option<&str>) -> Option<SamplerName> {
         Some("Karras") if !label.ends_with(" Karras") => format!("{label} Karras"),
         _ => label.to_owned(),
     };
-    if whole == "PLMS" {
-        return Some(SamplerName::Pndm);
-    }
+    let called = |name: &SamplerName| match sampler_label(name.name()) {
+        (label, Some(schedule)) => format!("{label} {schedule}"),
+        (label, None) => label,
+    };
     let mut all = SamplerName::ALL.into_iter();
-    all.find(|name| name.label() == whole)
+    all.find(|name| called(name) == whole || name.label() == whole)
 }
 
 /// The web UI's name of a sampler, and of its schedule, which it keeps apart since version 1.9.

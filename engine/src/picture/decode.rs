@@ -52,7 +52,7 @@ fn notes(mut reader: png::Reader<impl BufRead + Seek>, path: &Path) -> Result<Pn
 /// # Errors
 /// The file is not a PNG, carries no recipe, or one of a newer version.
 pub fn read_recipe(path: &Path) -> Result<Recipe> {
-    recipe_of(read_notes(path)?, path)
+    read_notes(path)?.recipe(path)
 }
 
 /// The recipe that the PNG file in `bytes` carries. `origin` is named in errors.
@@ -60,28 +60,34 @@ pub fn read_recipe(path: &Path) -> Result<Recipe> {
 /// # Errors
 /// As [`read_recipe`].
 pub fn recipe_in(bytes: &[u8], origin: &Path) -> Result<Recipe> {
-    recipe_of(notes(decoder(Cursor::new(bytes), origin)?, origin)?, origin)
+    notes(decoder(Cursor::new(bytes), origin)?, origin)?.recipe(origin)
 }
 
-fn recipe_of(notes: PngNotes, path: &Path) -> Result<Recipe> {
-    let Some(json) = notes.recipe_json else {
-        let more = if notes.parameters.is_some() {
-            "; it has only the prompt text of another program, which `vernier info` shows"
-        } else {
-            ""
+impl PngNotes {
+    /// The recipe that the file carries. `path` is named in errors.
+    ///
+    /// # Errors
+    /// It carries none, or one of a newer version.
+    pub fn recipe(&self, path: &Path) -> Result<Recipe> {
+        let Some(json) = &self.recipe_json else {
+            let more = if self.parameters.is_some() {
+                "; it has only the prompt text of another program, which `vernier info` shows"
+            } else {
+                ""
+            };
+            return Err(EngineError::bad_file(
+                path,
+                format!("carries no Vernier recipe{more}"),
+            ));
         };
-        return Err(EngineError::bad_file(
-            path,
-            format!("carries no Vernier recipe{more}"),
-        ));
-    };
-    let mut recipes = recipe::from_json(&json, path)?;
-    match (recipes.pop(), recipes.is_empty()) {
-        (Some(recipe), true) => Ok(recipe),
-        _ => Err(EngineError::bad_file(
-            path,
-            "carries a list of recipes where one belongs",
-        )),
+        let mut recipes = recipe::from_json(json, path)?;
+        match (recipes.pop(), recipes.is_empty()) {
+            (Some(recipe), true) => Ok(recipe),
+            _ => Err(EngineError::bad_file(
+                path,
+                "carries a list of recipes where one belongs",
+            )),
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use self::manifest::Row;
 use self::plan::{Plan, Shard, Wanted};
 use super::job::{self, Engine};
 use super::report::Reporter;
+use crate::assets;
 use crate::failure::Failure;
 
 /// What is rendered, and where it goes.
@@ -82,7 +83,7 @@ fn batch(args: &BatchArgs, reporter: &mut Reporter) -> Result<(), Failure> {
                 clip: args.clip.clone(),
                 ..MeterOptions::default()
             },
-            ..job::options(device)
+            ..assets::render_options(device)
         };
         render(&missing, options, args, reporter)?;
     }

@@ -18,7 +18,7 @@ use vernier_engine::service::{
 
 pub(super) use self::args::{CalibrateArgs, MeasureCommand};
 use self::args::{InterferenceArgs, OnArgs, SweepArgs};
-use super::job::{self, Engine, require_writable_file, require_writable_folder};
+use super::job::{Engine, require_writable_file, require_writable_folder};
 use super::report::Reporter;
 use super::say;
 use crate::assets;
@@ -210,7 +210,7 @@ fn measured(task: MeasureTask, on: &OnArgs, reporter: &mut Reporter) -> Result<M
             attributes: on.texts.iter().chain(&on.picture_texts).cloned().collect(),
             cache: None,
         },
-        ..job::options(on.device.parse()?)
+        ..assets::render_options(on.device.parse()?)
     };
     Engine::start()?.measure(request, options, reporter)
 }

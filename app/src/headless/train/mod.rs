@@ -24,7 +24,7 @@ use vernier_engine::train::direction::{
     DirectionOptions, PairTemplates, PromptPair, read_pairs, read_slider_pairs,
 };
 use vernier_engine::train::slider::SliderOptions;
-use vernier_engine::{EngineError, Result as EngineResult};
+use vernier_engine::{EngineError, Result as EngineResult, user_folders};
 
 use crate::assets;
 use crate::failure::Failure;
@@ -284,18 +284,13 @@ fn work_folder(asked: Option<&Path>, name: &str, fresh: bool) -> EngineResult<Pa
 
 /// `vernier/training/controls` in the user's cache.
 fn cache_folder() -> EngineResult<PathBuf> {
-    let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let cache = set("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
-        .or_else(|| Some(Path::new(&set("HOME")?).join(".cache")));
-    let cache = cache.ok_or_else(|| {
+    let cache = user_folders::cache().ok_or_else(|| {
         EngineError::request(
             "work",
             "the environment names no home folder for training states; name a folder",
         )
     })?;
-    Ok(cache.join("vernier").join("training").join("controls"))
+    Ok(cache.join("training").join("controls"))
 }
 
 /// From now on Ctrl-C asks the training to stop, and a second one kills.

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use eframe::egui_wgpu::RenderState;
 use egui::{CentralPanel, Frame, Margin, Panel, ThemePreference, Ui, ViewportCommand};
-use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::project::Project;
 use vernier_engine::recipe;
@@ -59,13 +58,8 @@ impl StudioOptions {
     pub fn plain() -> Self {
         Self {
             engine: RenderOptions {
-                device: DeviceRequest::Auto,
-                embedded_model: assets::embedded_model(),
-                controls: assets::controls(),
-                meter: MeterOptions::default(),
-                coarse_first: false,
-                want_latents: false,
                 preview_every: Some(PREVIEW_EVERY),
+                ..assets::render_options(DeviceRequest::Auto)
             },
             open: None,
             settings: None,
