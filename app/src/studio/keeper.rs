@@ -94,7 +94,7 @@ impl Drop for Keeper {
 }
 
 fn run(inbox: &Receiver<KeeperCommand>, tell: &impl Fn(FileEvent)) {
-    let mut open: Option<ProjectFile> = None;
+    let mut open: Option<Open> = None;
     while let Ok(command) = inbox.recv() {
         match command {
             KeeperCommand::Untitled {
@@ -114,7 +114,7 @@ fn run(inbox: &Receiver<KeeperCommand>, tell: &impl Fn(FileEvent)) {
                 pictures,
                 is_asked,
             } => {
-                let Some(file) = &mut open else {
+                let Some(Open { file, .. }) = &mut open else {
                     tell(FileEvent::NotSaved {
                         sentence: "there is no project file; save under a name".to_owned(),
                         pictures,
@@ -151,9 +151,19 @@ fn run(inbox: &Receiver<KeeperCommand>, tell: &impl Fn(FileEvent)) {
     }
 }
 
-fn take(opened: Opened, is_untitled: bool, open: &mut Option<ProjectFile>) -> FileEvent {
+/// The project that is worked on.
+struct Open {
+    file: ProjectFile,
+    /// Nobody has given it a place yet.
+    is_untitled: bool,
+}
+
+fn take(opened: Opened, is_untitled: bool, open: &mut Option<Open>) -> FileEvent {
     let path = opened.file.path().to_owned();
-    *open = Some(opened.file);
+    *open = Some(Open {
+        file: opened.file,
+        is_untitled,
+    });
     FileEvent::Project {
         path,
         is_untitled,
@@ -171,33 +181,26 @@ fn encoded(pictures: &[NewPicture]) -> Result<Vec<(String, Vec<u8>)>> {
 }
 
 fn save_as(
-    open: &mut Option<ProjectFile>,
+    open: &mut Option<Open>,
     path: &Path,
     project: &Project,
     pictures: &[NewPicture],
 ) -> Result<()> {
     let new = encoded(pictures)?;
     let mut file = match open {
-        Some(file) => file.save_as(path, project)?,
+        Some(open) => open.file.save_as(path, project)?,
         None => ProjectFile::create(path, project)?,
     };
     file.save(project, &new)?;
-    if let Some(old) = open.replace(file)
-        && is_untitled(old.path())
-    {
+    let named = Open {
+        file,
+        is_untitled: false,
+    };
+    if let Some(old) = open.replace(named).filter(|old| old.is_untitled) {
         // Everything in it is in the new file; it would only come back as a surprise.
-        std::fs::remove_file(old.path()).ok();
+        std::fs::remove_file(old.file.path()).ok();
     }
     Ok(())
-}
-
-fn is_untitled(path: &Path) -> bool {
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy());
-    stem.is_some_and(|stem| stem.starts_with(UNTITLED))
-        && path
-            .parent()
-            .and_then(Path::file_name)
-            .is_some_and(|f| f == "unsaved")
 }
 
 /// The first untitled project that no other window has open; with `wants_new`, the first that
@@ -226,8 +229,8 @@ fn untitled(folder: &Path, fresh: &Project, wants_new: bool) -> Result<Opened> {
     }
 }
 
-fn read(open: Option<&ProjectFile>, id: String) -> FileEvent {
-    let Some(file) = open else {
+fn read(open: Option<&Open>, id: String) -> FileEvent {
+    let Some(Open { file, .. }) = open else {
         return FileEvent::Failed(format!("the picture {id} has no project file"));
     };
     let name = result_png_name(&id);
@@ -253,12 +256,10 @@ mod tests {
     use vernier_engine::recipe::Recipe;
 
     use super::*;
+    use crate::studio::state::testing;
 
     fn recipe() -> Recipe {
-        let json = r#"{"version":1,"model":{"name":"miniature"},"prompt":"a cat","seed":1,
-            "width_px":8,"height_px":8,"steps":4,"guidance_scale":3.0,"sampler":"ddim",
-            "dtype":"f32"}"#;
-        serde_json::from_str(json).unwrap()
+        testing::recipe("a cat", 1)
     }
 
     fn start() -> (Keeper, Receiver<FileEvent>) {
@@ -295,6 +296,23 @@ mod tests {
         (Box::new(project), vec![new])
     }
 
+    /// Saves `project` with one picture more, and gives the picture's id.
+    fn save_with_picture(
+        keeper: &Keeper,
+        events: &Receiver<FileEvent>,
+        project: &Project,
+    ) -> String {
+        let (project, pictures) = with_picture(project);
+        let id = pictures[0].id.clone();
+        keeper.send(KeeperCommand::Save {
+            project,
+            pictures,
+            is_asked: false,
+        });
+        assert!(matches!(next(events), FileEvent::Saved { .. }));
+        id
+    }
+
     #[test]
     fn an_untitled_project_comes_back_until_it_has_a_name() {
         let folder = tempfile::tempdir().unwrap();
@@ -308,14 +326,7 @@ mod tests {
         else {
             panic!();
         };
-        let (project, pictures) = with_picture(&project);
-        let id = pictures[0].id.clone();
-        keeper.send(KeeperCommand::Save {
-            project,
-            pictures,
-            is_asked: false,
-        });
-        assert!(matches!(next(&events), FileEvent::Saved { .. }));
+        let id = save_with_picture(&keeper, &events, &project);
         drop(keeper);
 
         let (keeper, events) = start();
@@ -370,13 +381,7 @@ mod tests {
         else {
             panic!();
         };
-        let (project, pictures) = with_picture(&project);
-        keeper.send(KeeperCommand::Save {
-            project,
-            pictures,
-            is_asked: false,
-        });
-        next(&events);
+        save_with_picture(&keeper, &events, &project);
         begin(&keeper, folder.path(), true);
         let FileEvent::Project { path, project, .. } = next(&events) else {
             panic!();

@@ -103,12 +103,10 @@ impl Bench {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recipe::tests::sample;
 
     fn bench() -> Bench {
-        let json = r#"{"version":1,"model":{"name":"miniature"},"prompt":"a man","seed":1,
-            "width_px":64,"height_px":64,"steps":4,"guidance_scale":3.0,"sampler":"ddim",
-            "dtype":"f32"}"#;
-        Bench::new(serde_json::from_str(json).unwrap())
+        Bench::new(sample())
     }
 
     fn smile() -> ControlKey {

@@ -12,7 +12,7 @@ use crate::studio::command::UiCommand;
 use crate::studio::files::{self, FileEvent};
 use crate::studio::shell::{Asked, Docks};
 use crate::studio::state::ToastKind;
-use crate::studio::workspaces::{Workspace, export_sweep};
+use crate::studio::workspaces::export_sweep;
 
 impl StudioApp {
     /// Does a command, by the studio where it can, else by the window.
@@ -31,12 +31,7 @@ impl StudioApp {
                 let name = format!("{}.vernier", self.studio.project_name());
                 self.dialogs.ask(Asked::SaveAs, name);
             }
-            UiCommand::ExportPicture => {
-                let is_grid = self.workspace == Workspace::Sweep;
-                self.sweep.wants_export &= is_grid;
-                let name = if is_grid { "sweep.png" } else { "picture.png" };
-                self.dialogs.ask(Asked::ExportPicture, name);
-            }
+            UiCommand::ExportPicture => self.dialogs.ask(Asked::ExportPicture, "picture.png"),
             UiCommand::CopyPicture => {
                 if let Some((picture, _)) = self.studio.shown_picture() {
                     ctx.copy_image(as_image(&picture));
@@ -76,7 +71,7 @@ impl StudioApp {
     pub(super) fn take_answer(&mut self, ctx: &egui::Context, asked: Asked, answer: String) {
         match asked {
             Asked::Open => self.read_file(ctx, answer.into()),
-            Asked::ExportPicture if std::mem::take(&mut self.sweep.wants_export) => {
+            Asked::ExportSweep => {
                 let work = export_sweep(&self.studio, answer.into());
                 self.in_background(ctx, "vernier-export", || match work() {
                     Ok(path) => FileEvent::Written(path),

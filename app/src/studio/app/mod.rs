@@ -25,7 +25,9 @@ use super::panes::{
     queue_pane, settings_pane,
 };
 use super::settings::Settings;
-use super::shell::{Dialogs, Docks, Palette, Pane, keys_window, menu_bar, status_bar, toasts_ui};
+use super::shell::{
+    Asked, Dialogs, Docks, Palette, Pane, keys_window, menu_bar, status_bar, toasts_ui,
+};
 use super::state::{Studio, ToastKind};
 use super::theme::{self, space};
 use super::workspaces::{MeasureView, SweepView, Workspace, measure_workspace, sweep_workspace};
@@ -83,7 +85,6 @@ impl StudioOptions {
 
 /// The window.
 pub struct StudioApp {
-    engine: RenderOptions,
     studio: Studio,
     link: EngineLink,
     docks: Docks,
@@ -104,6 +105,8 @@ pub struct StudioApp {
     typed_at: Option<Instant>,
     keeping: Keeping,
     unsaved: Option<PathBuf>,
+    /// What a new project holds.
+    sample: Project,
     title: String,
     file_outbox: Sender<FileEvent>,
     file_events: Receiver<FileEvent>,
@@ -131,9 +134,9 @@ impl StudioApp {
         };
         let (keys, mut problems) = KeyBindings::with(&settings.keys);
         problems.extend(problem);
-        let recipe = sample_project()?.bench.recipe;
+        let sample = sample_project()?;
         let mut studio = Studio::new(
-            recipe,
+            sample.bench.recipe.clone(),
             options.live.unwrap_or(settings.live),
             options.engine.clone(),
         );
@@ -149,7 +152,6 @@ impl StudioApp {
             ctx.request_repaint();
         })?;
         let app = Self {
-            engine: options.engine.clone(),
             studio,
             link,
             docks: Docks::from_json(&settings.layout),
@@ -170,6 +172,7 @@ impl StudioApp {
             typed_at: None,
             keeping: Keeping::new(keeper),
             unsaved: options.unsaved.clone(),
+            sample,
             title: String::new(),
             file_outbox,
             file_events,
@@ -319,18 +322,18 @@ impl eframe::App for StudioApp {
             let zoom = self.canvas.zoom();
             asked = status_bar(ui, &self.studio, zoom, self.adapter.as_deref()).or(asked);
         });
-        CentralPanel::no_frame().show(ui, |ui| {
-            let answer = match self.workspace {
-                Workspace::Generate => self.panes(ui),
-                Workspace::Sweep => {
-                    sweep_workspace(ui, &mut self.studio, &mut self.sweep, &mut self.workspace)
+        CentralPanel::no_frame().show(ui, |ui| match self.workspace {
+            Workspace::Generate => asked = self.panes(ui).or(asked),
+            Workspace::Sweep => {
+                let (studio, workspace) = (&mut self.studio, &mut self.workspace);
+                if sweep_workspace(ui, studio, &mut self.sweep, workspace) {
+                    self.dialogs.ask(Asked::ExportSweep, "sweep.png");
                 }
-                Workspace::Measure => {
-                    let own = self.own_controls.as_deref();
-                    measure_workspace(ui, &mut self.studio, &mut self.measure, own)
-                }
-            };
-            asked = answer.or(asked);
+            }
+            Workspace::Measure => {
+                let own = self.own_controls.as_deref();
+                measure_workspace(ui, &mut self.studio, &mut self.measure, own);
+            }
         });
         asked = self.palette.show(ui, &self.studio, &self.keys).or(asked);
         if self.shows_keys {

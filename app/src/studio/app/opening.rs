@@ -5,7 +5,7 @@ use std::thread::Builder;
 
 use vernier_engine::measure::MeterConfig;
 
-use super::{StudioApp, sample_project};
+use super::StudioApp;
 use crate::studio::command::UiCommand;
 use crate::studio::files::{self, FileEvent};
 use crate::studio::keeper::KeeperCommand;
@@ -16,8 +16,8 @@ use crate::studio::state::ToastKind;
 impl StudioApp {
     /// Reads the library on a thread of its own: it may be large, and on a slow disk.
     pub(super) fn look_for_controls(&self, ctx: &egui::Context) {
-        let model = self.engine.embedded_model.clone();
-        let library = self.engine.controls.clone();
+        let model = self.studio.options().embedded_model.clone();
+        let library = self.studio.options().controls.clone();
         self.in_background(ctx, "vernier-library", move || {
             let config = model.join("meter").join("config.json");
             let config: Option<MeterConfig> = std::fs::read_to_string(config)
@@ -32,10 +32,10 @@ impl StudioApp {
 
     /// Goes on with the project that nobody has given a place, or begins a new one.
     pub(super) fn begin_untitled(&self, wants_new: bool) {
-        if let (Some(folder), Ok(project)) = (&self.unsaved, sample_project()) {
+        if let Some(folder) = &self.unsaved {
             self.keeping.send(KeeperCommand::Untitled {
                 folder: folder.clone(),
-                fresh: Box::new(project),
+                fresh: Box::new(self.sample.clone()),
                 wants_new,
             });
         }

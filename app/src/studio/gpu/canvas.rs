@@ -1,9 +1,9 @@
 //! One picture on the screen.
 
-use eframe::egui_wgpu::{Callback, CallbackResources, CallbackTrait, ScreenDescriptor, wgpu};
-use egui::mutex::Mutex;
-use egui::{PaintCallback, PaintCallbackInfo, Rect};
+use eframe::egui_wgpu::ScreenDescriptor;
+use egui::{PaintCallback, Rect};
 
+use super::callback::{Scene, callback};
 use super::drawing::{Drawing, Ready};
 use super::pipelines::{Layer, Params};
 use super::resources::Resources;
@@ -27,9 +27,8 @@ pub fn canvas(
         compare,
         overlays,
         view,
-        ready: Mutex::new(None),
     };
-    Callback::new_paint_callback(rect, canvas)
+    callback(rect, canvas)
 }
 
 struct Canvas {
@@ -38,11 +37,9 @@ struct Canvas {
     compare: Compare,
     overlays: Vec<Overlay>,
     view: View,
-    /// What `prepare` left for `paint`.
-    ready: Mutex<Option<Ready>>,
 }
 
-impl Canvas {
+impl Scene for Canvas {
     fn draw(&self, resources: &mut Resources, screen: &ScreenDescriptor) -> Option<Ready> {
         let pixels_per_point = screen.pixels_per_point;
         let size = self.source.size_px();
@@ -89,32 +86,5 @@ impl Canvas {
             drawing.one(params, Layer::Overlay, mask);
         }
         drawing.finish(resources)
-    }
-}
-
-impl CallbackTrait for Canvas {
-    fn prepare(
-        &self,
-        _: &wgpu::Device,
-        _: &wgpu::Queue,
-        screen: &ScreenDescriptor,
-        _: &mut wgpu::CommandEncoder,
-        resources: &mut CallbackResources,
-    ) -> Vec<wgpu::CommandBuffer> {
-        let resources = resources.get_mut::<Resources>();
-        *self.ready.lock() = resources.and_then(|resources| self.draw(resources, screen));
-        Vec::new()
-    }
-
-    fn paint(
-        &self,
-        info: PaintCallbackInfo,
-        pass: &mut wgpu::RenderPass<'static>,
-        resources: &CallbackResources,
-    ) {
-        if let (Some(ready), Some(resources)) = (&*self.ready.lock(), resources.get::<Resources>())
-        {
-            ready.paint(&resources.pipelines, &info, pass);
-        }
     }
 }

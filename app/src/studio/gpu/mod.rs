@@ -3,6 +3,7 @@
 //! [`install`] is called once; after that, [`canvas`] and its kin give paint callbacks to put into
 //! egui's painter. Each shader lies in `shaders/` and is compared with a CPU twin in the tests.
 
+mod callback;
 mod canvas;
 mod drawing;
 mod heat;

@@ -1,9 +1,9 @@
 //! Many pictures in rows.
 
-use eframe::egui_wgpu::{Callback, CallbackResources, CallbackTrait, ScreenDescriptor, wgpu};
-use egui::mutex::Mutex;
-use egui::{PaintCallback, PaintCallbackInfo, Pos2, Rect};
+use eframe::egui_wgpu::ScreenDescriptor;
+use egui::{PaintCallback, Pos2, Rect};
 
+use super::callback::{Scene, callback};
 use super::drawing::{Drawing, Ready};
 use super::pipelines::Layer;
 use super::resources::Resources;
@@ -97,23 +97,17 @@ impl Sheet {
 
 /// Paints a contact sheet into `rect` (points); `view` counts in sheet pixels.
 pub fn sheet(rect: Rect, sheet: Sheet, view: View) -> PaintCallback {
-    let painted = Painted {
-        rect,
-        sheet,
-        view,
-        ready: Mutex::new(None),
-    };
-    Callback::new_paint_callback(rect, painted)
+    let painted = Painted { rect, sheet, view };
+    callback(rect, painted)
 }
 
 struct Painted {
     rect: Rect,
     sheet: Sheet,
     view: View,
-    ready: Mutex<Option<Ready>>,
 }
 
-impl Painted {
+impl Scene for Painted {
     fn draw(&self, resources: &mut Resources, screen: &ScreenDescriptor) -> Option<Ready> {
         let pixels_per_point = screen.pixels_per_point;
         let origin = self.view.origin_px(self.rect, pixels_per_point);
@@ -140,32 +134,5 @@ impl Painted {
             }
         }
         drawing.finish(resources)
-    }
-}
-
-impl CallbackTrait for Painted {
-    fn prepare(
-        &self,
-        _: &wgpu::Device,
-        _: &wgpu::Queue,
-        screen: &ScreenDescriptor,
-        _: &mut wgpu::CommandEncoder,
-        resources: &mut CallbackResources,
-    ) -> Vec<wgpu::CommandBuffer> {
-        let resources = resources.get_mut::<Resources>();
-        *self.ready.lock() = resources.and_then(|resources| self.draw(resources, screen));
-        Vec::new()
-    }
-
-    fn paint(
-        &self,
-        info: PaintCallbackInfo,
-        pass: &mut wgpu::RenderPass<'static>,
-        resources: &CallbackResources,
-    ) {
-        if let (Some(ready), Some(resources)) = (&*self.ready.lock(), resources.get::<Resources>())
-        {
-            ready.paint(&resources.pipelines, &info, pass);
-        }
     }
 }

@@ -11,6 +11,7 @@ use vernier_engine::picture::Picture;
 use crate::studio::gpu::{self, Compare, LatentsPreview, Pixels, Source, TextureKey, View};
 use crate::studio::state::{Comparison, Studio};
 use crate::studio::theme::{Tokens, space};
+use crate::studio::widgets::{panned, zoomed};
 
 /// How near to the wiping line the pointer takes hold of it, in points.
 const HANDLE: f32 = 12.0;
@@ -111,14 +112,9 @@ fn zoom_and_pan(
     size: [u32; 2],
 ) {
     let scale = ui.pixels_per_point();
-    if let Some(pos) = response.hover_pos() {
-        let (scroll, pinch) = ui.input(|i| (i.smooth_scroll_delta().y, i.zoom_delta()));
-        let factor = pinch * (scroll / 200.0).exp();
-        if (factor - 1.0).abs() > 1e-4 {
-            let zoom = (view.zoom * factor).clamp(*ZOOM_RANGE.start(), *ZOOM_RANGE.end());
-            *view = view.zoomed_at(rect, scale, pos, zoom);
-            canvas.view = Some(*view);
-        }
+    if let Some(zoomed) = zoomed(ui, rect, response, *view, &ZOOM_RANGE) {
+        *view = zoomed;
+        canvas.view = Some(zoomed);
     }
     if response.double_clicked() {
         canvas.view = None;
@@ -139,8 +135,7 @@ fn zoom_and_pan(
             let at = view.picture_at(rect, scale, pos)[0] / size[0].max(1) as f32;
             studio.comparison = Comparison::Wipe(at.clamp(0.0, 1.0));
         } else {
-            let delta = response.drag_delta() * scale / view.zoom;
-            view.center = [view.center[0] - delta.x, view.center[1] - delta.y];
+            *view = panned(ui, response, *view);
             canvas.view = Some(*view);
         }
     }

@@ -9,11 +9,11 @@ use crate::studio::widgets::{SliderAnswer, attribute_slider};
 /// Draws all sliders of the selected subject and of the picture; without a selection, of all.
 pub(crate) fn controls_pane(ui: &mut Ui, studio: &mut Studio) {
     let tokens = Tokens::in_ui(ui);
-    let groups = studio.rack().to_vec();
+    let groups = studio.rack();
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.add_space(space::S);
         let mut subjects = 0;
-        for group in &groups {
+        for group in groups.iter() {
             let at = subjects;
             subjects += usize::from(group.subject.is_some());
             let is_hidden = match (&studio.selected_subject, &group.subject) {

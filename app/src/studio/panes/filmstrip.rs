@@ -77,11 +77,11 @@ pub(crate) fn filmstrip_pane(
                 let mut shown = None;
                 let mut wanted = Vec::new();
                 for (at, result) in studio.results().enumerate() {
-                    let is_shown = studio.shown == Shown::Result(result.id.clone());
+                    let is_shown = matches!(&studio.shown, Shown::Result(id) if *id == result.id);
                     let (rect, response) = ui.allocate_exact_size(vec2(side, side), Sense::click());
-                    let name = format!("picture {}: {}", at + 1, result.recipe.prompt);
                     response.widget_info(|| {
-                        egui::WidgetInfo::selected(egui::Role::Button, true, is_shown, &name)
+                        let name = format!("picture {}: {}", at + 1, result.recipe.prompt);
+                        egui::WidgetInfo::selected(egui::Role::Button, true, is_shown, name)
                     });
                     if ui.is_rect_visible(rect) {
                         if let Some(texture) = thumbnails.texture(ui, result) {
@@ -109,10 +109,15 @@ pub(crate) fn filmstrip_pane(
                             );
                         }
                     }
-                    let response = response.on_hover_text(format!(
-                        "{}\nseed {}, {} steps, {:.1} s",
-                        result.recipe.prompt, result.recipe.seed, result.recipe.steps, result.secs
-                    ));
+                    let response = response.on_hover_ui(|ui| {
+                        ui.label(format!(
+                            "{}\nseed {}, {} steps, {:.1} s",
+                            result.recipe.prompt,
+                            result.recipe.seed,
+                            result.recipe.steps,
+                            result.secs
+                        ));
+                    });
                     if response.clicked() {
                         shown = Some(result.id.clone());
                     }

@@ -15,6 +15,8 @@ pub(crate) enum Asked {
     SaveAs,
     /// Where to write the picture.
     ExportPicture,
+    /// Where to write the sweep's grid.
+    ExportSweep,
     /// A recipe as text.
     Recipe,
 }
@@ -25,6 +27,7 @@ impl Asked {
             Self::Open => "Open a project, a recipe or a picture",
             Self::SaveAs => "Save the project as",
             Self::ExportPicture => "Write the picture to",
+            Self::ExportSweep => "Write the grid to",
             Self::Recipe => "A recipe as JSON, or another program's parameters",
         }
     }
@@ -33,7 +36,7 @@ impl Asked {
         match self {
             Self::Open => "Open",
             Self::SaveAs => "Save",
-            Self::ExportPicture => "Write",
+            Self::ExportPicture | Self::ExportSweep => "Write",
             Self::Recipe => "Take",
         }
     }
@@ -140,7 +143,9 @@ fn browse(asked: Asked, text: &str, ctx: &egui::Context) -> Option<Receiver<Opti
                 Asked::SaveAs => dialog
                     .add_filter("Vernier project", &["vernier"])
                     .save_file(),
-                Asked::ExportPicture => dialog.add_filter("PNG", &["png"]).save_file(),
+                Asked::ExportPicture | Asked::ExportSweep => {
+                    dialog.add_filter("PNG", &["png"]).save_file()
+                }
                 Asked::Recipe => None,
             };
             outbox.send(path).ok();

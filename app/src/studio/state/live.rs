@@ -138,13 +138,10 @@ fn differs_in_text(a: &Recipe, b: &Recipe) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::studio::state::testing;
 
     fn recipe(seed: u64) -> Recipe {
-        let json = format!(
-            r#"{{"version":1,"model":{{"name":"m"}},"prompt":"","seed":{seed},"width_px":64,
-            "height_px":64,"steps":4,"guidance_scale":3.0,"sampler":"ddim","dtype":"f32"}}"#
-        );
-        serde_json::from_str(&json).unwrap()
+        testing::recipe("", seed)
     }
 
     #[test]

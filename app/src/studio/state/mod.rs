@@ -9,6 +9,8 @@ mod rack;
 mod studio;
 mod subjects;
 mod sweep;
+#[cfg(test)]
+pub(crate) mod testing;
 mod timeline;
 mod toasts;
 

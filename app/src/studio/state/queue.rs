@@ -87,24 +87,26 @@ impl Queue {
 
     /// Puts `recipes` at the end of the queue.
     pub fn push_as(&mut self, kind: JobKind, recipes: Vec<Recipe>) -> JobId {
+        self.push_job(kind, recipes, None)
+    }
+
+    /// Puts something to measure at the end of the queue.
+    pub fn push_measure(&mut self, request: MeasureRequest) -> JobId {
+        self.push_job(JobKind::Measure, Vec::new(), Some(Box::new(request)))
+    }
+
+    fn push_job(
+        &mut self,
+        kind: JobKind,
+        recipes: Vec<Recipe>,
+        measure: Option<Box<MeasureRequest>>,
+    ) -> JobId {
         let id = self.next_id();
         self.pending.push_back(QueuedJob {
             id,
             kind,
             recipes,
-            measure: None,
-        });
-        id
-    }
-
-    /// Puts something to measure at the end of the queue.
-    pub fn push_measure(&mut self, request: MeasureRequest) -> JobId {
-        let id = self.next_id();
-        self.pending.push_back(QueuedJob {
-            id,
-            kind: JobKind::Measure,
-            recipes: Vec::new(),
-            measure: Some(Box::new(request)),
+            measure,
         });
         id
     }
@@ -197,13 +199,10 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::studio::state::testing;
 
     fn recipe(seed: u64) -> Recipe {
-        let json = format!(
-            r#"{{"version":1,"model":{{"name":"m"}},"prompt":"","seed":{seed},"width_px":64,
-            "height_px":64,"steps":4,"guidance_scale":3.0,"sampler":"ddim","dtype":"f32"}}"#
-        );
-        serde_json::from_str(&json).unwrap()
+        testing::recipe("", seed)
     }
 
     fn seeds(queue: &Queue) -> Vec<Vec<u64>> {

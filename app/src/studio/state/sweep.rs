@@ -180,11 +180,10 @@ mod tests {
     use vernier_engine::picture::Picture;
 
     use super::*;
+    use crate::studio::state::testing;
 
     fn recipe() -> Recipe {
-        let json = r#"{"version":1,"model":{"name":"m"},"prompt":"a man","seed":7,"width_px":64,
-            "height_px":64,"steps":4,"guidance_scale":3.0,"sampler":"ddim","dtype":"f32"}"#;
-        serde_json::from_str(json).unwrap()
+        testing::recipe("a man", 7)
     }
 
     #[test]

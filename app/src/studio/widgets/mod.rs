@@ -2,6 +2,8 @@
 
 mod attribute_slider;
 mod icon_button;
+mod navigation;
 
 pub(crate) use attribute_slider::{SliderAnswer, attribute_slider};
 pub(crate) use icon_button::{icon_button, icon_toggle};
+pub(crate) use navigation::{panned, zoomed};

@@ -7,7 +7,6 @@ use egui_plot::{FilledArea, Line, Plot, PlotPoints, Span, VLine};
 use vernier_engine::controls::{Calibration, FoundControl};
 use vernier_engine::recipe::ControlUse;
 
-use crate::studio::command::UiCommand;
 use crate::studio::state::{JobKind, Studio, in_words};
 use crate::studio::theme::{SEMIBOLD, Tokens, space};
 
@@ -37,7 +36,7 @@ pub(crate) fn measure_workspace(
     studio: &mut Studio,
     view: &mut MeasureView,
     own: Option<&Path>,
-) -> Option<UiCommand> {
+) {
     Panel::left("controls at hand")
         .default_size(270.0)
         .show(ui, |ui| {
@@ -61,7 +60,6 @@ pub(crate) fn measure_workspace(
             }
         }
     });
-    None
 }
 
 fn list(ui: &mut Ui, studio: &Studio, view: &mut MeasureView) {

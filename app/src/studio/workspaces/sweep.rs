@@ -8,32 +8,33 @@ use egui::{
 };
 
 use super::Workspace;
-use crate::studio::command::UiCommand;
 use crate::studio::gpu::{Pixels, Sheet, View, sheet};
 use crate::studio::panes::Keys;
 use crate::studio::state::{Axis, AxisField, Studio};
 use crate::studio::theme::{SEMIBOLD, Tokens, space};
+use crate::studio::widgets::{panned, zoomed};
 
 /// Most settings of one axis.
 const MOST: usize = 64;
+/// Screen pixels per picture pixel.
+const ZOOM_RANGE: std::ops::RangeInclusive<f32> = 0.02..=16.0;
 
 /// What the sweep remembers between frames.
 #[derive(Default)]
 pub(crate) struct SweepView {
     view: Option<View>,
     keys: Keys,
-    /// Where the grid shall be written, once the artist has said so.
-    pub(crate) wants_export: bool,
 }
 
-/// Draws the workspace. Adopting a cell goes to [`Workspace::Generate`].
+/// Draws the workspace. Adopting a cell goes to [`Workspace::Generate`]. Gives whether the grid
+/// shall be written to a file.
 pub(crate) fn sweep_workspace(
     ui: &mut Ui,
     studio: &mut Studio,
     view: &mut SweepView,
     workspace: &mut Workspace,
-) -> Option<UiCommand> {
-    let mut asked = None;
+) -> bool {
+    let mut wants_export = false;
     Panel::left("sweep settings")
         .default_size(270.0)
         .show(ui, |ui| {
@@ -42,11 +43,11 @@ pub(crate) fn sweep_workspace(
             axis_ui(ui, studio, "across", &mut across, false);
             axis_ui(ui, studio, "down", &mut down, true);
             (studio.sweep.across, studio.sweep.down) = (across, down);
-            asked = buttons(ui, studio, view);
+            wants_export = buttons(ui, studio);
             selected_ui(ui, studio, workspace);
         });
     egui::CentralPanel::no_frame().show(ui, |ui| grid_ui(ui, studio, view, workspace));
-    asked
+    wants_export
 }
 
 fn axis_ui(ui: &mut Ui, studio: &Studio, name: &str, axis: &mut Option<Axis>, may_be_none: bool) {
@@ -96,7 +97,7 @@ fn axis_ui(ui: &mut Ui, studio: &Studio, name: &str, axis: &mut Option<Axis>, ma
     });
 }
 
-fn buttons(ui: &mut Ui, studio: &mut Studio, view: &mut SweepView) -> Option<UiCommand> {
+fn buttons(ui: &mut Ui, studio: &mut Studio) -> bool {
     let tokens = Tokens::in_ui(ui);
     if studio.sweep.across.is_none() {
         studio.sweep.across = Some(Axis::usual(AxisField::Guidance, &studio.bench.recipe));
@@ -104,19 +105,17 @@ fn buttons(ui: &mut Ui, studio: &mut Studio, view: &mut SweepView) -> Option<UiC
     let count = |axis: &Option<Axis>| axis.as_ref().map_or(1, |axis| axis.count);
     let pictures = count(&studio.sweep.across) * count(&studio.sweep.down);
     let text = RichText::new(format!("Render {pictures} pictures")).color(tokens.on_accent);
-    let mut asked = None;
+    let mut wants_export = false;
     ui.horizontal(|ui| {
         if ui.add(Button::new(text).fill(tokens.accent)).clicked() {
             studio.start_sweep();
         }
         let is_made = studio.sweep.cells().iter().any(|cell| cell.made.is_some());
         let export = ui.add_enabled(is_made, Button::new("Export…"));
-        if export.on_hover_text("Writes the grid as one PNG").clicked() {
-            view.wants_export = true;
-            asked = Some(UiCommand::ExportPicture);
-        }
+        let export = export.on_hover_text("Writes the grid as one PNG");
+        wants_export = export.clicked();
     });
-    asked
+    wants_export
 }
 
 fn selected_ui(ui: &mut Ui, studio: &mut Studio, workspace: &mut Workspace) {
@@ -145,7 +144,7 @@ fn selected_ui(ui: &mut Ui, studio: &mut Studio, workspace: &mut Workspace) {
         if let Some(made) = cell.made
             && ui.button("Keep this picture").clicked()
         {
-            studio.keep_made(made);
+            studio.add_result(made);
         }
     });
 }
@@ -187,17 +186,12 @@ fn grid_ui(ui: &mut Ui, studio: &mut Studio, view: &mut SweepView, workspace: &m
     let size = grid.size_px().map(|side| side.ceil() as u32);
     let fit = View::fit(size, room, scale);
     let mut now = view.view.unwrap_or(fit);
-    if let Some(pos) = response.hover_pos() {
-        let (scroll, pinch) = ui.input(|i| (i.smooth_scroll_delta().y, i.zoom_delta()));
-        let factor = pinch * (scroll / 200.0).exp();
-        if (factor - 1.0).abs() > 1e-4 {
-            now = now.zoomed_at(room, scale, pos, (now.zoom * factor).clamp(0.02, 16.0));
-            view.view = Some(now);
-        }
+    if let Some(zoomed) = zoomed(ui, room, &response, now, &ZOOM_RANGE) {
+        now = zoomed;
+        view.view = Some(now);
     }
     if response.dragged() {
-        let delta = response.drag_delta() * scale / now.zoom;
-        now.center = [now.center[0] - delta.x, now.center[1] - delta.y];
+        now = panned(ui, &response, now);
         view.view = Some(now);
     }
     ui.painter()

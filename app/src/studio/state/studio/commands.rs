@@ -148,18 +148,14 @@ impl Studio {
         }
     }
 
-    /// Adds a picture to the project.
-    pub fn keep_made(&mut self, made: Made) {
-        self.add_result(made);
-    }
-
     pub(super) fn keep(&mut self) {
         if let Some(made) = self.bench_pictures.get(&self.bench.recipe).cloned() {
             self.add_result(made);
         }
     }
 
-    pub(super) fn add_result(&mut self, made: Made) {
+    /// Adds a picture to the project and shows it; one that is there already is shown.
+    pub fn add_result(&mut self, made: Made) {
         let is_same = |r: &ResultItem| r.recipe == made.recipe && !self.removed.contains(&r.id);
         if let Some(known) = self.results.iter().find(|r| is_same(r)) {
             self.shown = Shown::Result(known.id.clone());

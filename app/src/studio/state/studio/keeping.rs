@@ -33,6 +33,7 @@ impl Studio {
         self.removed.clear();
         self.unsaved.clear();
         self.wanted_pixels.clear();
+        self.asked_pixels.clear();
         self.pinned = None;
         self.comparison = Comparison::Off;
         self.shown = Shown::Bench;
@@ -84,9 +85,12 @@ impl Studio {
         self.unsaved.splice(0..0, pictures);
     }
 
-    /// Asks for the pixels of a kept picture that are still in the file.
+    /// Asks for the pixels of a kept picture that are still in the file; a frame may ask until they
+    /// are there, and they are read once.
     pub fn want_pixels(&mut self, id: &str) {
-        self.wanted_pixels.insert(id.to_owned());
+        if self.asked_pixels.insert(id.to_owned()) {
+            self.wanted_pixels.insert(id.to_owned());
+        }
     }
 
     /// Kept pictures whose pixels are to be read; they are gone from here.

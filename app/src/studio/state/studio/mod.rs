@@ -14,7 +14,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use vernier_engine::controls::FoundControl;
 use vernier_engine::picture::Picture;
 use vernier_engine::project::Project;
-
 use vernier_engine::recipe::{ControlUse, Recipe};
 use vernier_engine::service::{Command, MeasureRequest, MeasureTask, PromptChoice, RenderOptions};
 
@@ -116,7 +115,10 @@ pub struct Studio {
     starred: BTreeSet<String>,
     unsaved: Vec<NewPicture>,
     handed_over: Option<(Scene, usize)>,
+    /// Results whose pixels nobody has been asked for yet.
     wanted_pixels: BTreeSet<String>,
+    /// Those that are being read, or could not be.
+    asked_pixels: BTreeSet<String>,
     bench_pictures: BenchPictures,
     last_bench_picture: Option<Arc<Picture>>,
     preview: Option<Preview>,
@@ -124,7 +126,7 @@ pub struct Studio {
     model: ModelState,
     controls: Vec<FoundControl>,
     subjects: Vec<Subject>,
-    rack: Vec<RackGroup>,
+    rack: Arc<[RackGroup]>,
     looked_at: Option<String>,
     controls_changed: bool,
     timeline: Timeline<Scene>,
@@ -163,6 +165,7 @@ impl Studio {
             unsaved: Vec::new(),
             handed_over: None,
             wanted_pixels: BTreeSet::new(),
+            asked_pixels: BTreeSet::new(),
             bench_pictures: BenchPictures::default(),
             last_bench_picture: None,
             preview: None,
@@ -170,7 +173,7 @@ impl Studio {
             model: ModelState::Absent,
             controls: Vec::new(),
             subjects: Vec::new(),
-            rack: Vec::new(),
+            rack: Arc::new([]),
             looked_at: None,
             controls_changed: false,
             timeline: Timeline::new(scene),
@@ -195,9 +198,14 @@ impl Studio {
         &self.subjects
     }
 
-    /// The sliders that make sense for the prompt.
-    pub fn rack(&self) -> &[RackGroup] {
-        &self.rack
+    /// The sliders that make sense for the prompt, shared: they are drawn every frame.
+    pub fn rack(&self) -> Arc<[RackGroup]> {
+        self.rack.clone()
+    }
+
+    /// How pictures are made.
+    pub fn options(&self) -> &RenderOptions {
+        &self.options
     }
 
     /// What waits and runs.
@@ -299,8 +307,7 @@ impl Studio {
         if self.live.is_on() && self.bench_pictures.get(&self.bench.recipe).is_some() {
             self.live.is_shown(&self.bench.recipe);
         }
-        let step = self.live.step(now);
-        match step {
+        match self.live.step(now) {
             LiveStep::Interrupt => self.cancel_running(true),
             LiveStep::Start if self.is_measuring() => {}
             // A slider goes before a batch, which goes on afterwards.
@@ -309,20 +316,15 @@ impl Studio {
                 let recipe = self.live.start();
                 self.start_next(recipe);
             }
-            LiveStep::Rest | LiveStep::Wait(_) => {}
+            LiveStep::Wait(pause) => return Some(pause),
+            LiveStep::Rest => self.start_next(None),
         }
-        if step == LiveStep::Rest {
-            self.start_next(None);
-        }
-        match step {
-            LiveStep::Wait(pause) => Some(pause),
-            _ => None,
-        }
+        None
     }
 
     fn look_at_prompt(&mut self) {
         self.subjects = self.nouns.subjects_of(&self.bench.recipe.prompt);
-        self.rack = rack(&self.controls, &self.subjects);
+        self.rack = rack(&self.controls, &self.subjects).into();
         self.looked_at = Some(self.bench.recipe.prompt.clone());
         let is_there = |noun: &String| self.subjects.iter().any(|s| s.noun == *noun);
         self.selected_subject = self.selected_subject.take().filter(is_there);

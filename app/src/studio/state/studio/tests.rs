@@ -7,7 +7,7 @@ use vernier_engine::service::{Event, JobId};
 
 use super::*;
 use crate::studio::command::UiCommand;
-use crate::studio::state::{ControlKey, SliderSpec};
+use crate::studio::state::{ControlKey, SliderSpec, testing};
 
 fn studio(live: bool) -> Studio {
     let options = RenderOptions {
@@ -23,10 +23,7 @@ fn studio(live: bool) -> Studio {
 }
 
 fn recipe() -> Recipe {
-    let json = r#"{"version":1,"model":{"name":"miniature"},"prompt":"a man and a cat","seed":1,
-        "width_px":8,"height_px":8,"steps":4,"guidance_scale":3.0,"sampler":"ddim",
-        "dtype":"f32"}"#;
-    serde_json::from_str(json).unwrap()
+    testing::recipe("a man and a cat", 1)
 }
 
 /// An engine that makes a picture whenever it is asked to, of the seed's colour.
@@ -240,7 +237,8 @@ fn the_rack_follows_the_prompt() {
     studio.toggle_subject("owl");
     studio.tick(Instant::now(), false);
     assert_eq!(nouns(&studio), ["owl"]);
-    let sliders: Vec<&SliderSpec> = studio.rack().iter().flat_map(|g| &g.sliders).collect();
+    let rack = studio.rack();
+    let sliders: Vec<&SliderSpec> = rack.iter().flat_map(|g| &g.sliders).collect();
     assert!(sliders.is_empty());
 }
 
