@@ -1,5 +1,6 @@
 //! The program in a real window on a virtual display, with a real keyboard and mouse.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -38,6 +39,8 @@ fn display(folder: &Path) -> Option<(Ends, String)> {
             "1366x768x24",
             "-nolisten",
             "tcp",
+            // Else it starts anew whenever its last client leaves, on the feet of the next one.
+            "-noreset",
         ])
         .stdout(std::fs::File::create(&numbers).unwrap())
         .stderr(Stdio::null())
@@ -70,6 +73,7 @@ fn typed_keys_and_clicks_render_a_picture_in_a_real_window() {
         return;
     };
     let started = Instant::now();
+    let said = folder.path().join("stderr");
     let program = Command::new(env!("CARGO_BIN_EXE_vernier"))
         .env("DISPLAY", &display)
         .env_remove("WAYLAND_DISPLAY")
@@ -77,10 +81,10 @@ fn typed_keys_and_clicks_render_a_picture_in_a_real_window() {
         .env("XDG_CONFIG_HOME", folder.path().join("config"))
         .env("XDG_DATA_HOME", folder.path().join("data"))
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(std::fs::File::create(&said).unwrap())
         .spawn()
         .unwrap();
-    let mut program = Ends(program);
+    let program = RefCell::new(Ends(program));
     let tool = |args: &[&str]| {
         let mut tool = Command::new("xdotool");
         let output = tool.args(args).env("DISPLAY", &display).output().unwrap();
@@ -89,7 +93,12 @@ fn typed_keys_and_clicks_render_a_picture_in_a_real_window() {
     let wait = |what: &str, is_so: &dyn Fn() -> bool| {
         let since = Instant::now();
         while !is_so() {
-            assert!(since.elapsed() < Duration::from_secs(90), "never {what}");
+            let ended = program.borrow_mut().0.try_wait().unwrap();
+            assert!(
+                since.elapsed() < Duration::from_secs(90) && ended.is_none(),
+                "never {what}; the program ended with {ended:?} and said: {}",
+                std::fs::read_to_string(&said).unwrap()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     };
@@ -148,7 +157,7 @@ fn typed_keys_and_clicks_render_a_picture_in_a_real_window() {
     tool(&["key", "ctrl+q"]);
     let since = Instant::now();
     let status = loop {
-        if let Some(status) = program.0.try_wait().unwrap() {
+        if let Some(status) = program.borrow_mut().0.try_wait().unwrap() {
             break status;
         }
         assert!(
