@@ -5,7 +5,7 @@ use std::path::Path;
 use vernier_engine::EngineError;
 use vernier_engine::checkpoint::ModelFolder;
 use vernier_engine::controls::tensor_kind::TensorKind;
-use vernier_engine::picture;
+use vernier_engine::picture::{self, ForeignRecipe};
 use vernier_engine::recipe::{self, Recipe};
 use vernier_engine::render::Defaults;
 use vernier_engine::weights::pickle::PickleValue;
@@ -76,9 +76,18 @@ fn png(path: &Path) -> Result<(), Failure> {
     ));
     if notes.recipe_json.is_some() {
         say(&describe(&picture::read_recipe(path)?));
-    } else if let Some(parameters) = notes.parameters {
-        say("made by another program; it says:");
-        say(&parameters.to_text());
+    } else if let Some(foreign) = notes.foreign() {
+        match foreign {
+            ForeignRecipe::Parameters(parameters) => {
+                say("made by another program; it says:");
+                say(&parameters.to_text());
+            }
+            ForeignRecipe::Graph(graph) => say(&format!(
+                "made by ComfyUI with a graph of {} nodes",
+                graph.node_count()
+            )),
+        }
+        say("vernier render --recipe takes over what it can");
     } else {
         say("carries no recipe");
     }

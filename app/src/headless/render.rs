@@ -27,7 +27,8 @@ pub(super) fn run(args: &RenderArgs) -> Result<(), Failure> {
 fn render(args: &RenderArgs, reporter: &mut Reporter) -> Result<(), Failure> {
     let device = args.device.parse()?;
     let base = match &args.recipe {
-        Some(path) => read_recipes(path)?,
+        Some(path) if is_png(path) => vec![recipe_of_png(path, args, reporter)?],
+        Some(path) => recipe::read(path)?,
         None => vec![fresh(args)?],
     };
     let recipes = repeated(base.into_iter().map(|r| overridden(r, args)), args.count);
@@ -57,6 +58,25 @@ pub(super) fn read_recipes(path: &Path) -> Result<Vec<Recipe>, Failure> {
     } else {
         recipe::read(path)?
     })
+}
+
+/// The recipe that a picture carries, or as much as can be taken over of another program's.
+fn recipe_of_png(
+    path: &Path,
+    args: &RenderArgs,
+    reporter: &mut Reporter,
+) -> Result<Recipe, Failure> {
+    let notes = picture::read_notes(path)?;
+    match notes.foreign().filter(|_| notes.recipe_json.is_none()) {
+        Some(foreign) => {
+            let (recipe, left_out) = foreign.over(&fresh(args)?);
+            for sentence in left_out {
+                job::note(format!("{}: {sentence}", path.display()), reporter);
+            }
+            Ok(recipe)
+        }
+        None => Ok(notes.recipe(path)?),
+    }
 }
 
 /// Whether the name says that it is a picture.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vernier_engine::controls::FoundControl;
-use vernier_engine::picture::{self, Parameters, Picture};
+use vernier_engine::picture::{self, ComfyGraph, ForeignRecipe, Picture};
 use vernier_engine::project::{PROJECT_ENDING, Project};
 use vernier_engine::recipe::{self, Recipe};
 
@@ -55,7 +55,7 @@ pub(crate) enum FileEvent {
     /// A recipe for the bench.
     Recipe(Box<Recipe>),
     /// What another program says of a picture, for the bench.
-    Parameters(Box<Parameters>),
+    Foreign(Box<ForeignRecipe>),
     /// A file was written.
     Written(PathBuf),
     /// It did not work; one sentence.
@@ -68,13 +68,13 @@ pub(crate) fn is_project(path: &Path) -> bool {
     ending.is_some_and(|e| e.eq_ignore_ascii_case(PROJECT_ENDING))
 }
 
-/// Reads what an artist may open besides projects: a picture that carries a recipe or another
-/// program's parameters, or a recipe.
+/// Reads what an artist may open besides projects: a picture that carries a recipe, ours or
+/// another program's, or a recipe.
 pub(crate) fn open(path: &Path) -> FileEvent {
     let ending = path.extension();
     let read = if ending.is_some_and(|e| e.eq_ignore_ascii_case("png")) {
-        picture::read_notes(path).and_then(|notes| match (&notes.recipe_json, &notes.parameters) {
-            (None, Some(parameters)) => Ok(FileEvent::Parameters(Box::new(parameters.clone()))),
+        picture::read_notes(path).and_then(|notes| match (&notes.recipe_json, notes.foreign()) {
+            (None, Some(foreign)) => Ok(FileEvent::Foreign(Box::new(foreign))),
             _ => notes
                 .recipe(path)
                 .map(|recipe| FileEvent::Recipe(Box::new(recipe))),
@@ -92,10 +92,12 @@ fn first(path: &Path, recipes: Vec<Recipe>) -> vernier_engine::Result<Recipe> {
     recipes.into_iter().next().ok_or_else(none)
 }
 
-/// Understands a recipe as JSON, or another program's parameters.
+/// Understands a recipe as JSON, or what another program writes.
 pub(crate) fn understand(text: &str) -> FileEvent {
-    if !text.trim_start().starts_with(['{', '[']) {
-        return FileEvent::Parameters(Box::new(Parameters::parse(text)));
+    let is_foreign =
+        !text.trim_start().starts_with(['{', '[']) || ComfyGraph::parse(text).is_some();
+    if is_foreign {
+        return FileEvent::Foreign(Box::new(ForeignRecipe::parse(text)));
     }
     let place = Path::new("the pasted text");
     match recipe::from_json(text, place).and_then(|recipes| first(place, recipes)) {

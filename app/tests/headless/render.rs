@@ -32,6 +32,39 @@ fn the_same_seed_gives_the_same_bytes_and_batches_equal_singles() {
     );
 }
 
+/// A PNG without the chunk that is ours.
+fn without_recipe(png: &[u8]) -> Vec<u8> {
+    let at = png.windows(8).position(|w| w == b"vernier\0").unwrap();
+    let start = at - 8;
+    let length = u32::from_be_bytes(png[start..start + 4].try_into().unwrap()) as usize;
+    [&png[..start], &png[start + length + 12..]].concat()
+}
+
+#[test]
+fn another_program_s_picture_is_taken_over_as_far_as_it_goes() {
+    let place = Place::new();
+    let made = place.render(&["--seed", "5", "--sampler", "euler_a", "--out", "made"]);
+    assert_success(&made);
+    let made = place.path("made/0001-5.png");
+    let foreign = without_recipe(&std::fs::read(&made).unwrap());
+    std::fs::write(place.path("foreign.png"), foreign).unwrap();
+    let again = place.run(&["render", "--recipe", "foreign.png", "--out", "again"]);
+    assert_success(&again);
+    let again = place.path("again/0001-5.png");
+    let pixels = |path: &Path| picture::read_pixels(path).unwrap();
+    assert!(pixels(&again) == pixels(&made));
+
+    let info = place.run(&["info", "foreign.png"]);
+    assert!(
+        stdout(&info).contains("Sampler: Euler a"),
+        "{}",
+        stdout(&info)
+    );
+    let replayed = place.run(&["replay", "foreign.png"]);
+    assert_eq!(replayed.status.code(), Some(1));
+    assert!(stdout(&replayed).contains("carries no Vernier recipe"));
+}
+
 #[test]
 fn a_recipe_travels_through_json_and_png() {
     let place = Place::new();

@@ -138,8 +138,16 @@ impl Parameters {
                 true
             })
         });
+        let model = self.field("Model");
+        notes.extend(model.and_then(|name| stays(name, base)));
         (recipe, notes)
     }
+}
+
+/// A sentence where a picture of the model `name` will be made by the model of `base`.
+pub(super) fn stays(name: &str, base: &Recipe) -> Option<String> {
+    let here = &base.model.name;
+    (name != here).then(|| format!("it was made with the model {name}; {here} stays"))
 }
 
 fn set_to<T: std::str::FromStr>(field: &mut T, text: &str) -> bool {

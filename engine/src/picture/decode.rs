@@ -4,7 +4,10 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
 
-use super::{PARAMETERS_KEYWORD, Parameters, Picture, RECIPE_KEYWORD};
+use super::{
+    ComfyGraph, ForeignRecipe, GRAPH_KEYWORD, PARAMETERS_KEYWORD, Parameters, Picture,
+    RECIPE_KEYWORD,
+};
 use crate::recipe::{self, Recipe};
 use crate::{EngineError, Result};
 
@@ -25,6 +28,8 @@ pub struct PngNotes {
     pub recipe_json: Option<String>,
     /// What other programs wrote, or we wrote for them.
     pub parameters: Option<Parameters>,
+    /// The graph that ComfyUI made it with.
+    pub graph: Option<ComfyGraph>,
 }
 
 /// Reads size and text of the PNG `path`, without its pixels.
@@ -44,6 +49,7 @@ fn notes(mut reader: png::Reader<impl BufRead + Seek>, path: &Path) -> Result<Pn
         height_px: info.height,
         recipe_json: text_under(info, RECIPE_KEYWORD),
         parameters: text_under(info, PARAMETERS_KEYWORD).map(|text| Parameters::parse(&text)),
+        graph: text_under(info, GRAPH_KEYWORD).and_then(|text| ComfyGraph::parse(&text)),
     })
 }
 
@@ -64,14 +70,21 @@ pub fn recipe_in(bytes: &[u8], origin: &Path) -> Result<Recipe> {
 }
 
 impl PngNotes {
+    /// What another program says of the picture; the plainer text comes before the graph.
+    pub fn foreign(&self) -> Option<ForeignRecipe> {
+        let parameters = self.parameters.clone().map(ForeignRecipe::Parameters);
+        parameters.or_else(|| self.graph.clone().map(ForeignRecipe::Graph))
+    }
+
     /// The recipe that the file carries. `path` is named in errors.
     ///
     /// # Errors
     /// It carries none, or one of a newer version.
     pub fn recipe(&self, path: &Path) -> Result<Recipe> {
         let Some(json) = &self.recipe_json else {
-            let more = if self.parameters.is_some() {
-                "; it has only the prompt text of another program, which `vernier info` shows"
+            let more = if self.foreign().is_some() {
+                "; it has only what another program wrote, which `vernier info` shows and the \
+                 window takes over"
             } else {
                 ""
             };
@@ -278,5 +291,24 @@ mod tests {
         drop(writer);
         assert!(std::fs::metadata(&path).unwrap().len() < 1 << 20);
         assert!(read_recipe(&path).is_err());
+    }
+
+    #[test]
+    fn a_picture_of_comfyui_tells_its_graph() {
+        let graph = r#"{"1": {"class_type": "KSampler", "inputs": {"seed": 3,
+            "latent_image": ["2", 0], "positive": ["4", 0]}}}"#;
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, 1, 1);
+        let text = graph.to_owned();
+        encoder.add_text_chunk("prompt".to_owned(), text).unwrap();
+        let mut writer = encoder.write_header().unwrap();
+        writer.write_image_data(&[0]).unwrap();
+        writer.finish().unwrap();
+        let path = Path::new("comfy.png");
+        let notes = notes(decoder(Cursor::new(&bytes), path).unwrap(), path).unwrap();
+        let (recipe, _) = notes.foreign().unwrap().over(&sample());
+        assert_eq!(recipe.seed, 3);
+        let refused = notes.recipe(path).unwrap_err().to_string();
+        assert!(refused.contains("another program"), "{refused}");
     }
 }

@@ -1,15 +1,19 @@
 //! PNG files that carry their recipe.
 
 mod a1111;
+mod comfy;
 mod compare;
 mod decode;
 mod encode;
+mod foreign;
 mod sheet;
 
 pub use a1111::Parameters;
+pub use comfy::ComfyGraph;
 pub use compare::{Difference, difference};
 pub use decode::{PngNotes, pixels_in, read_notes, read_pixels, read_recipe, recipe_in};
 pub use encode::{save, save_numbered, to_png};
+pub use foreign::ForeignRecipe;
 pub use sheet::save_sheet;
 
 /// Keyword of the iTXt chunk that holds the recipe as JSON.
@@ -17,6 +21,9 @@ pub const RECIPE_KEYWORD: &str = "vernier";
 
 /// Keyword of the text chunk that AUTOMATIC1111's web UI and its kin write and read.
 pub const PARAMETERS_KEYWORD: &str = "parameters";
+
+/// Keyword of the text chunk in which ComfyUI keeps its prompt graph.
+pub const GRAPH_KEYWORD: &str = "prompt";
 
 /// 8-bit RGB pixels.
 #[derive(Clone, PartialEq, Eq)]

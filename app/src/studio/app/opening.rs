@@ -107,8 +107,8 @@ impl StudioApp {
                     .toasts
                     .push(ToastKind::Done, text, Some(UiCommand::Undo));
             }
-            FileEvent::Parameters(parameters) => {
-                let (recipe, notes) = parameters.over(&self.studio.bench.recipe);
+            FileEvent::Foreign(foreign) => {
+                let (recipe, notes) = foreign.over(&self.studio.bench.recipe);
                 self.take_file_event(FileEvent::Recipe(Box::new(recipe)));
                 for note in notes {
                     self.studio.toasts.push(ToastKind::Note, note, None);
