@@ -56,6 +56,11 @@ pub(crate) fn user_controls() -> Option<PathBuf> {
     Some(user_folders::data()?.join(CONTROLS))
 }
 
+/// The folder of the artist's own models, in the user's data folder.
+pub(crate) fn user_models() -> Option<PathBuf> {
+    Some(user_folders::data()?.join("models"))
+}
+
 /// The folder of projects that the artist has given no place, in the user's data folder.
 pub(crate) fn unsaved_projects() -> Option<PathBuf> {
     Some(user_folders::data()?.join("unsaved"))

@@ -8,16 +8,18 @@ use vernier_engine::picture::{self, ComfyGraph, ForeignRecipe, Picture};
 use vernier_engine::project::{PROJECT_ENDING, Project};
 use vernier_engine::recipe::{self, Recipe};
 
-use super::state::NewPicture;
+use super::state::{ModelItem, NewPicture};
 
 /// What came of work with files.
 #[derive(Debug)]
 pub(crate) enum FileEvent {
-    /// The controls at hand, and the nouns that the model's meter knows.
-    Controls {
+    /// What there is to work with.
+    Library {
+        /// The models.
+        models: Vec<ModelItem>,
         /// The controls.
         controls: Vec<FoundControl>,
-        /// Nouns in lower case.
+        /// Nouns that the model's meter knows, in lower case.
         nouns: Vec<String>,
     },
     /// A project was opened.

@@ -8,6 +8,7 @@
 mod bench;
 mod desk;
 mod keyboard;
+mod library;
 mod looks;
 mod projects;
 mod real_window;

@@ -8,6 +8,7 @@ mod clip;
 mod describe;
 mod folder;
 mod hash;
+mod library;
 mod load;
 mod meter;
 #[cfg(feature = "test-models")]
@@ -17,5 +18,6 @@ mod weights_files;
 pub use clip::open_clip;
 pub use describe::{ComponentDescription, ModelDescription};
 pub use folder::ModelFolder;
+pub use library::{FoundModel, ModelLibrary};
 pub use load::{network_config, network_params};
 pub use meter::{MeterOptions, open_meter};

@@ -10,9 +10,9 @@ use vernier_engine::recipe::{self, Recipe};
 use super::StudioApp;
 use crate::studio::command::UiCommand;
 use crate::studio::files::{self, FileEvent};
-use crate::studio::shell::{Asked, Docks};
+use crate::studio::shell::{Asked, Docks, Pane};
 use crate::studio::state::ToastKind;
-use crate::studio::workspaces::export_sweep;
+use crate::studio::workspaces::{Workspace, export_sweep};
 
 impl StudioApp {
     /// Does a command, by the studio where it can, else by the window.
@@ -52,6 +52,12 @@ impl StudioApp {
             UiCommand::ZoomToPixels => self.canvas.zoom_to(1.0),
             UiCommand::ZoomIn => self.canvas.zoom_by(1),
             UiCommand::ZoomOut => self.canvas.zoom_by(-1),
+            UiCommand::AddModels => self.dialogs.ask(Asked::ModelFolder, ""),
+            UiCommand::SearchLibrary => {
+                self.workspace = Workspace::Generate;
+                self.docks.bring_forward(Pane::Library);
+                self.library.wants_focus = true;
+            }
             UiCommand::FocusPrompt => self.prompt.wants_focus = true,
             UiCommand::Palette => self.palette.open(),
             UiCommand::ToggleTheme => {
@@ -89,6 +95,18 @@ impl StudioApp {
                 self.in_background(ctx, "vernier-export", move || {
                     export(&path, &picture, &recipe)
                 });
+            }
+            Asked::ModelFolder => {
+                let folder = PathBuf::from(answer);
+                if folder.is_dir() {
+                    self.settings.model_folders.retain(|known| *known != folder);
+                    self.settings.model_folders.push(folder);
+                    self.keep_settings();
+                    self.look_for_library(ctx);
+                } else {
+                    let text = format!("{} is no folder", folder.display());
+                    self.studio.toasts.push(ToastKind::Trouble, text, None);
+                }
             }
             Asked::Recipe => self.take_file_event(files::understand(&answer)),
             Asked::SaveAs => {

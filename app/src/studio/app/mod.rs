@@ -21,8 +21,8 @@ use super::keeper::{Keeper, KeeperCommand};
 use super::keeping::Keeping;
 use super::link::EngineLink;
 use super::panes::{
-    CanvasView, PromptView, Thumbnails, canvas_pane, controls_pane, filmstrip_pane, prompt_pane,
-    queue_pane, settings_pane,
+    CanvasView, LibraryView, PromptView, Thumbnails, canvas_pane, controls_pane, filmstrip_pane,
+    library_pane, prompt_pane, queue_pane, settings_pane,
 };
 use super::settings::Settings;
 use super::shell::{
@@ -51,6 +51,8 @@ pub struct StudioOptions {
     pub unsaved: Option<PathBuf>,
     /// Where calibrated controls go; `None` keeps them where they are.
     pub own_controls: Option<PathBuf>,
+    /// The artist's own models; `None` looks only where the settings say.
+    pub own_models: Option<PathBuf>,
     /// Whether the picture follows from the start; `None` is as the settings say.
     pub live: Option<bool>,
 }
@@ -67,6 +69,7 @@ impl StudioOptions {
             settings: None,
             unsaved: None,
             own_controls: None,
+            own_models: None,
             live: None,
         }
     }
@@ -78,6 +81,7 @@ impl StudioOptions {
             settings: Settings::usual_path(),
             unsaved: assets::unsaved_projects(),
             own_controls: assets::user_controls(),
+            own_models: assets::user_models(),
             ..Self::plain()
         }
     }
@@ -95,6 +99,8 @@ pub struct StudioApp {
     sweep: SweepView,
     measure: MeasureView,
     own_controls: Option<PathBuf>,
+    own_models: Option<PathBuf>,
+    library: LibraryView,
     palette: Palette,
     dialogs: Dialogs,
     keys: KeyBindings,
@@ -162,6 +168,8 @@ impl StudioApp {
             sweep: SweepView::default(),
             measure: MeasureView::default(),
             own_controls: options.own_controls.clone(),
+            own_models: options.own_models.clone(),
+            library: LibraryView::default(),
             palette: Palette::default(),
             dialogs: Dialogs::default(),
             keys,
@@ -180,7 +188,7 @@ impl StudioApp {
             adapter,
         };
         app.set_theme(&cc.egui_ctx);
-        app.look_for_controls(&cc.egui_ctx);
+        app.look_for_library(&cc.egui_ctx);
         let opens_project = options.open.as_deref().is_some_and(files::is_project);
         if !opens_project {
             app.begin_untitled(false);
@@ -231,6 +239,7 @@ impl StudioApp {
                     controls_pane(ui, &mut self.studio);
                     None
                 }
+                Pane::Library => library_pane(ui, &mut self.studio, &mut self.library),
                 Pane::Settings => settings_pane(ui, &mut self.studio),
                 Pane::Filmstrip => filmstrip_pane(ui, &mut self.studio, &mut self.thumbnails),
                 Pane::Queue => queue_pane(ui, &mut self.studio),
@@ -259,7 +268,7 @@ impl eframe::App for StudioApp {
             self.studio.receive(event);
         }
         if self.studio.take_controls_changed() {
-            self.look_for_controls(ctx);
+            self.look_for_library(ctx);
         }
         while let Ok(event) = self.file_events.try_recv() {
             self.take_file_event(event);

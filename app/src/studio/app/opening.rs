@@ -11,23 +11,32 @@ use crate::studio::files::{self, FileEvent};
 use crate::studio::keeper::KeeperCommand;
 use crate::studio::panes::Thumbnails;
 use crate::studio::shell::Docks;
-use crate::studio::state::ToastKind;
+use crate::studio::state::{ToastKind, list_models};
 
 impl StudioApp {
     /// Reads the library on a thread of its own: it may be large, and on a slow disk.
-    pub(super) fn look_for_controls(&self, ctx: &egui::Context) {
+    pub(super) fn look_for_library(&self, ctx: &egui::Context) {
         let model = self.studio.options().embedded_model.clone();
         let library = self.studio.options().controls.clone();
+        let folders = self.model_folders();
         self.in_background(ctx, "vernier-library", move || {
             let config = model.join("meter").join("config.json");
             let config: Option<MeterConfig> = std::fs::read_to_string(config)
                 .ok()
                 .and_then(|text| serde_json::from_str(&text).ok());
-            FileEvent::Controls {
+            FileEvent::Library {
+                models: list_models(&model, &folders),
                 controls: library.list(),
                 nouns: config.map(|config| config.kinds()).unwrap_or_default(),
             }
         });
+    }
+
+    /// Where models are looked for, beside the embedded one.
+    fn model_folders(&self) -> Vec<PathBuf> {
+        let own = self.own_models.iter().cloned();
+        own.chain(self.settings.model_folders.iter().cloned())
+            .collect()
     }
 
     /// Goes on with the project that nobody has given a place, or begins a new one.
@@ -68,7 +77,14 @@ impl StudioApp {
 
     pub(super) fn take_file_event(&mut self, event: FileEvent) {
         match event {
-            FileEvent::Controls { controls, nouns } => self.studio.set_controls(controls, nouns),
+            FileEvent::Library {
+                models,
+                controls,
+                nouns,
+            } => {
+                self.studio.set_models(models);
+                self.studio.set_controls(controls, nouns);
+            }
             FileEvent::Project {
                 path,
                 is_untitled,

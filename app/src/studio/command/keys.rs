@@ -77,6 +77,7 @@ impl Default for KeyBindings {
 fn usual(command: UiCommand) -> Option<&'static str> {
     Some(match command {
         UiCommand::Render => "Ctrl+Enter",
+        UiCommand::SearchLibrary => "Ctrl+L",
         UiCommand::CancelCurrent => "Escape",
         UiCommand::CancelAll => "Ctrl+Escape",
         UiCommand::Keep => "Ctrl+E",
@@ -108,7 +109,8 @@ fn usual(command: UiCommand) -> Option<&'static str> {
         UiCommand::Palette => "Ctrl+K",
         UiCommand::ShowKeys => "F1",
         UiCommand::Quit => "Ctrl+Q",
-        UiCommand::CancelPending
+        UiCommand::AddModels
+        | UiCommand::CancelPending
         | UiCommand::ResetControls
         | UiCommand::CopyRecipe
         | UiCommand::ToggleTheme

@@ -71,6 +71,10 @@ pub enum UiCommand {
     ZoomOut,
     /// Writing goes to the prompt.
     FocusPrompt,
+    /// Models and controls, to be searched.
+    SearchLibrary,
+    /// Another folder of models.
+    AddModels,
     /// All commands, to be searched.
     Palette,
     /// Light or dark.
@@ -122,12 +126,13 @@ impl MenuName {
 
 impl UiCommand {
     /// All of them, in the order of menus and palette.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::NewProject,
         Self::Open,
         Self::Save,
         Self::SaveAs,
         Self::ExportPicture,
+        Self::AddModels,
         Self::Quit,
         Self::Undo,
         Self::Redo,
@@ -135,6 +140,7 @@ impl UiCommand {
         Self::CopyRecipe,
         Self::PasteRecipe,
         Self::FocusPrompt,
+        Self::SearchLibrary,
         Self::Palette,
         Self::Render,
         Self::Keep,
@@ -190,6 +196,7 @@ impl UiCommand {
             | Self::Save
             | Self::SaveAs
             | Self::ExportPicture
+            | Self::AddModels
             | Self::Quit => MenuName::File,
             Self::Undo
             | Self::Redo
@@ -197,6 +204,7 @@ impl UiCommand {
             | Self::CopyRecipe
             | Self::PasteRecipe
             | Self::FocusPrompt
+            | Self::SearchLibrary
             | Self::Palette => MenuName::Edit,
             Self::Render
             | Self::Keep
@@ -247,7 +255,7 @@ impl UiCommand {
             Self::ExportPicture => ("export_picture", "Export picture…", "Writes the shown picture as a PNG with its recipe"),
             Self::CopyPicture => ("copy_picture", "Copy picture", "The shown picture to the clipboard"),
             Self::CopyRecipe => ("copy_recipe", "Copy recipe", "The bench's recipe as JSON to the clipboard"),
-            Self::PasteRecipe => ("paste_recipe", "Paste recipe…", "Takes a recipe, or another program's parameters, as text"),
+            Self::PasteRecipe => ("paste_recipe", "Paste recipe…", "Takes a recipe, or another program's parameters or graph, as text"),
             Self::AdoptResult => ("adopt_result", "Take onto the bench", "Takes the shown picture's recipe onto the bench"),
             Self::PreviousResult => ("previous_result", "Previous picture", "Shows the picture before"),
             Self::NextResult => ("next_result", "Next picture", "Shows the picture after"),
@@ -260,6 +268,8 @@ impl UiCommand {
             Self::ZoomIn => ("zoom_in", "Zoom in", "Nearer"),
             Self::ZoomOut => ("zoom_out", "Zoom out", "Farther"),
             Self::FocusPrompt => ("focus_prompt", "Edit prompt", "Writing goes to the prompt"),
+            Self::SearchLibrary => ("search_library", "Search the library", "Models and controls at hand; they can be drawn onto the prompt"),
+            Self::AddModels => ("add_models", "Add a folder of models…", "Models are looked for there, too"),
             Self::Palette => ("palette", "Command palette…", "All commands, to be searched"),
             Self::ToggleTheme => ("toggle_theme", "Light or dark", "Changes the theme"),
             Self::ResetLayout => ("reset_layout", "Reset layout", "Panes to where they were at first"),

@@ -3,6 +3,7 @@
 mod canvas;
 mod controls;
 mod filmstrip;
+mod library;
 mod prompt;
 mod queue;
 mod settings;
@@ -10,6 +11,7 @@ mod settings;
 pub(crate) use canvas::{CanvasView, Keys, canvas_pane};
 pub(crate) use controls::controls_pane;
 pub(crate) use filmstrip::{Thumbnails, filmstrip_pane};
+pub(crate) use library::{LibraryView, library_pane};
 pub(crate) use prompt::{PromptView, prompt_pane};
 pub(crate) use queue::{fraction, progress_text, queue_pane};
 pub(crate) use settings::settings_pane;

@@ -7,6 +7,7 @@ use egui::{
     Button, Galley, Id, Key, KeyboardShortcut, Modifiers, RichText, TextBuffer, TextEdit, Ui,
 };
 
+use super::library::{Carried, dropped};
 use crate::studio::command::UiCommand;
 use crate::studio::state::{Studio, Subject, word_at};
 use crate::studio::theme::{SEMIBOLD, Tokens, space};
@@ -81,6 +82,13 @@ fn prompt_edit(ui: &mut Ui, studio: &mut Studio, view: &mut PromptView) {
         response.request_focus();
     }
     view.is_being_typed = response.changed();
+    if let Some(carried) = dropped(ui, &response) {
+        let word = ui.ctx().pointer_interact_pos().and_then(|pos| {
+            let at = output.galley.cursor_from_pos(pos - output.galley_pos);
+            word_at(&text, byte_of(&text, at.index.0)).map(str::to_owned)
+        });
+        take(studio, &carried, word.as_deref());
+    }
     if response.changed() {
         studio.bench.recipe.prompt = text;
         studio.shown = crate::studio::state::Shown::Bench;
@@ -89,15 +97,29 @@ fn prompt_edit(ui: &mut Ui, studio: &mut Studio, view: &mut PromptView) {
     if response.clicked()
         && let Some(cursor) = output.cursor_range
     {
-        let at = cursor.primary.index.0;
-        let byte = text
-            .char_indices()
-            .nth(at)
-            .map_or(text.len(), |(byte, _)| byte);
+        let byte = byte_of(&text, cursor.primary.index.0);
         let noun = word_at(&text, byte).map(str::to_lowercase);
         let is_subject = |noun: &String| subjects.iter().any(|s| s.noun == *noun);
         if let Some(noun) = noun.filter(is_subject) {
             studio.selected_subject = Some(noun);
+        }
+    }
+}
+
+/// Where the character `at` begins, in bytes.
+fn byte_of(text: &str, at: usize) -> usize {
+    let mut characters = text.char_indices();
+    characters.nth(at).map_or(text.len(), |(byte, _)| byte)
+}
+
+/// Something of the library was put onto `word`, or beside all words.
+fn take(studio: &mut Studio, carried: &Carried, word: Option<&str>) {
+    match carried {
+        Carried::Control(name) => studio.take_control(name, word),
+        Carried::Model(at) => {
+            if let Some(item) = studio.models().get(*at).cloned() {
+                studio.take_model(&item);
+            }
         }
     }
 }

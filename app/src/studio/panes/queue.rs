@@ -98,6 +98,7 @@ fn title(job: &QueuedJob) -> String {
     match (job.kind, job.recipes.len()) {
         (JobKind::Live, _) => "live".to_owned(),
         (JobKind::Measure, _) => "calibration".to_owned(),
+        (JobKind::Preview, _) => "what a control does".to_owned(),
         (JobKind::Sweep, count) => format!("sweep, {count} pictures"),
         (JobKind::Batch, 1) => prompt.to_owned(),
         (JobKind::Batch, count) => format!("{count} × {prompt}"),

@@ -17,6 +17,8 @@ pub(crate) enum Asked {
     ExportPicture,
     /// Where to write the sweep's grid.
     ExportSweep,
+    /// Where models lie.
+    ModelFolder,
     /// A recipe as text.
     Recipe,
 }
@@ -28,7 +30,15 @@ impl Asked {
             Self::SaveAs => "Save the project as",
             Self::ExportPicture => "Write the picture to",
             Self::ExportSweep => "Write the grid to",
-            Self::Recipe => "A recipe as JSON, or another program's parameters",
+            Self::ModelFolder => "Look for models in the folder",
+            Self::Recipe => "A recipe as JSON, or another program's parameters or graph",
+        }
+    }
+
+    fn hint(self) -> &'static str {
+        match self {
+            Self::ModelFolder => "path of the folder",
+            _ => "path of the file",
         }
     }
 
@@ -37,6 +47,7 @@ impl Asked {
             Self::Open => "Open",
             Self::SaveAs => "Save",
             Self::ExportPicture | Self::ExportSweep => "Write",
+            Self::ModelFolder => "Look",
             Self::Recipe => "Take",
         }
     }
@@ -91,7 +102,7 @@ impl Dialogs {
             let edit = if is_text {
                 TextEdit::multiline(&mut dialog.text).desired_rows(8)
             } else {
-                TextEdit::singleline(&mut dialog.text).hint_text("path of the file")
+                TextEdit::singleline(&mut dialog.text).hint_text(dialog.asked.hint())
             };
             let edit = ui.add(edit.desired_width(f32::INFINITY));
             let edit = edit.accessible_name(dialog.asked.title());
@@ -146,6 +157,7 @@ fn browse(asked: Asked, text: &str, ctx: &egui::Context) -> Option<Receiver<Opti
                 Asked::ExportPicture | Asked::ExportSweep => {
                     dialog.add_filter("PNG", &["png"]).save_file()
                 }
+                Asked::ModelFolder => dialog.pick_folder(),
                 Asked::Recipe => None,
             };
             outbox.send(path).ok();

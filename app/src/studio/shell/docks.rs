@@ -2,7 +2,7 @@
 
 use egui::{Ui, WidgetText};
 use egui_tiles::{
-    Behavior, Container, Linear, LinearDir, SimplificationOptions, Tile, TileId, Tiles, Tree,
+    Behavior, Container, Linear, LinearDir, SimplificationOptions, Tabs, Tile, TileId, Tiles, Tree,
     UiResponse,
 };
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,8 @@ pub(crate) enum Pane {
     Canvas,
     /// Sliders.
     Controls,
+    /// Models and controls at hand.
+    Library,
     /// The rest of the recipe.
     Settings,
     /// Kept pictures.
@@ -26,9 +28,10 @@ pub(crate) enum Pane {
 }
 
 impl Pane {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Canvas,
         Self::Controls,
+        Self::Library,
         Self::Settings,
         Self::Filmstrip,
         Self::Queue,
@@ -38,6 +41,7 @@ impl Pane {
         match self {
             Self::Canvas => "Picture",
             Self::Controls => "Controls",
+            Self::Library => "Library",
             Self::Settings => "Recipe",
             Self::Filmstrip => "History",
             Self::Queue => "Queue",
@@ -55,9 +59,13 @@ impl Default for Docks {
         let mut tiles = Tiles::default();
         let canvas = tiles.insert_pane(Pane::Canvas);
         let controls = tiles.insert_pane(Pane::Controls);
+        let library = tiles.insert_pane(Pane::Library);
         let settings = tiles.insert_pane(Pane::Settings);
         let filmstrip = tiles.insert_pane(Pane::Filmstrip);
         let queue = tiles.insert_pane(Pane::Queue);
+        let mut tabs = Tabs::new(vec![controls, library]);
+        tabs.set_active(controls);
+        let controls = tiles.insert_container(Container::Tabs(tabs));
         let mut split = |direction, shares: [(TileId, f32); 2]| {
             let mut linear = Linear::new(direction, shares.map(|(id, _)| id).to_vec());
             for (id, share) in shares {
@@ -84,6 +92,7 @@ impl Docks {
     /// An arrangement read back; the usual one where it does not hold each pane once.
     pub(crate) fn from_json(value: &serde_json::Value) -> Self {
         let read: Option<Tree<Pane>> = serde_json::from_value(value.clone()).ok();
+        let read = read.map(with_library);
         let is_whole = |tree: &Tree<Pane>| {
             Pane::ALL.iter().all(|pane| {
                 let is_it = |tile: &&Tile<Pane>| matches!(tile, Tile::Pane(p) if p == pane);
@@ -96,10 +105,31 @@ impl Docks {
         }
     }
 
+    /// Brings a pane before those that share its place.
+    pub(crate) fn bring_forward(&mut self, pane: Pane) {
+        self.tree
+            .make_active(|_, tile| matches!(tile, Tile::Pane(own) if *own == pane));
+    }
+
     /// Draws every pane by `draw`.
     pub(crate) fn show(&mut self, ui: &mut Ui, draw: impl FnMut(&mut Ui, Pane)) {
         self.tree.ui(&mut Drawing { draw }, ui);
     }
+}
+
+/// Arrangements of older programs have no library: it goes beside the sliders.
+fn with_library(mut tree: Tree<Pane>) -> Tree<Pane> {
+    if tree.tiles.find_pane(&Pane::Library).is_none()
+        && let Some(controls) = tree.tiles.find_pane(&Pane::Controls)
+        && let Some(parent) = tree.tiles.parent_of(controls)
+        && matches!(tree.tiles.get_container(parent), Some(Container::Tabs(_)))
+    {
+        let library = tree.tiles.insert_pane(Pane::Library);
+        if let Some(Tile::Container(Container::Tabs(tabs))) = tree.tiles.get_mut(parent) {
+            tabs.children.push(library);
+        }
+    }
+    tree
 }
 
 struct Drawing<F> {

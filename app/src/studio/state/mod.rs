@@ -2,6 +2,7 @@
 //!
 //! Nothing here draws. The window shows it and asks for changes; tests drive it the same way.
 
+mod library;
 mod live;
 mod pictures;
 mod queue;
@@ -14,6 +15,7 @@ pub(crate) mod testing;
 mod timeline;
 mod toasts;
 
+pub use library::{ControlPreview, ModelItem, Previews, is_match, list_models, searched_text};
 pub use live::{Live, LiveStep};
 pub use pictures::{BenchPictures, Made, NewPicture, ResultItem};
 pub use queue::{JobKind, Progress, Queue, QueuedJob, RunningJob};

@@ -16,6 +16,8 @@ pub enum JobKind {
     Batch,
     /// The cells of a sweep.
     Sweep,
+    /// What a control of the library does.
+    Preview,
     /// A control is measured; it cannot be interrupted and gone on with.
     Measure,
 }

@@ -127,7 +127,7 @@ pub fn rack(controls: &[FoundControl], subjects: &[Subject]) -> Vec<RackGroup> {
         let mut sliders: Vec<SliderSpec> = controls
             .iter()
             .filter(|found| works_on(&found.info, subject))
-            .flat_map(|found| specs(&found.info, subject))
+            .flat_map(|found| specs(&found.info, subject.map(|s| s.noun.as_str())))
             .collect();
         sliders.sort_by(|a, b| a.title.cmp(&b.title));
         RackGroup {
@@ -154,8 +154,8 @@ fn works_on(info: &ControlInfo, subject: Option<&Subject>) -> bool {
     }
 }
 
-fn specs(info: &ControlInfo, subject: Option<&Subject>) -> Vec<SliderSpec> {
-    let noun = subject.map(|subject| subject.noun.as_str());
+/// The sliders of one control, on the subject called `noun`.
+pub(super) fn specs(info: &ControlInfo, noun: Option<&str>) -> Vec<SliderSpec> {
     let one = |name: String, attribute: &str| {
         let calibration = info.calibrations.get(attribute).cloned();
         let (scale, range) = match (&calibration, info.kind.takes_values()) {

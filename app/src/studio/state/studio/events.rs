@@ -157,6 +157,7 @@ impl Studio {
             }
             JobKind::Batch => self.add_result(made),
             JobKind::Sweep => self.sweep.take(&asked, &made),
+            JobKind::Preview => self.previews.take(&asked, &made),
             JobKind::Measure => {}
         }
     }

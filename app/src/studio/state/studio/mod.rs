@@ -3,6 +3,7 @@
 mod commands;
 mod events;
 mod keeping;
+mod library;
 #[cfg(test)]
 mod tests;
 
@@ -20,8 +21,8 @@ use vernier_engine::service::{Command, MeasureRequest, MeasureTask, PromptChoice
 use crate::studio::gpu::Pixels;
 
 use super::{
-    Bench, BenchPictures, JobKind, Live, LiveStep, NewPicture, Nouns, Queue, RackGroup, ResultItem,
-    Subject, Sweep, Timeline, Toasts, rack,
+    Bench, BenchPictures, JobKind, Live, LiveStep, ModelItem, NewPicture, Nouns, Previews, Queue,
+    RackGroup, ResultItem, Subject, Sweep, Timeline, Toasts, rack,
 };
 
 /// What the canvas shows.
@@ -125,6 +126,8 @@ pub struct Studio {
     pinned: Option<Arc<Picture>>,
     model: ModelState,
     controls: Vec<FoundControl>,
+    models: Vec<ModelItem>,
+    previews: Previews,
     subjects: Vec<Subject>,
     rack: Arc<[RackGroup]>,
     looked_at: Option<String>,
@@ -172,6 +175,8 @@ impl Studio {
             pinned: None,
             model: ModelState::Absent,
             controls: Vec::new(),
+            models: Vec::new(),
+            previews: Previews::default(),
             subjects: Vec::new(),
             rack: Arc::new([]),
             looked_at: None,
