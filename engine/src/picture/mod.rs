@@ -1,15 +1,17 @@
-//! PNG files that carry their recipe.
+//! Pictures, PNG files that carry their recipe, and masks.
 
 mod a1111;
 mod compare;
 mod decode;
 mod encode;
+mod mask;
 mod sheet;
 
 pub use a1111::Parameters;
 pub use compare::{Difference, difference};
 pub use decode::{PngNotes, pixels_in, read_notes, read_pixels, read_recipe, recipe_in};
 pub use encode::{save, save_numbered, to_png};
+pub use mask::{Brush, Ink, Mask, PixelRect};
 pub use sheet::save_sheet;
 
 /// Keyword of the iTXt chunk that holds the recipe as JSON.
