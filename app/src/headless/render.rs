@@ -89,6 +89,8 @@ fn fresh(args: &RenderArgs) -> Result<Recipe, Failure> {
         sampler,
         dtype: "f32".to_owned(),
         controls: Vec::new(),
+        source: None,
+        regions: Vec::new(),
         unknown: serde_json::Map::new(),
     })
 }

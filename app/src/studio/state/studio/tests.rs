@@ -1,7 +1,7 @@
 use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::controls::ControlLibrary;
 use vernier_engine::device::DeviceRequest;
-use vernier_engine::picture::Picture;
+use vernier_engine::picture::{Picture, PictureShelf};
 use vernier_engine::recipe::ControlScale;
 use vernier_engine::service::{Event, JobId};
 
@@ -18,6 +18,7 @@ fn studio(live: bool) -> Studio {
         coarse_first: false,
         want_latents: false,
         preview_every: None,
+        pictures: PictureShelf::default(),
     };
     Studio::new(recipe(), live, options)
 }
