@@ -2,6 +2,7 @@
 //!
 //! Nothing here draws. The window shows it and asks for changes; tests drive it the same way.
 
+mod edit;
 mod live;
 mod pictures;
 mod queue;
@@ -14,6 +15,10 @@ pub(crate) mod testing;
 mod timeline;
 mod toasts;
 
+pub use edit::{
+    BRUSH_RADIUS_RANGE_PX, EditRoom, EditShows, FEATHER_RANGE_PX, GROW_RANGE_PX, Layer, ShownMask,
+    Stroke, Tool,
+};
 pub use live::{Live, LiveStep};
 pub use pictures::{BenchPictures, Made, NewPicture, ResultItem};
 pub use queue::{JobKind, Progress, Queue, QueuedJob, RunningJob};

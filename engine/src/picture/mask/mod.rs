@@ -67,6 +67,16 @@ impl Mask {
         }
     }
 
+    /// A mask of `width_px · height_px` values, row by row from the top left; `None` where their
+    /// number does not fit.
+    pub fn from_coverage(width_px: u32, height_px: u32, coverage: Vec<u8>) -> Option<Self> {
+        (coverage.len() == width_px as usize * height_px as usize).then_some(Self {
+            width_px,
+            height_px,
+            coverage,
+        })
+    }
+
     /// The picture's brightness as coverage: white may change, black may not. Luma has the weights
     /// of ITU-R BT.601.
     pub fn from_picture(picture: &Picture) -> Self {

@@ -1,7 +1,4 @@
-use vernier_engine::checkpoint::MeterOptions;
-use vernier_engine::controls::ControlLibrary;
-use vernier_engine::device::DeviceRequest;
-use vernier_engine::picture::{Picture, PictureShelf};
+use vernier_engine::picture::Picture;
 use vernier_engine::recipe::ControlScale;
 use vernier_engine::service::{Event, JobId};
 
@@ -10,17 +7,7 @@ use crate::studio::command::UiCommand;
 use crate::studio::state::{ControlKey, SliderSpec, testing};
 
 fn studio(live: bool) -> Studio {
-    let options = RenderOptions {
-        device: DeviceRequest::Auto,
-        embedded_model: "miniature".into(),
-        controls: ControlLibrary::new(Vec::new()),
-        meter: MeterOptions::default(),
-        coarse_first: false,
-        want_latents: false,
-        preview_every: None,
-        pictures: PictureShelf::default(),
-    };
-    Studio::new(recipe(), live, options)
+    testing::studio(recipe(), live)
 }
 
 fn recipe() -> Recipe {
