@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use image::imageops::FilterType;
+use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageReader, RgbImage, Rgba};
 
-use super::Picture;
+use super::{Picture, PixelRect};
 use crate::{EngineError, Result};
 
 /// Reads a PNG or JPEG of any colour type, turned as its camera says and on white where it is
@@ -38,8 +38,7 @@ impl Picture {
     }
 
     pub(crate) fn covering_with(&self, width_px: u32, height_px: u32, filter: FilterType) -> Self {
-        let image = RgbImage::from_raw(self.width_px, self.height_px, self.rgb.clone());
-        match image {
+        match self.image() {
             Some(image) if image.dimensions() != (width_px, height_px) => Self::from_image(
                 DynamicImage::from(image)
                     .resize_to_fill(width_px, height_px, filter)
@@ -47,6 +46,51 @@ impl Picture {
             ),
             _ => self.clone(),
         }
+    }
+
+    /// `part` of it, scaled to `width` × `height` pixels.
+    pub(crate) fn part(
+        &self,
+        part: PixelRect,
+        (width, height): (u32, u32),
+        filter: FilterType,
+    ) -> Self {
+        let Some(image) = self.image() else {
+            return self.clone();
+        };
+        let PixelRect {
+            x_px,
+            y_px,
+            width_px,
+            height_px,
+        } = part;
+        let part = imageops::crop_imm(&image, x_px, y_px, width_px, height_px).to_image();
+        if part.dimensions() == (width, height) {
+            return Self::from_image(part);
+        }
+        Self::from_image(imageops::resize(&part, width, height, filter))
+    }
+
+    /// Itself with `picture`, scaled to fit, in the place of `part`.
+    pub(crate) fn with_part(&self, picture: &Self, part: PixelRect) -> Self {
+        let whole = PixelRect {
+            x_px: 0,
+            y_px: 0,
+            width_px: picture.width_px,
+            height_px: picture.height_px,
+        };
+        let size = (part.width_px, part.height_px);
+        let scaled = picture.part(whole, size, FilterType::Lanczos3).image();
+        let (Some(mut image), Some(scaled)) = (self.image(), scaled) else {
+            return self.clone();
+        };
+        imageops::replace(&mut image, &scaled, part.x_px.into(), part.y_px.into());
+        Self::from_image(image)
+    }
+
+    /// `None` where it has another number of bytes than its size says.
+    fn image(&self) -> Option<RgbImage> {
+        RgbImage::from_raw(self.width_px, self.height_px, self.rgb.clone())
     }
 
     fn from_image(image: RgbImage) -> Self {

@@ -17,9 +17,11 @@ mod meter_push;
 mod phases;
 mod pixels;
 mod plan;
+mod regions;
 mod renderer;
 mod shelf;
 mod snapshots;
+mod source;
 mod watch;
 
 pub use defaults::Defaults;

@@ -4,25 +4,27 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
-use super::denoise::{Denoiser, Walk};
+use super::denoise::{Denoiser, Start, Walk};
 use super::halves::Halves;
 use super::meter_push::PushedModel;
 use super::phases::{Contexts, EncodedPrompt, PhaseMaker};
 use super::plan::{LatentSpace, Plan};
+use super::regions::RegionTexts;
 use super::shelf::{Resolved, Shelf};
 use super::snapshots::Snapshots;
+use super::source::{Frame, SourcePixels, check_channels};
 use super::watch::Watched;
 use super::{LatentRgb, LatentWatch, OnStep, closed_loop, defaults, layout, to_picture};
 use crate::checkpoint::{MeterOptions, ModelFolder, open_meter};
 use crate::controls::ControlLibrary;
 use crate::device::Dtype;
-use crate::measure::Meter;
+use crate::measure::{Meter, picture_tensor};
 use crate::models::unet::UNetConfig;
-use crate::models::vae::{Vae, VaeConfig};
-use crate::picture::Picture;
+use crate::models::vae::{LatentDistribution, Vae, VaeConfig};
+use crate::picture::{Picture, PictureShelf};
 use crate::prompt::TextStage;
-use crate::recipe::Recipe;
-use crate::sampling::{NoiseSchedule, SchedulerConfig};
+use crate::recipe::{MaskUse, Recipe};
+use crate::sampling::{ImageNoise, NoiseSchedule, SchedulerConfig};
 use crate::{EngineError, Result};
 
 /// A picture and what it came from.
@@ -51,6 +53,10 @@ pub struct Renderer {
     scheduler: SchedulerConfig,
     /// The last prompt, which serves a whole batch.
     encoded: Option<EncodedPrompt>,
+    region_texts: RegionTexts,
+    pictures: PictureShelf,
+    /// The last source by what it shows, encoded.
+    source: Option<(String, LatentDistribution)>,
     shelf: Shelf,
     snapshots: Snapshots,
     meter_options: MeterOptions,
@@ -106,6 +112,9 @@ impl Renderer {
             space,
             scheduler,
             encoded: None,
+            region_texts: RegionTexts::default(),
+            pictures: PictureShelf::default(),
+            source: None,
             shelf: Shelf::default(),
             snapshots: Snapshots::default(),
             meter_options: MeterOptions::default(),
@@ -118,6 +127,11 @@ impl Renderer {
     /// Says where recipes' controls are looked for; without it none is found by name.
     pub fn set_library(&mut self, library: ControlLibrary) {
         self.shelf.set_library(library);
+    }
+
+    /// Says where recipes' pictures are found; without it only those with a path are.
+    pub fn set_pictures(&mut self, pictures: PictureShelf) {
+        self.pictures = pictures;
     }
 
     /// Says who looks at the latents of the pictures to come; nobody does at first.
@@ -179,9 +193,33 @@ impl Renderer {
     ) -> Result<Rendered> {
         let _guard = tch::no_grad_guard();
         let mut notes = Vec::new();
-        let plan = Plan::compile(recipe, &self.space, &self.scheduler)?;
-        let controls = self.resolve(recipe, &mut notes)?;
-        self.encode(recipe, plan.guidance.is_some())?;
+        let mut recipe = recipe.clone();
+        self.pictures.resolve(&mut recipe)?;
+        let plan = Plan::compile(&recipe, &self.space, &self.scheduler)?;
+        let controls = self.resolve(&recipe, &mut notes)?;
+        self.encode(&recipe, plan.guidance.is_some())?;
+        let source = SourcePixels::read(&recipe, &self.pictures)?;
+        let is_masked = source.as_ref().is_some_and(SourcePixels::is_masked);
+        if source.as_ref().is_some_and(SourcePixels::is_fixed) {
+            notes.push("mask: nothing may change, so the picture stays as it is".to_owned());
+        }
+        let regions = self.region_texts.regions(
+            &recipe,
+            source
+                .as_ref()
+                .map_or_else(|| Frame::whole(&recipe), |source| source.frame),
+            &self.pictures,
+            (&self.text, self.halves.unet()),
+            (plan.latent_shape, self.device),
+            &mut notes,
+        )?;
+        let (noise, start) = match &source {
+            None => (self.noise(&recipe, &plan)?, None),
+            Some(source) => {
+                let (noise, start) = self.start(&recipe, &plan, source, is_masked)?;
+                (noise, Some(start))
+            }
+        };
         if controls.iter().any(Resolved::needs_meter) {
             self.meter()?;
         }
@@ -195,8 +233,9 @@ impl Renderer {
             unet: self.halves.unet(),
             shelf: &self.shelf,
             meter,
+            regions: regions.as_ref(),
         };
-        let phases = maker.phases(calls)?;
+        let phases = maker.phases(calls, plan.calls_from_noise)?;
         let pushed = match meter.filter(|_| phases.iter().any(|p| !p.pushes.is_empty())) {
             Some(meter) => Some((meter, NoiseSchedule::new(&self.scheduler)?)),
             None => None,
@@ -220,8 +259,9 @@ impl Renderer {
                 noise,
                 prediction: self.scheduler.prediction_type,
             }),
-            key: everything_but_controls(recipe),
-            seed: recipe.seed,
+            key: everything_but_controls(&recipe),
+            noise,
+            start,
         };
         let mut denoiser = Denoiser {
             halves: &mut self.halves,
@@ -233,15 +273,64 @@ impl Renderer {
         self.shelf.set_strengths(&[]);
         let latents = walked?;
         let image = self.vae.decode(&self.vae.unscale(&latents)?)?;
-        let mut recipe = recipe.clone();
         recipe.model.hash.clone_from(&self.hash);
         recipe.controls = controls.into_iter().map(|c| c.wanted).collect();
+        let picture = to_picture(&image)?;
         Ok(Rendered {
-            picture: to_picture(&image)?,
+            picture: match &source {
+                Some(source) => source.finish(picture),
+                None => picture,
+            },
             recipe,
             latents,
             notes,
         })
+    }
+
+    /// The noise of a picture that starts from nothing else. It is drawn for this image alone, on
+    /// the CPU: the same seed gives the same noise everywhere.
+    fn noise(&self, recipe: &Recipe, plan: &Plan) -> Result<ImageNoise> {
+        let [_, channels, height, width] = plan.latent_shape;
+        let size = [channels, height, width];
+        ImageNoise::draw(recipe.seed, size, plan.sampler.as_ref())
+    }
+
+    /// The noise of a picture that starts from `source`, and the source's latents: a sample of what
+    /// the encoder says, as diffusers takes it.
+    fn start(
+        &mut self,
+        recipe: &Recipe,
+        plan: &Plan,
+        source: &SourcePixels,
+        is_masked: bool,
+    ) -> Result<(ImageNoise, Start)> {
+        let [_, channels, height, width] = plan.latent_shape;
+        check_channels(self.vae.config().latent_channels, channels)?;
+        let (of_source, noise) = ImageNoise::draw_beside_source(
+            recipe.seed,
+            [channels, height, width],
+            plan.sampler.as_ref(),
+            is_masked,
+        )?;
+        let seen = source.seen();
+        let hash = seen.hash();
+        let encoded = match self.source.take().filter(|(known, _)| *known == hash) {
+            Some((_, encoded)) => encoded,
+            None => self
+                .vae
+                .encode(&picture_tensor(&[&seen])?.f_to_device(self.device)?)?,
+        };
+        let clean = encoded.sample(&of_source.f_to_device(self.device)?)?;
+        let clean = self.vae.scale(&clean.f_to_kind(Kind::Float)?)?;
+        self.source = Some((hash, encoded));
+        let strength = recipe.source.as_ref().map_or(1.0, |source| source.strength);
+        let start = Start {
+            clean,
+            free: source.free_cells(self.space.pixels_per_cell, self.device)?,
+            // Only the pipeline for inpainting forgets the source altogether.
+            from_noise: is_masked && strength >= 1.0,
+        };
+        Ok((noise, start))
     }
 
     /// Says what reads this model's pictures, where it is not the meter that comes with it.
@@ -281,6 +370,8 @@ impl Renderer {
     /// Forgets the last prompt and all shared work: the next picture is made from nothing.
     pub(super) fn forget_prompt(&mut self) {
         self.encoded = None;
+        self.region_texts = RegionTexts::default();
+        self.source = None;
         self.snapshots = Snapshots::default();
     }
 
@@ -330,6 +421,20 @@ fn everything_but_controls(recipe: &Recipe) -> String {
             recipe.steps,
             recipe.guidance_scale,
             &recipe.sampler,
+            recipe.source.as_ref().map(|source| {
+                let mask = source.mask.as_ref().map(of_mask);
+                let only = source.only_masked;
+                (&source.picture.hash, source.strength, mask, only)
+            }),
+            recipe
+                .regions
+                .iter()
+                .map(|region| (&region.prompt, region.weight, of_mask(&region.mask)))
+                .collect::<Vec<_>>(),
         )
     )
+}
+
+fn of_mask(mask: &MaskUse) -> (&str, f64, bool) {
+    (&mask.picture.hash, mask.feather_px, mask.inverted)
 }
