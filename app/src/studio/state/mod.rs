@@ -17,7 +17,7 @@ mod toasts;
 
 pub use edit::{
     BRUSH_RADIUS_RANGE_PX, EditRoom, EditShows, FEATHER_RANGE_PX, GROW_RANGE_PX, Layer, ShownMask,
-    Stroke, Tool,
+    Stroke, Tool, USUAL_PADDING_PX,
 };
 pub use live::{Live, LiveStep};
 pub use pictures::{BenchPictures, Made, NewPicture, ResultItem};

@@ -40,8 +40,11 @@ impl Workspace {
     pub(crate) fn tabs(&mut self, ui: &mut Ui) {
         for workspace in Self::ALL {
             let tab = Button::selectable(*self == workspace, workspace.title());
-            // A menu is called Edit, too.
-            let name = format!("{} workspace", workspace.title());
+            let name = match workspace {
+                // A menu is called that, too.
+                Self::Edit => "Edit workspace",
+                other => other.title(),
+            };
             if ui.add(tab).accessible_name(name).clicked() {
                 *self = workspace;
             }

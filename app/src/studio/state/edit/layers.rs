@@ -182,6 +182,8 @@ impl Studio {
         match (layer, of) {
             (Layer::Mask, of) => {
                 if let Some(source) = &mut recipe.source {
+                    // There is no part to render alone without one.
+                    source.only_masked = source.only_masked.filter(|_| of.is_some());
                     source.mask = of;
                 }
             }

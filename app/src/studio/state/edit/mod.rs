@@ -28,6 +28,9 @@ pub const FEATHER_RANGE_PX: std::ops::RangeInclusive<f64> = 0.0..=128.0;
 /// By how much a mask may be grown or shrunk at once, in pixels.
 pub const GROW_RANGE_PX: std::ops::RangeInclusive<u32> = 1..=128;
 
+/// How much of the picture around the mask is rendered with it at first, in pixels.
+pub const USUAL_PADDING_PX: u32 = 32;
+
 /// What is painted on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Layer {

@@ -13,6 +13,7 @@ use crate::studio::gpu::{self, Compare, Pixels, View};
 use crate::studio::panes::{CanvasView, HistogramPanel};
 use crate::studio::state::{
     BRUSH_RADIUS_RANGE_PX, EditShows, FEATHER_RANGE_PX, GROW_RANGE_PX, Layer, Studio, Tool,
+    USUAL_PADDING_PX,
 };
 use crate::studio::theme::{SEMIBOLD, Tokens, space};
 
@@ -38,6 +39,7 @@ pub(super) fn side_ui(
         asked = tools_ui(ui, studio).or(asked);
         numbers_ui(ui, studio);
         asked = whole_ui(ui, studio).or(asked);
+        only_masked_ui(ui, studio);
         section(ui, "Regions");
         asked = regions_ui(ui, studio, view).or(asked);
         section(ui, "View");
@@ -341,6 +343,34 @@ fn whole_ui(ui: &mut Ui, studio: &mut Studio) -> Option<UiCommand> {
             .accessible_name("grow or shrink by, in pixels");
     });
     asked
+}
+
+/// Whether the masked part is rendered alone, at the recipe's full size.
+fn only_masked_ui(ui: &mut Ui, studio: &mut Studio) {
+    let Some(source) = &mut studio.bench.recipe.source else {
+        return;
+    };
+    let before = source.only_masked;
+    ui.horizontal(|ui| {
+        let mut is_on = source.only_masked.is_some();
+        let mut padding_px = source.only_masked.unwrap_or(USUAL_PADDING_PX);
+        let help = "Renders the masked part alone, enlarged to the picture's size, and puts it \
+                    back: small things get more detail";
+        ui.add_enabled_ui(source.mask.is_some(), |ui| {
+            ui.checkbox(&mut is_on, "masked part alone")
+                .on_hover_text(help);
+        });
+        if is_on {
+            ui.label("with");
+            let field = DragValue::new(&mut padding_px).range(0..=512).suffix(" px");
+            ui.add(field)
+                .accessible_name("pixels around the masked part");
+        }
+        source.only_masked = is_on.then_some(padding_px);
+    });
+    if source.only_masked != before {
+        studio.shown = crate::studio::state::Shown::Bench;
+    }
 }
 
 fn view_ui(ui: &mut Ui, studio: &mut Studio) {
