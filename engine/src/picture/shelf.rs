@@ -96,6 +96,11 @@ impl PictureShelf {
         Ok(picture)
     }
 
+    /// Whether the picture of this hash is kept.
+    pub fn holds(&self, hash: &str) -> bool {
+        self.kept().contains_key(hash)
+    }
+
     /// Finds every picture of `recipe` and fills in their hashes.
     ///
     /// # Errors
