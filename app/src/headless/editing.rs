@@ -18,13 +18,13 @@ pub(super) struct EditArgs {
     #[arg(long, value_name = "FILE")]
     source: Option<PathBuf>,
     /// How far the picture may go from its source, above 0 and up to 1 [default: 0.75]
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     strength: Option<f64>,
     /// Change the source only where this picture is white; black stays bit for bit
     #[arg(long, value_name = "FILE")]
     mask: Option<PathBuf>,
     /// Soften the edges of --mask and of the regions by so many pixels [default: 0]
-    #[arg(long, value_name = "PX")]
+    #[arg(long, value_name = "PX", allow_negative_numbers = true)]
     feather: Option<f64>,
     /// Change the source where the mask is black
     #[arg(long)]
