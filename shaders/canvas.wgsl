@@ -28,6 +28,9 @@ const MODE_HEAT: u32 = 2u;
 
 const HEAT_COLORS: i32 = 17;
 
+// How dark the lines beside a mask's outline are.
+const OUTLINE_DARK: f32 = 0.6;
+
 // One of the MODE constants: a pipeline each, since software adapters walk both sides of a branch.
 override MODE: u32 = MODE_PLAIN;
 // Whether a texture has more than one texel a screen pixel.
@@ -159,20 +162,40 @@ fn picture(@builtin(position) at: vec4<f32>) -> @location(0) vec4<f32> {
     return target_color(color, alpha);
 }
 
-// A mask in `first`: a fill, and a line one screen pixel wide where coverage is a half.
+// How steep `first` is at `position`, by its differences over `reach` screen pixels either way:
+// coverage per pixel.
+fn slope(position: vec2<f32>, reach: f32) -> f32 {
+    let x = vec2(reach, 0.0);
+    let y = vec2(0.0, reach);
+    let across = footprint(first, position + x, 1.0).r - footprint(first, position - x, 1.0).r;
+    let down = footprint(first, position + y, 1.0).r - footprint(first, position - y, 1.0).r;
+    return 0.5 * length(vec2(across, down)) / reach;
+}
+
+// A mask in `first`: a fill, and a line one screen pixel wide where coverage is a half, between two
+// dark ones.
 @fragment
 fn overlay(@builtin(position) at: vec4<f32>) -> @location(0) vec4<f32> {
     let coverage = footprint(first, at.xy, 1.0).r;
-    let across = footprint(first, at.xy + vec2(1.0, 0.0), 1.0).r
-        - footprint(first, at.xy - vec2(1.0, 0.0), 1.0).r;
-    let down = footprint(first, at.xy + vec2(0.0, 1.0), 1.0).r
-        - footprint(first, at.xy - vec2(0.0, 1.0), 1.0).r;
-    // Coverage per screen pixel; flat places have no edge.
-    let slope = 0.5 * length(vec2(across, down));
     var line = 0.0;
-    if slope > 0.001 {
-        line = clamp(1.0 - abs(coverage - 0.5) / slope, 0.0, 1.0);
+    var dark = 0.0;
+    // Flat places have no edge; most of a mask is flat.
+    let wide = slope(at.xy, 2.0);
+    if wide > 0.0005 {
+        dark = OUTLINE_DARK * clamp(3.0 - abs(coverage - 0.5) / wide, 0.0, 1.0);
+        let narrow = slope(at.xy, 1.0);
+        if narrow > 0.001 {
+            line = clamp(1.0 - abs(coverage - 0.5) / narrow, 0.0, 1.0);
+        }
     }
-    let alpha = params.color.a * max(coverage * params.opacity, line) * inside(at.xy);
-    return target_color(params.color.rgb, alpha);
+    // One over the other: the fill, the dark lines, the line.
+    var fill = coverage * params.opacity;
+    fill *= (1.0 - dark) * (1.0 - line);
+    let solid = line + fill;
+    let alpha = solid + dark * (1.0 - line);
+    if alpha == 0.0 {
+        return vec4(0.0);
+    }
+    let rgb = params.color.rgb * solid / alpha;
+    return target_color(rgb, alpha * params.color.a * inside(at.xy));
 }

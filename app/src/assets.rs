@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::controls::ControlLibrary;
 use vernier_engine::device::DeviceRequest;
+use vernier_engine::picture::PictureShelf;
 use vernier_engine::service::RenderOptions;
 use vernier_engine::user_folders;
 
@@ -82,5 +83,6 @@ pub(crate) fn render_options(device: DeviceRequest) -> RenderOptions {
         coarse_first: false,
         want_latents: false,
         preview_every: None,
+        pictures: PictureShelf::default(),
     }
 }

@@ -74,6 +74,8 @@ impl Studio {
             sampler: "ddim".to_owned(),
             dtype: "f32".to_owned(),
             controls: controls.iter().map(|c| c.parse().unwrap()).collect(),
+            source: None,
+            regions: Vec::new(),
             unknown: serde_json::Map::new(),
         }
     }

@@ -39,6 +39,8 @@ fn recipe(controls: &[&str]) -> Recipe {
         sampler: "ddim".to_owned(),
         dtype: "f32".to_owned(),
         controls: controls.iter().map(|c| c.parse().unwrap()).collect(),
+        source: None,
+        regions: Vec::new(),
         unknown: serde_json::Map::new(),
     }
 }

@@ -10,6 +10,7 @@ use vernier_engine::checkpoint::{MeterOptions, tiny};
 use vernier_engine::controls::{ControlFile, ControlInfo, ControlKind, ControlLibrary, Direction};
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::measure::{ClipAttribute, TextPair};
+use vernier_engine::picture::PictureShelf;
 use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe};
 use vernier_engine::service::{
     CacheOptions, Command, Event, JobId, MeasureRequest, MeasureTask, Measured, PromptChoice,
@@ -59,6 +60,8 @@ impl Studio {
             sampler: "ddim".to_owned(),
             dtype: "f32".to_owned(),
             controls: Vec::new(),
+            source: None,
+            regions: Vec::new(),
             unknown: serde_json::Map::new(),
         };
         MeasureRequest {
@@ -92,6 +95,7 @@ impl Studio {
                 },
                 want_latents: false,
                 preview_every: None,
+                pictures: PictureShelf::default(),
             },
         });
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use vernier_engine::checkpoint::{MeterOptions, tiny};
 use vernier_engine::controls::ControlLibrary;
 use vernier_engine::device::DeviceRequest;
+use vernier_engine::picture::PictureShelf;
 use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe};
 use vernier_engine::service::{Command, Event, JobId, RenderOptions, Service};
 
@@ -28,6 +29,8 @@ fn recipe(model: &Path) -> Recipe {
         sampler: "ddim".to_owned(),
         dtype: "f32".to_owned(),
         controls: Vec::new(),
+        source: None,
+        regions: Vec::new(),
         unknown: serde_json::Map::new(),
     }
 }
@@ -134,6 +137,7 @@ fn options() -> RenderOptions {
         embedded_model: "nowhere".into(),
         want_latents: true,
         preview_every: None,
+        pictures: PictureShelf::default(),
     }
 }
 

@@ -91,6 +91,8 @@ fn recipe(args: &PictureArgs) -> Result<Recipe, Failure> {
         sampler: Defaults::of(&args.model)?.sampler()?,
         dtype: args.dtype.clone(),
         controls: Vec::new(),
+        source: None,
+        regions: Vec::new(),
         unknown: serde_json::Map::new(),
     })
 }

@@ -11,6 +11,7 @@ use vernier_engine::sampling::SamplerName;
 use super::batch::BatchArgs;
 use super::bench::BenchWork;
 use super::control::ControlCommand;
+use super::editing::EditArgs;
 use super::measure::{CalibrateArgs, MeasureCommand};
 use super::project::ProjectCommand;
 use super::train::TrainCommand;
@@ -127,6 +128,9 @@ pub(super) struct RenderArgs {
     /// Tell events on stdout, one JSON object a line
     #[arg(long)]
     pub(super) json: bool,
+    // Last: its heading in the help holds for everything behind it.
+    #[command(flatten)]
+    pub(super) edit: EditArgs,
 }
 
 #[derive(Debug, Args)]
@@ -137,6 +141,10 @@ pub(super) struct ReplayArgs {
     /// Where the model lies now [default: where the recipe says]
     #[arg(long, value_name = "DIR")]
     pub(super) model: Option<PathBuf>,
+    /// A picture that recipes start from or take as a mask, where it lies now [default: where the
+    /// recipe says]. Repeatable
+    #[arg(long = "source", value_name = "FILE")]
+    pub(super) sources: Vec<PathBuf>,
     /// Where to compute: cpu, cuda, cuda:N, or auto for CUDA where it is there
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(super) device: String,

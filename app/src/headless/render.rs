@@ -4,7 +4,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 
 use vernier_engine::checkpoint::MeterOptions;
-use vernier_engine::picture;
+use vernier_engine::picture::{self, PictureShelf};
 use vernier_engine::recipe::{self, ControlUse, ModelRef, RECIPE_VERSION, Recipe};
 use vernier_engine::render::Defaults;
 
@@ -31,9 +31,14 @@ fn render(args: &RenderArgs, reporter: &mut Reporter) -> Result<(), Failure> {
         Some(path) => recipe::read(path)?,
         None => vec![fresh(args)?],
     };
-    let recipes = repeated(base.into_iter().map(|r| overridden(r, args)), args.count);
-    for recipe in &recipes {
+    let base = base.into_iter().map(|recipe| overridden(recipe, args));
+    let base = base.collect::<Result<Vec<_>, Failure>>()?;
+    let mut recipes = repeated(base, args.count);
+    let pictures = PictureShelf::default();
+    for recipe in &mut recipes {
         recipe.validate()?;
+        // A project or a saved recipe knows them by their hashes from the start.
+        pictures.resolve(recipe)?;
         if recipe.model.path.is_none() {
             assets::require_embedded_model()?;
         }
@@ -109,6 +114,8 @@ fn fresh(args: &RenderArgs) -> Result<Recipe, Failure> {
         sampler,
         dtype: "f32".to_owned(),
         controls: Vec::new(),
+        source: None,
+        regions: Vec::new(),
         unknown: serde_json::Map::new(),
     })
 }
@@ -118,7 +125,7 @@ fn random_seed() -> u64 {
     RandomState::new().hash_one(std::process::id()) >> 32
 }
 
-fn overridden(mut recipe: Recipe, args: &RenderArgs) -> Recipe {
+fn overridden(mut recipe: Recipe, args: &RenderArgs) -> Result<Recipe, Failure> {
     fn set<T: Clone>(field: &mut T, option: Option<&T>) {
         if let Some(value) = option {
             field.clone_from(value);
@@ -147,12 +154,14 @@ fn overridden(mut recipe: Recipe, args: &RenderArgs) -> Recipe {
     if let Some((width, height)) = args.size {
         (recipe.width_px, recipe.height_px) = (width, height);
     }
-    recipe
+    args.edit.change(&mut recipe)?;
+    Ok(recipe)
 }
 
 /// Each recipe `count` times, with seeds that count up.
-fn repeated(recipes: impl Iterator<Item = Recipe>, count: u32) -> Vec<Recipe> {
+fn repeated(recipes: Vec<Recipe>, count: u32) -> Vec<Recipe> {
     recipes
+        .into_iter()
         .flat_map(|recipe| {
             (0..count).map(move |i| Recipe {
                 seed: recipe.seed.wrapping_add(u64::from(i)),

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vernier_engine::controls::FoundControl;
-use vernier_engine::picture::{self, ComfyGraph, ForeignRecipe, Picture};
+use vernier_engine::picture::{self, ComfyGraph, ForeignRecipe, Picture, PictureShelf};
 use vernier_engine::project::{PROJECT_ENDING, Project};
-use vernier_engine::recipe::{self, Recipe};
+use vernier_engine::recipe::{self, PictureRef, Recipe};
 
 use super::state::{ModelItem, NewPicture};
 
@@ -58,6 +58,8 @@ pub(crate) enum FileEvent {
     Recipe(Box<Recipe>),
     /// What another program says of a picture, for the bench.
     Foreign(Box<ForeignRecipe>),
+    /// A picture to start from; it is in the shelf.
+    Source(PictureRef),
     /// A file was written.
     Written(PathBuf),
     /// It did not work; one sentence.
@@ -71,11 +73,19 @@ pub(crate) fn is_project(path: &Path) -> bool {
 }
 
 /// Reads what an artist may open besides projects: a picture that carries a recipe, ours or
-/// another program's, or a recipe.
-pub(crate) fn open(path: &Path) -> FileEvent {
-    let ending = path.extension();
-    let read = if ending.is_some_and(|e| e.eq_ignore_ascii_case("png")) {
+/// another program's, or a recipe. A picture that carries neither is one to start from, and goes
+/// into `shelf`.
+pub(crate) fn open(path: &Path, shelf: &PictureShelf) -> FileEvent {
+    let is_called = |ending: &str| {
+        let own = path.extension();
+        own.is_some_and(|e| e.eq_ignore_ascii_case(ending))
+    };
+    if is_called("jpg") || is_called("jpeg") {
+        return open_source(path, shelf);
+    }
+    let read = if is_called("png") {
         picture::read_notes(path).and_then(|notes| match (&notes.recipe_json, notes.foreign()) {
+            (None, None) => Ok(open_source(path, shelf)),
             (None, Some(foreign)) => Ok(FileEvent::Foreign(Box::new(foreign))),
             _ => notes
                 .recipe(path)
@@ -87,6 +97,14 @@ pub(crate) fn open(path: &Path) -> FileEvent {
         first.map(|recipe| FileEvent::Recipe(Box::new(recipe)))
     };
     read.unwrap_or_else(|e| FileEvent::Failed(e.to_string()))
+}
+
+/// Reads a picture of any program into `shelf`, to start from.
+pub(crate) fn open_source(path: &Path, shelf: &PictureShelf) -> FileEvent {
+    match shelf.read(path) {
+        Ok(picture) => FileEvent::Source(picture),
+        Err(e) => FileEvent::Failed(e.to_string()),
+    }
 }
 
 fn first(path: &Path, recipes: Vec<Recipe>) -> vernier_engine::Result<Recipe> {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use egui::{Color32, Rect, pos2, vec2};
 use vernier::studio::gpu::{
-    Compare, Mask, Overlay, Source, TextureKey, View, canvas, heat_color, texture_use,
+    Compare, Overlay, Source, TextureKey, View, canvas, heat_color, texture_use,
 };
-use vernier_engine::picture::Picture;
+use vernier_engine::picture::{Mask, Picture};
 
 use crate::stage::{Stage, busy_picture};
 use crate::twin::{Image, Mips, Placed, over, premultiplied};
@@ -176,11 +176,7 @@ fn disc(width: u32, height: u32) -> Mask {
             coverage.push((inside.clamp(0.0, 1.0) * 255.0) as u8);
         }
     }
-    Mask {
-        width_px: width,
-        height_px: height,
-        coverage,
-    }
+    Mask::from_coverage(width, height, coverage).unwrap()
 }
 
 #[test]
@@ -189,18 +185,20 @@ fn masks_lie_over_the_picture() {
     let picture = busy_picture(64, 48, 8);
     let twin = Mips::of(Image::of(&picture));
     let color = Color32::from_rgb(255, 96, 0);
+    let hue = [1.0, 96.0 / 255.0, 0.0];
     for mask in [disc(64, 48), disc(16, 12), disc(200, 150)] {
-        let key = u64::from(mask.width_px);
+        let key = u64::from(mask.width_px());
         let mask_twin = Mips::of(Image::of_mask(
-            mask.width_px,
-            mask.height_px,
-            &mask.coverage,
+            mask.width_px(),
+            mask.height_px(),
+            mask.coverage(),
         ));
         let mask = Arc::new(mask);
         for (view, placed) in views([64, 48]) {
             let overlay = Overlay {
                 mask: Arc::clone(&mask),
                 key: TextureKey(key),
+                revision: 0,
                 color,
                 opacity: 0.4,
             };
@@ -211,20 +209,64 @@ fn masks_lie_over_the_picture() {
             painted.assert_is(2.0, &what, |x, y| {
                 let coverage = |x, y| mask_twin.seen(placed, x, y, 1.0)[0];
                 let here = coverage(x, y);
-                let across = coverage(x + 1.0, y) - coverage(x - 1.0, y);
-                let down = coverage(x, y + 1.0) - coverage(x, y - 1.0);
-                let slope = 0.5 * across.hypot(down);
-                let line = if slope > 0.001 {
-                    (1.0 - (here - 0.5).abs() / slope).clamp(0.0, 1.0)
-                } else {
-                    0.0
+                let slope = |reach: f64| {
+                    let across = coverage(x + reach, y) - coverage(x - reach, y);
+                    let down = coverage(x, y + reach) - coverage(x, y - reach);
+                    0.5 * across.hypot(down) / reach
                 };
+                let near = |limit: f64, slope: f64| {
+                    let apart = (here - 0.5).abs() / slope;
+                    (limit - apart).clamp(0.0, 1.0)
+                };
+                let (wide, narrow) = (slope(2.0), slope(1.0));
+                let mut top = premultiplied(hue, 0.4 * here);
+                if wide > 0.0005 {
+                    top = over(premultiplied([0.0; 3], 0.6 * near(3.0, wide)), top);
+                    if narrow > 0.001 {
+                        top = over(premultiplied(hue, near(1.0, narrow)), top);
+                    }
+                }
                 let inside = placed.inside(x, y);
-                let top = premultiplied([1.0, 96.0 / 255.0, 0.0], line.max(0.4 * here) * inside);
+                let top = top.map(|v| v * inside);
                 over(top, premultiplied(twin.seen(placed, x, y, 0.0), inside))
             });
         }
     }
+}
+
+#[test]
+fn a_mask_that_changes_is_uploaded_again_in_its_own_place() {
+    let Some(stage) = Stage::open() else { return };
+    let picture = busy_picture(64, 48, 8);
+    let view = View::fit([64, 48], whole_screen(), 1.0);
+    let draw = |revision: u64, value: u8| {
+        let overlay = Overlay {
+            mask: Arc::new(Mask::filled(64, 48, value)),
+            key: TextureKey(1),
+            revision,
+            color: Color32::RED,
+            opacity: 1.0,
+        };
+        let what = canvas(
+            whole_screen(),
+            source(64, &picture),
+            Compare::None,
+            vec![overlay],
+            view,
+        );
+        let painted = stage.paint(SCREEN, 1.0, vec![what]);
+        (painted.at(80, 60), texture_use(&stage.state))
+    };
+    let (plain, first) = draw(0, 0);
+    let (red, second) = draw(1, 255);
+    assert_eq!(red, [255, 0, 0, 255]);
+    assert_ne!(plain, red);
+    assert_eq!(second.uploads, first.uploads + 1);
+    assert_eq!(
+        (second.textures, second.bytes),
+        (first.textures, first.bytes)
+    );
+    assert_eq!(draw(1, 255).1, second, "the same once only");
 }
 
 #[test]

@@ -92,7 +92,9 @@ fn a_control_is_searched_looked_at_and_drawn_onto_its_word() {
     write_prompt(&mut harness, "a dog");
     search(&mut harness, "");
     click(&mut harness, "use smile");
-    until(&mut harness, "told", |h| says(h, "the prompt has none of them"));
+    until(&mut harness, "told", |h| {
+        says(h, "the prompt has none of them")
+    });
 }
 
 #[test]

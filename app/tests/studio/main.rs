@@ -7,6 +7,7 @@
 
 mod bench;
 mod desk;
+mod editing;
 mod keyboard;
 mod library;
 mod looks;

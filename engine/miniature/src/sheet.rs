@@ -42,6 +42,8 @@ impl Sampling {
             sampler: "ddim".to_owned(),
             dtype: "f32".to_owned(),
             controls: Vec::new(),
+            source: None,
+            regions: Vec::new(),
             unknown: Map::new(),
         };
         let rendered = renderer.render(&recipe, &mut |_| {

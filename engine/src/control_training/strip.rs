@@ -88,6 +88,8 @@ impl<'a> Strips<'a> {
                     sampler: sampler.clone(),
                     dtype: request.dtype.name().to_owned(),
                     controls: vec![control],
+                    source: None,
+                    regions: Vec::new(),
                     unknown: serde_json::Map::new(),
                 };
                 let rendered = renderer.render(&recipe, &mut |_| {

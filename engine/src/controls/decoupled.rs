@@ -31,6 +31,33 @@ impl DecoupledAttention {
     pub fn is_idle(&self) -> bool {
         self.branches.iter().all(|b| b.weight == 0.0)
     }
+
+    /// What `text` gives, with the branches' outputs added; `None` where no branch acts on `site`.
+    pub(super) fn beside(
+        &self,
+        site: &AttentionSite,
+        q: &Tensor,
+        text: impl FnOnce() -> Result<Tensor>,
+    ) -> Result<Option<Tensor>> {
+        let mut text = Some(text);
+        let mut out = None;
+        for branch in self.branches.iter().filter(|b| b.weight != 0.0) {
+            let Some(Some((own_k, own_v))) = branch.keys_values.get(site.index) else {
+                continue;
+            };
+            let batch = q.size()[0];
+            let expand = |x: &Tensor| x.f_expand([batch, -1, -1, -1], false);
+            let extra = attend(q, &expand(own_k)?, &expand(own_v)?, false)?;
+            let before = match text.take() {
+                Some(text) => Some(text()?),
+                None => out.take(),
+            };
+            if let Some(before) = before {
+                out = Some(before.f_add(&extra.f_mul_scalar(branch.weight)?)?);
+            }
+        }
+        Ok(out)
+    }
 }
 
 impl AttentionHook for DecoupledAttention {
@@ -44,21 +71,7 @@ impl AttentionHook for DecoupledAttention {
         if !site.is_cross {
             return Ok(None);
         }
-        let mut out = None;
-        for branch in self.branches.iter().filter(|b| b.weight != 0.0) {
-            let Some(Some((own_k, own_v))) = branch.keys_values.get(site.index) else {
-                continue;
-            };
-            let batch = q.size()[0];
-            let expand = |x: &Tensor| x.f_expand([batch, -1, -1, -1], false);
-            let extra = attend(q, &expand(own_k)?, &expand(own_v)?, false)?;
-            let text = match out.take() {
-                Some(text) => text,
-                None => attend(q, k, v, false)?,
-            };
-            out = Some(text.f_add(&extra.f_mul_scalar(branch.weight)?)?);
-        }
-        Ok(out)
+        self.beside(site, q, || attend(q, k, v, false))
     }
 }
 

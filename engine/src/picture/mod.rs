@@ -1,4 +1,4 @@
-//! PNG files that carry their recipe.
+//! Pictures: PNG files that carry their recipe, the pictures that recipes start from, and masks.
 
 mod a1111;
 mod comfy;
@@ -6,15 +6,23 @@ mod compare;
 mod decode;
 mod encode;
 mod foreign;
+mod image_file;
+mod mask;
 mod sheet;
+mod shelf;
 
 pub use a1111::Parameters;
 pub use comfy::ComfyGraph;
 pub use compare::{Difference, difference};
 pub use decode::{PngNotes, pixels_in, read_notes, read_pixels, read_recipe, recipe_in};
-pub use encode::{save, save_numbered, to_png};
+pub use encode::{save, save_numbered, to_plain_png, to_png};
 pub use foreign::ForeignRecipe;
+pub use image_file::{image_in, read_image};
+pub use mask::{Brush, Ink, Mask, PixelRect};
 pub use sheet::save_sheet;
+pub use shelf::PictureShelf;
+
+use crate::recipe::sha256_hex;
 
 /// Keyword of the iTXt chunk that holds the recipe as JSON.
 pub const RECIPE_KEYWORD: &str = "vernier";
@@ -39,5 +47,17 @@ pub struct Picture {
 impl std::fmt::Debug for Picture {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Picture({}x{})", self.width_px, self.height_px)
+    }
+}
+
+impl Picture {
+    /// SHA-256, in hex, over width and height (little-endian `u32`) and the RGB bytes: what it
+    /// shows, whatever file it came from.
+    pub fn hash(&self) -> String {
+        let mut bytes = Vec::with_capacity(self.rgb.len() + 8);
+        bytes.extend(self.width_px.to_le_bytes());
+        bytes.extend(self.height_px.to_le_bytes());
+        bytes.extend(&self.rgb);
+        sha256_hex(&bytes)
     }
 }

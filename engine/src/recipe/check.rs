@@ -32,7 +32,12 @@ impl Recipe {
         }
         self.sampler.parse::<SamplerName>()?;
         self.dtype.parse::<Dtype>()?;
-        self.controls.iter().try_for_each(ControlUse::validate)
+        self.controls.iter().try_for_each(ControlUse::validate)?;
+        if let Some(source) = &self.source {
+            source.validate(self.steps)?;
+        }
+        let mut regions = self.regions.iter().enumerate();
+        regions.try_for_each(|(index, region)| region.validate(index))
     }
 }
 

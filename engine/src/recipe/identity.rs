@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{ControlUse, Recipe};
+use super::{ControlUse, PictureRef, Recipe};
 
 impl Recipe {
     /// SHA-256, in hex, of the recipe's JSON.
@@ -26,7 +26,45 @@ impl Recipe {
                 settle_control(asked, made);
             }
         }
+        let (asked_pictures, made_pictures) = (asked.pictures_mut(), made.pictures_mut());
+        if asked_pictures.len() == made_pictures.len() {
+            for (asked, made) in asked_pictures.into_iter().zip(made_pictures) {
+                settle_picture(asked, made);
+            }
+        }
         asked == made
+    }
+
+    /// Every picture that it names: its source, the source's mask, the regions' masks.
+    pub fn pictures(&self) -> Vec<&PictureRef> {
+        let source = self.source.iter().flat_map(|source| {
+            let mask = source.mask.iter().map(|mask| &mask.picture);
+            std::iter::once(&source.picture).chain(mask)
+        });
+        let regions = self.regions.iter().map(|region| &region.mask.picture);
+        source.chain(regions).collect()
+    }
+
+    /// [`Self::pictures`], to be filled in.
+    pub fn pictures_mut(&mut self) -> Vec<&mut PictureRef> {
+        let source = self.source.iter_mut().flat_map(|source| {
+            let mask = source.mask.iter_mut().map(|mask| &mut mask.picture);
+            std::iter::once(&mut source.picture).chain(mask)
+        });
+        let regions = self.regions.iter_mut();
+        source
+            .chain(regions.map(|region| &mut region.mask.picture))
+            .collect()
+    }
+}
+
+/// A picture is known by what it shows; one that was not read yet only by where it lies.
+fn settle_picture(asked: &mut PictureRef, made: &mut PictureRef) {
+    if asked.hash.is_empty() {
+        made.hash.clear();
+    } else {
+        asked.path = None;
+        made.path = None;
     }
 }
 
@@ -57,6 +95,9 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use super::super::Source;
     use super::super::tests::sample;
     use super::*;
 
@@ -70,6 +111,16 @@ mod tests {
         made.controls[0].resolved = Some(1.5);
         made.controls[0].hash = "def".to_owned();
         assert!(asked.asks_for(&made) && !made.asks_for(&asked));
+        asked.source = Some(Source::new(PictureRef::at(Path::new("cat.png")), 0.5));
+        made.source.clone_from(&asked.source);
+        made.pictures_mut()[0].hash = "012".to_owned();
+        assert!(asked.asks_for(&made));
+        asked.pictures_mut()[0].hash = "012".to_owned();
+        made.pictures_mut()[0].path = None;
+        assert!(asked.asks_for(&made));
+        asked.pictures_mut()[0].hash = "013".to_owned();
+        assert!(!asked.asks_for(&made));
+        asked.source.clone_from(&made.source);
         asked.model.hash = "abd".to_owned();
         assert!(!asked.asks_for(&made));
     }

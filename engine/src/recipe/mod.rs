@@ -4,12 +4,14 @@ mod check;
 mod control;
 mod file;
 mod identity;
+mod source;
 
 use serde::{Deserialize, Serialize};
 
 pub use control::{ControlScale, ControlUse};
 pub use file::{from_json, read, to_json, write};
 pub use identity::sha256_hex;
+pub use source::{MaskUse, PictureRef, Region, Source};
 
 /// The newest recipe version that this program writes and reads.
 pub const RECIPE_VERSION: u32 = 1;
@@ -52,6 +54,12 @@ pub struct Recipe {
     /// Controls at work, in no particular order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub controls: Vec<ControlUse>,
+    /// The picture that it starts from; absent for noise alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// Words for parts of the picture, in no particular order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<Region>,
     /// Fields of newer programs, kept as they are.
     #[serde(flatten)]
     pub unknown: serde_json::Map<String, serde_json::Value>,
@@ -120,6 +128,8 @@ pub(crate) mod tests {
             sampler: "ddim".to_owned(),
             dtype: "f32".to_owned(),
             controls: Vec::new(),
+            source: None,
+            regions: Vec::new(),
             unknown: serde_json::Map::new(),
         }
     }

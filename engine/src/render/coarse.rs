@@ -13,8 +13,15 @@ impl Recipe {
     /// The same picture in a quarter of the steps, five at most; `None` where that would save nothing, or where
     /// a control is still to be searched for with whole renders.
     pub fn coarse(&self) -> Option<Self> {
-        let part = self.steps.div_ceil(COARSE_PART);
-        let steps = part.clamp(FEWEST_STEPS, MOST_STEPS);
+        let quick = |steps: u32| {
+            let part = steps.div_ceil(COARSE_PART);
+            part.clamp(FEWEST_STEPS, MOST_STEPS)
+        };
+        // What starts from a picture walks the last of its steps only.
+        let steps = self.source.as_ref().map_or(quick(self.steps), |source| {
+            let walked = quick(source.walked_steps(self.steps));
+            (f64::from(walked) / source.strength).ceil() as u32
+        });
         let mut controls = self.controls.iter();
         let searched = controls.any(|c| c.scale == ControlScale::Measured && c.resolved.is_none());
         (steps < self.steps && !searched).then(|| Self {
@@ -27,6 +34,7 @@ impl Recipe {
 #[cfg(test)]
 mod tests {
     use crate::recipe::tests::sample;
+    use crate::recipe::{PictureRef, Source};
 
     #[test]
     fn a_quarter_of_the_steps_is_taken_where_that_saves_something() {
@@ -40,6 +48,14 @@ mod tests {
         recipe.steps = 4;
         assert_eq!(recipe.coarse(), None);
         recipe.steps = 20;
+        recipe.source = Some(Source::new(PictureRef::default(), 0.25));
+        assert_eq!(recipe.coarse().map(|r| r.steps), Some(16));
+        recipe.source = Some(Source::new(PictureRef::default(), 0.1));
+        assert_eq!(recipe.coarse(), None);
+        recipe.steps = 100;
+        let coarse = recipe.coarse().unwrap();
+        assert_eq!(coarse.source.unwrap().walked_steps(coarse.steps), 4);
+        (recipe.steps, recipe.source) = (20, None);
         recipe.controls = vec!["smile:=0.5".parse().unwrap()];
         assert_eq!(recipe.coarse(), None);
         recipe.controls[0].resolved = Some(1.0);

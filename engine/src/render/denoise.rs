@@ -10,6 +10,7 @@ use super::phases::{Contexts, Phase};
 use super::pixels::is_finite;
 use super::shelf::{Resolved, Shelf};
 use super::snapshots::{Seen, Snapshot, Snapshots};
+use super::start::Start;
 use super::watch::Watched;
 use super::{Flow, OnStep, Plan, StepAhead};
 use crate::layers::AttentionHook;
@@ -32,7 +33,10 @@ pub(super) struct Walk<'a> {
     pub(super) pushed: Option<PushedModel<'a>>,
     /// Everything but the controls that the latents depend on.
     pub(super) key: String,
-    pub(super) seed: u64,
+    /// The noise of this picture alone.
+    pub(super) noise: ImageNoise,
+    /// What it starts from beside noise.
+    pub(super) start: Option<Start>,
     /// Who looks at the latents on their way.
     pub(super) watched: Option<Watched<'a>>,
 }
@@ -49,18 +53,14 @@ impl Denoiser<'_> {
         snapshots: &mut Snapshots,
         on_step: &mut OnStep<'_>,
     ) -> Result<Tensor> {
-        let [_, channels, height, width] = plan.latent_shape;
-        // Drawn for this image alone, on the CPU: the same seed gives the same noise everywhere.
-        let size = [channels, height, width];
-        let noise = [ImageNoise::draw(walk.seed, size, plan.sampler.as_ref())?];
-        let schedule = plan.sampler.schedule();
+        let schedule = plan.sampler.schedule().clone();
         let steps = schedule.timesteps.len();
-        let timesteps = schedule.timesteps.clone();
-        let init = schedule.init_noise_sigma;
         let keys = walk.snapshot_keys();
         let device = self.device;
+        let noise = std::slice::from_ref(&walk.noise);
+        let first_noise = ImageNoise::initial(noise)?.f_to_device(device)?;
         let fresh = |i: usize| -> Result<Option<Tensor>> {
-            let fresh = ImageNoise::at_call(&noise, i)?;
+            let fresh = ImageNoise::at_call(noise, i)?;
             Ok(fresh.map(|f| f.f_to_device(device)).transpose()?)
         };
 
@@ -79,14 +79,17 @@ impl Denoiser<'_> {
             }
         } else {
             first = 0;
-            latents = ImageNoise::initial(&noise)?
-                .f_mul_scalar(init)?
-                .f_to_device(self.device)?;
+            let start = walk.start.as_ref();
+            let start = start.map(|start| start.first(&first_noise, &schedule));
+            latents = match start.transpose()?.flatten() {
+                Some(start) => start,
+                None => first_noise.f_mul_scalar(schedule.init_noise_sigma)?,
+            };
         }
 
         let last_start = walk.phases.last().map_or(0, |phase| phase.from);
         let mut current = usize::MAX;
-        for (i, timestep) in timesteps.into_iter().enumerate().skip(first) {
+        for (i, &timestep) in schedule.timesteps.iter().enumerate().skip(first) {
             proceed(on_step, i, steps)?;
             let phase = walk.phases.partition_point(|phase| phase.from <= i) - 1;
             if phase != current {
@@ -98,29 +101,29 @@ impl Denoiser<'_> {
                     };
                     snapshots.keep(keys[phase - 1].clone(), snapshot);
                 }
-                walk.begin(phase);
+                begin(&walk.phases[phase], walk.controls, walk.shelf);
                 current = phase;
             }
             let input = plan.sampler.scale_model_input(&latents, i)?;
             let now = &mut walk.phases[phase];
             let guidance = plan.guidance.as_ref();
-            let hook = now.hook.as_mut();
-            let mut output = self.predict(
-                &input,
-                timestep,
-                &now.contexts,
-                guidance,
-                hook.map(|hook| hook as &mut dyn AttentionHook),
-            )?;
+            let hook: Option<&mut dyn AttentionHook> = match &mut now.hook {
+                Some(hook) => Some(hook.as_mut()),
+                None => None,
+            };
+            let mut output = self.predict(&input, timestep, &now.contexts, guidance, hook)?;
             if let Some(pushed) = walk.pushed.as_ref().filter(|_| !now.pushes.is_empty()) {
                 output = pushed.pushed(&output, &input, timestep, &now.pushes)?;
             }
             if let Some(watched) = &mut walk.watched {
                 watched.call(i + 1, &output, &input, timestep)?;
             }
-            let next = plan
+            let mut next = plan
                 .sampler
                 .step(&output, i, &latents, fresh(i)?.as_ref())?;
+            if let Some(start) = &walk.start {
+                next = start.held(next, &first_noise, &schedule, i + 1)?;
+            }
             if i < last_start {
                 let sample = latents;
                 seen.push(Seen { output, sample });
@@ -155,13 +158,6 @@ impl Denoiser<'_> {
 }
 
 impl Walk<'_> {
-    /// Sets what a phase sets outside of the calls.
-    fn begin(&self, phase: usize) {
-        let active = self.phases[phase].active.iter();
-        let active: Vec<&Resolved> = active.map(|&i| &self.controls[i]).collect();
-        self.shelf.set_strengths(&active);
-    }
-
     /// For every phase but the first, the key of the latents that it begins with.
     fn snapshot_keys(&self) -> Vec<String> {
         let mut so_far = self.key.clone();
@@ -174,6 +170,12 @@ impl Walk<'_> {
             })
             .collect()
     }
+}
+
+/// Sets what a phase sets outside of the calls.
+fn begin(phase: &Phase, controls: &[Resolved], shelf: &Shelf) {
+    let active = phase.active.iter().map(|&i| &controls[i]);
+    shelf.set_strengths(&active.collect::<Vec<_>>());
 }
 
 fn proceed(on_step: &mut OnStep<'_>, done: usize, steps: usize) -> Result<()> {

@@ -17,9 +17,12 @@ mod meter_push;
 mod phases;
 mod pixels;
 mod plan;
+mod regions;
 mod renderer;
 mod shelf;
 mod snapshots;
+mod source;
+mod start;
 mod watch;
 
 pub use defaults::Defaults;

@@ -6,9 +6,11 @@ use std::rc::Rc;
 use tch::Tensor;
 
 use super::meter_push::MeterPush;
+use super::regions::Regions;
 use super::shelf::{Loaded, Resolved, Shelf};
 use crate::conditioning::{Conditioning, TokenSpan};
-use crate::controls::{AttributeValues, Control, DecoupledAttention};
+use crate::controls::{AttributeValues, Control, DecoupledAttention, Direction};
+use crate::layers::AttentionHook;
 use crate::measure::{Meter, Place};
 use crate::models::unet::{TextContext, UNet};
 use crate::prompt::TextStage;
@@ -35,13 +37,10 @@ impl Contexts {
         positive: &Conditioning,
         negative: Option<&Conditioning>,
     ) -> Result<Self> {
-        let context = |conditioning: &Conditioning| {
-            let tokens: Tensor = conditioning.context()?.f_unsqueeze(0)?;
-            unet.text_context(&tokens)
-        };
+        let negative = negative.map(|negative| text_context(unet, negative));
         Ok(Self {
-            positive: context(positive)?,
-            negative: negative.map(context).transpose()?,
+            positive: text_context(unet, positive)?,
+            negative: negative.transpose()?,
         })
     }
 
@@ -53,13 +52,19 @@ impl Contexts {
     }
 }
 
+/// Keys and values of one text, batch 1.
+pub(super) fn text_context(unet: &UNet, conditioning: &Conditioning) -> Result<TextContext> {
+    let tokens: Tensor = conditioning.context()?.f_unsqueeze(0)?;
+    unet.text_context(&tokens)
+}
+
 /// What holds from one call of the sampler on.
 pub(super) struct Phase {
     /// The first call that it holds for.
     pub(super) from: usize,
     pub(super) contexts: Contexts,
-    /// Adapters beside the text, on the positive half alone.
-    pub(super) hook: Option<DecoupledAttention>,
+    /// Regions' texts and adapters beside the text, on the positive half alone.
+    pub(super) hook: Option<Box<dyn AttentionHook>>,
     /// Pushes along a meter's gradient.
     pub(super) pushes: Vec<MeterPush>,
     /// Controls at work, by their place in the recipe.
@@ -76,15 +81,21 @@ pub(super) struct PhaseMaker<'a> {
     pub(super) unet: &'a UNet,
     pub(super) shelf: &'a Shelf,
     pub(super) meter: Option<&'a dyn Meter>,
+    /// Words for parts of the picture that do something.
+    pub(super) regions: Option<&'a Regions>,
 }
 
 impl PhaseMaker<'_> {
-    /// The phases over `calls` calls of the sampler, in order; the first from 0.
+    /// The phases over `calls` calls of the sampler, in order; the first from 0. `calls` are the
+    /// last of `calls_from_noise`, of which the controls' starts are fractions.
     ///
     /// A control that is there but does nothing still begins a phase, so that moving it away from
     /// 0 finds the work up to there done.
-    pub(super) fn phases(&self, calls: usize) -> Result<Vec<Phase>> {
-        let first_call = |start: f64| (start * calls as f64).round() as usize;
+    pub(super) fn phases(&self, calls: usize, calls_from_noise: usize) -> Result<Vec<Phase>> {
+        let skipped = calls_from_noise.saturating_sub(calls);
+        let first_call = |start: f64| {
+            ((start * calls_from_noise as f64).round() as usize).saturating_sub(skipped)
+        };
         let starts = self.controls.iter().map(|c| first_call(c.start));
         let mut starts: Vec<usize> = starts.chain([0]).collect();
         starts.sort_unstable();
@@ -107,6 +118,7 @@ impl PhaseMaker<'_> {
         let at_work: Vec<&Resolved> = active.iter().map(|&i| &self.controls[i]).collect();
         let adapters = by_adapter(&at_work);
         let mut positive = self.prompt(&adapters)?;
+        let mut regions = self.regions.map(Regions::conditionings).unwrap_or_default();
         let mut pushes = Vec::new();
         let mut key = String::new();
         for control in &at_work {
@@ -117,8 +129,7 @@ impl PhaseMaker<'_> {
             let _ = write!(key, "{hash}|{name}|{subject}|{raw:?};");
             match &control.loaded.control {
                 Control::Direction(direction) => {
-                    let span = subject_span(control, &positive)?;
-                    direction.apply(&mut positive, &span, raw)?;
+                    apply_direction(direction, control, raw, &mut positive, &mut regions)?;
                 }
                 Control::Guidance { strength } => pushes.push(MeterPush {
                     attribute: control.attribute.clone().unwrap_or_default(),
@@ -139,21 +150,29 @@ impl PhaseMaker<'_> {
             }
         }
         let is_plain = at_work.iter().all(|c| !c.loaded.changes_text());
-        let contexts = if is_plain {
-            self.encoded.contexts.shallow_clone()
+        let (contexts, region_texts) = if is_plain {
+            let texts = self.regions.map(Regions::contexts).unwrap_or_default();
+            (self.encoded.contexts.shallow_clone(), texts)
         } else {
             // Keys and values hold for the strengths of the moment that they are made in.
             self.shelf.set_strengths(&at_work);
             let negative = self.encoded.negative.as_ref();
             let contexts = Contexts::make(self.unet, &positive, negative);
+            let texts = regions.iter().map(|region| text_context(self.unet, region));
+            let texts = texts.collect::<Result<Vec<_>>>();
             self.shelf.set_strengths(&[]);
-            contexts?
+            (contexts?, texts?)
         };
-        let hook = DecoupledAttention::new(branches);
+        let adapters = DecoupledAttention::new(branches);
+        let hook: Option<Box<dyn AttentionHook>> = match self.regions {
+            Some(regions) => Some(Box::new(regions.hook(region_texts, adapters))),
+            None if adapters.is_idle() => None,
+            None => Some(Box::new(adapters)),
+        };
         Ok(Phase {
             from,
             contexts,
-            hook: (!hook.is_idle()).then_some(hook),
+            hook,
             pushes,
             active,
             key,
@@ -180,6 +199,34 @@ impl PhaseMaker<'_> {
         })?;
         subject_place(control, &self.encoded.positive, meter)
     }
+}
+
+/// Moves a direction's subject wherever its words stand: in the prompt, and in each region's text.
+fn apply_direction(
+    direction: &Direction,
+    control: &Resolved,
+    raw: f64,
+    prompt: &mut Conditioning,
+    regions: &mut [Conditioning],
+) -> Result<()> {
+    let named = |text: &Conditioning| match &control.wanted.subject {
+        Some(subject) => !text.find_all(subject).is_empty(),
+        None => {
+            let mut nouns = control.loaded.info.subjects.iter();
+            nouns.any(|noun| !text.find_all(noun).is_empty())
+        }
+    };
+    let mut found = false;
+    for region in regions.iter_mut().filter(|region| named(region)) {
+        let span = subject_span(control, region)?;
+        direction.apply(region, &span, raw)?;
+        found = true;
+    }
+    if found && !named(prompt) {
+        return Ok(());
+    }
+    let span = subject_span(control, prompt)?;
+    direction.apply(prompt, &span, raw)
 }
 
 /// The values that controls set, by the adapter that takes them; the last of two that set the same

@@ -8,8 +8,10 @@ use crate::{EngineError, Result};
 pub struct Plan {
     /// `[1, channels, h, w]`.
     pub latent_shape: [i64; 4],
-    /// The walk from noise to latents.
+    /// The walk from noise, or from a noised source, to latents.
     pub sampler: Box<dyn Sampler>,
+    /// Model calls of the same recipe without a source, which walks all of its steps.
+    pub calls_from_noise: usize,
     /// Classifier-free guidance, or `None` where each call sees the prompt alone.
     pub guidance: Option<Guidance>,
 }
@@ -54,11 +56,18 @@ impl Plan {
             cells("height_px", recipe.height_px)?,
             cells("width_px", recipe.width_px)?,
         ];
-        let sampler = sampling::build(name, scheduler, recipe.steps as usize)?;
+        let steps = recipe.steps as usize;
+        let mut sampler = sampling::build(name, scheduler, steps)?;
+        let calls_from_noise = sampler.schedule().timesteps.len();
+        if let Some(source) = &recipe.source {
+            let skipped = recipe.steps - source.walked_steps(recipe.steps);
+            sampler = sampling::build_tail(name, scheduler, steps, skipped as usize)?;
+        }
         let guidance = Guidance::new(recipe.guidance_scale, 0.0)?;
         Ok(Self {
             latent_shape,
             sampler,
+            calls_from_noise,
             guidance: Some(guidance).filter(Guidance::is_on),
         })
     }

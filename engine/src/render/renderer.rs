@@ -9,8 +9,11 @@ use super::halves::Halves;
 use super::meter_push::PushedModel;
 use super::phases::{Contexts, EncodedPrompt, PhaseMaker};
 use super::plan::{LatentSpace, Plan};
+use super::regions::RegionTexts;
 use super::shelf::{Resolved, Shelf};
-use super::snapshots::Snapshots;
+use super::snapshots::{Snapshots, everything_but_controls};
+use super::source::{Frame, SourcePixels};
+use super::start::SourceEncoder;
 use super::watch::Watched;
 use super::{LatentRgb, LatentWatch, OnStep, closed_loop, defaults, layout, to_picture};
 use crate::checkpoint::{MeterOptions, ModelFolder, open_meter};
@@ -19,7 +22,7 @@ use crate::device::Dtype;
 use crate::measure::Meter;
 use crate::models::unet::UNetConfig;
 use crate::models::vae::{Vae, VaeConfig};
-use crate::picture::Picture;
+use crate::picture::{Picture, PictureShelf};
 use crate::prompt::TextStage;
 use crate::recipe::Recipe;
 use crate::sampling::{NoiseSchedule, SchedulerConfig};
@@ -51,6 +54,9 @@ pub struct Renderer {
     scheduler: SchedulerConfig,
     /// The last prompt, which serves a whole batch.
     encoded: Option<EncodedPrompt>,
+    region_texts: RegionTexts,
+    pictures: PictureShelf,
+    sources: SourceEncoder,
     shelf: Shelf,
     snapshots: Snapshots,
     meter_options: MeterOptions,
@@ -106,6 +112,9 @@ impl Renderer {
             space,
             scheduler,
             encoded: None,
+            region_texts: RegionTexts::default(),
+            pictures: PictureShelf::default(),
+            sources: SourceEncoder::default(),
             shelf: Shelf::default(),
             snapshots: Snapshots::default(),
             meter_options: MeterOptions::default(),
@@ -118,6 +127,11 @@ impl Renderer {
     /// Says where recipes' controls are looked for; without it none is found by name.
     pub fn set_library(&mut self, library: ControlLibrary) {
         self.shelf.set_library(library);
+    }
+
+    /// Says where recipes' pictures are found; without it only those with a path are.
+    pub fn set_pictures(&mut self, pictures: PictureShelf) {
+        self.pictures = pictures;
     }
 
     /// Says who looks at the latents of the pictures to come; nobody does at first.
@@ -179,9 +193,31 @@ impl Renderer {
     ) -> Result<Rendered> {
         let _guard = tch::no_grad_guard();
         let mut notes = Vec::new();
-        let plan = Plan::compile(recipe, &self.space, &self.scheduler)?;
-        let controls = self.resolve(recipe, &mut notes)?;
-        self.encode(recipe, plan.guidance.is_some())?;
+        let mut recipe = recipe.clone();
+        self.pictures.resolve(&mut recipe)?;
+        let plan = Plan::compile(&recipe, &self.space, &self.scheduler)?;
+        let controls = self.resolve(&recipe, &mut notes)?;
+        self.encode(&recipe, plan.guidance.is_some())?;
+        let source = SourcePixels::read(&recipe, &self.pictures)?;
+        if source.as_ref().is_some_and(SourcePixels::is_fixed) {
+            notes.push("mask: nothing may change, so the picture stays as it is".to_owned());
+        }
+        let regions = self.region_texts.regions(
+            &recipe,
+            source
+                .as_ref()
+                .map_or_else(|| Frame::whole(&recipe), |source| source.frame),
+            &self.pictures,
+            (&self.text, self.halves.unet()),
+            (plan.latent_shape, self.device),
+            &mut notes,
+        )?;
+        let (noise, start) = self.sources.noise_and_start(
+            &recipe,
+            &plan,
+            source.as_ref(),
+            (&self.vae, self.device),
+        )?;
         if controls.iter().any(Resolved::needs_meter) {
             self.meter()?;
         }
@@ -195,8 +231,9 @@ impl Renderer {
             unet: self.halves.unet(),
             shelf: &self.shelf,
             meter,
+            regions: regions.as_ref(),
         };
-        let phases = maker.phases(calls)?;
+        let phases = maker.phases(calls, plan.calls_from_noise)?;
         let pushed = match meter.filter(|_| phases.iter().any(|p| !p.pushes.is_empty())) {
             Some(meter) => Some((meter, NoiseSchedule::new(&self.scheduler)?)),
             None => None,
@@ -220,8 +257,9 @@ impl Renderer {
                 noise,
                 prediction: self.scheduler.prediction_type,
             }),
-            key: everything_but_controls(recipe),
-            seed: recipe.seed,
+            key: everything_but_controls(&recipe),
+            noise,
+            start,
         };
         let mut denoiser = Denoiser {
             halves: &mut self.halves,
@@ -233,11 +271,14 @@ impl Renderer {
         self.shelf.set_strengths(&[]);
         let latents = walked?;
         let image = self.vae.decode(&self.vae.unscale(&latents)?)?;
-        let mut recipe = recipe.clone();
         recipe.model.hash.clone_from(&self.hash);
         recipe.controls = controls.into_iter().map(|c| c.wanted).collect();
+        let picture = to_picture(&image)?;
         Ok(Rendered {
-            picture: to_picture(&image)?,
+            picture: match &source {
+                Some(source) => source.finish(picture),
+                None => picture,
+            },
             recipe,
             latents,
             notes,
@@ -281,6 +322,8 @@ impl Renderer {
     /// Forgets the last prompt and all shared work: the next picture is made from nothing.
     pub(super) fn forget_prompt(&mut self) {
         self.encoded = None;
+        self.region_texts = RegionTexts::default();
+        self.sources = SourceEncoder::default();
         self.snapshots = Snapshots::default();
     }
 
@@ -316,20 +359,4 @@ impl Renderer {
 
 fn not_encoded() -> EngineError {
     EngineError::request("prompt", "was not encoded")
-}
-
-/// What the latents of one model depend on, the controls aside.
-fn everything_but_controls(recipe: &Recipe) -> String {
-    format!(
-        "{:?}",
-        (
-            &recipe.prompt,
-            &recipe.negative_prompt,
-            recipe.seed,
-            (recipe.width_px, recipe.height_px),
-            recipe.steps,
-            recipe.guidance_scale,
-            &recipe.sampler,
-        )
-    )
 }

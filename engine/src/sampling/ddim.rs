@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use super::{
-    NoiseSchedule, PredictionType, Sampler, SamplerName, Schedule, SchedulerConfig,
+    NoiseLevel, NoiseSchedule, PredictionType, Sampler, SamplerName, Schedule, SchedulerConfig,
     TimestepSpacing, at, blend, config::Family, in_fp32, spacing::whole_timesteps, too_many_steps,
 };
 use crate::Result;
@@ -52,6 +52,10 @@ impl Ddim {
                 timesteps: timesteps.iter().map(|&t| t as f64).collect(),
                 sigmas: Vec::new(),
                 init_noise_sigma: 1.0,
+                levels: alphas
+                    .iter()
+                    .map(|&(from, _)| NoiseLevel::of_alpha(from))
+                    .collect(),
             },
             alphas,
             prediction_type: config.prediction_type,
@@ -60,6 +64,15 @@ impl Ddim {
                 .unwrap_or(true)
                 .then_some(config.clip_sample_range),
         })
+    }
+}
+
+impl Ddim {
+    /// Leaves out the first `steps` steps.
+    pub(super) fn skip(mut self, steps: usize) -> Self {
+        self.schedule.skip(steps);
+        self.alphas.drain(..steps.min(self.alphas.len()));
+        self
     }
 }
 

@@ -301,7 +301,7 @@ mod tests {
                 if !expected {
                     continue;
                 }
-                let mut own = build_own(name, &config, steps).unwrap();
+                let mut own = build_own(name, &config, steps, 0).unwrap();
                 let schedule = own.schedule().clone();
                 let mut other = DiffusersRs::new(name, &config, steps, schedule).unwrap();
                 let own = run(own.as_mut(), config.num_train_timesteps);

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use tch::Tensor;
 
 use super::{
-    BetaSchedule, FinalSigmas, NoiseSchedule, PredictionType, Sampler, SamplerName, Schedule,
-    SchedulerConfig, SolverType, TimestepSpacing, at,
+    BetaSchedule, FinalSigmas, NoiseLevel, NoiseSchedule, PredictionType, Sampler, SamplerName,
+    Schedule, SchedulerConfig, SolverType, TimestepSpacing, at,
     config::Family,
     in_fp32,
     pndm::weighted_sum,
@@ -61,6 +61,13 @@ impl Dpmpp2m {
         Ok(Self {
             schedule: Schedule {
                 timesteps,
+                levels: sigmas[..sigmas.len() - 1]
+                    .iter()
+                    .map(|&sigma| {
+                        let (signal, noise, _) = alpha_sigma_lambda(sigma);
+                        NoiseLevel { signal, noise }
+                    })
+                    .collect(),
                 sigmas,
                 init_noise_sigma: 1.0,
             },
@@ -84,6 +91,12 @@ impl Dpmpp2m {
             2 if self.second_order_before_end => reachable.min(2),
             _ => reachable,
         }
+    }
+
+    /// Leaves out the first `steps` steps.
+    pub(super) fn skip(mut self, steps: usize) -> Self {
+        self.schedule.skip(steps);
+        self
     }
 }
 

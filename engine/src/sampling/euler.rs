@@ -38,6 +38,12 @@ impl Euler {
             prediction_type: config.prediction_type,
         })
     }
+
+    /// Leaves out the first `steps` steps.
+    pub(super) fn skip(mut self, steps: usize) -> Self {
+        self.schedule.skip(steps);
+        self
+    }
 }
 
 /// Equal steps of log sigma down to the smallest, where it ends: `final_sigmas_type` comes after.
@@ -117,6 +123,12 @@ impl EulerAncestral {
             schedule,
             prediction_type: config.prediction_type,
         })
+    }
+
+    /// Leaves out the first `steps` steps.
+    pub(super) fn skip(mut self, steps: usize) -> Self {
+        self.schedule.skip(steps);
+        self
     }
 }
 

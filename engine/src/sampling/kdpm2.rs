@@ -6,7 +6,7 @@ use tch::Tensor;
 use super::{
     NoiseSchedule, PredictionType, Sampler, SamplerName, Schedule, SchedulerConfig, at, blend,
     in_fp32, scale_by_sigma,
-    spacing::{log_sigmas, sigma_schedule, timestep_of_sigma},
+    spacing::{levels_of, log_sigmas, sigma_schedule, timestep_of_sigma},
 };
 use crate::{EngineError, Result};
 
@@ -45,12 +45,19 @@ impl Kdpm2 {
         Ok(Self {
             schedule: Schedule {
                 timesteps,
+                levels: levels_of(&sigmas),
                 sigmas,
                 init_noise_sigma: whole.init_noise_sigma,
             },
             prediction_type: config.prediction_type,
             start: None,
         })
+    }
+
+    /// Leaves out the first `steps` steps, two calls each.
+    pub(super) fn skip(mut self, steps: usize) -> Self {
+        self.schedule.skip(2 * steps);
+        self
     }
 }
 

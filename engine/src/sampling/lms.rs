@@ -30,6 +30,12 @@ impl Lms {
             derivatives: VecDeque::with_capacity(ORDER),
         })
     }
+
+    /// Leaves out the first `steps` steps.
+    pub(super) fn skip(mut self, steps: usize) -> Self {
+        self.schedule.skip(steps);
+        self
+    }
 }
 
 /// Integral over `sigmas[i]..sigmas[i + 1]` of the Lagrange polynomial that is 1 at

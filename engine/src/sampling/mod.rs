@@ -46,6 +46,56 @@ pub struct Schedule {
     pub sigmas: Vec<f64>,
     /// Standard deviation that unit noise is scaled to before the first call.
     pub init_noise_sigma: f64,
+    /// What a sample holds before each model call.
+    pub levels: Vec<NoiseLevel>,
+}
+
+/// How much of the clean sample and of unit noise a sample holds: `signal · clean + noise · unit`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NoiseLevel {
+    /// Factor of the clean sample, 0..=1; 1 in the samplers that work on sigmas.
+    pub signal: f64,
+    /// Factor of the noise.
+    pub noise: f64,
+}
+
+impl NoiseLevel {
+    /// The level of a cumulative alpha ᾱ: `√ᾱ` and `√(1 − ᾱ)`.
+    fn of_alpha(alpha_bar: f64) -> Self {
+        Self {
+            signal: alpha_bar.sqrt(),
+            noise: (1.0 - alpha_bar).sqrt(),
+        }
+    }
+
+    /// The level of a sample whose noise is not scaled: 1 and σ.
+    fn of_sigma(sigma: f64) -> Self {
+        Self {
+            signal: 1.0,
+            noise: sigma,
+        }
+    }
+}
+
+impl Schedule {
+    /// A clean sample with unit `noise` of its shape, as it is before call `i`: the `add_noise` of
+    /// diffusers' schedulers. In fp32.
+    ///
+    /// # Errors
+    /// `i` is not a call of this schedule, or the shapes differ.
+    pub fn noised(&self, clean: &Tensor, noise: &Tensor, i: usize) -> Result<Tensor> {
+        let level = at(&self.levels, i)?;
+        let (noise, clean) = in_fp32(noise, clean)?;
+        blend(level.signal, &clean, level.noise, &noise)
+    }
+
+    /// Leaves out the first `calls` calls.
+    fn skip(&mut self, calls: usize) {
+        let calls = calls.min(self.timesteps.len());
+        self.timesteps.drain(..calls);
+        self.levels.drain(..calls);
+        self.sigmas.drain(..calls.min(self.sigmas.len()));
+    }
 }
 
 /// One way of walking from noise to latents.
@@ -100,7 +150,7 @@ pub fn build(
     config: &SchedulerConfig,
     steps: usize,
 ) -> Result<Box<dyn Sampler>> {
-    let own = build_own(name, config, steps)?;
+    let own = build_own(name, config, steps, 0)?;
     if diffusers_rs::agrees(name, config, steps) {
         let schedule = own.schedule().clone();
         return Ok(Box::new(diffusers_rs::DiffusersRs::new(
@@ -110,11 +160,36 @@ pub fn build(
     Ok(own)
 }
 
-/// The sampler in our own code, whatever diffusers-rs can do.
+/// The sampler `name` for the last steps of `steps`, the first `skipped` left out, as a picture that
+/// starts from another one is walked; it remembers nothing of the steps before.
+///
+/// It equals Python diffusers' scheduler after `set_begin_index`, but for two cases where that one
+/// misplaces samples: PNDM begins its multistep formula where it starts, and LMS never weighs
+/// derivatives that it does not have.
+///
+/// # Errors
+/// As [`build`], or no step is left.
+pub fn build_tail(
+    name: SamplerName,
+    config: &SchedulerConfig,
+    steps: usize,
+    skipped: usize,
+) -> Result<Box<dyn Sampler>> {
+    if skipped >= steps {
+        return Err(EngineError::request(
+            "steps",
+            format!("no step is left of {steps} when {skipped} are left out"),
+        ));
+    }
+    build_own(name, config, steps, skipped)
+}
+
+/// The sampler in our own code, whatever diffusers-rs can do, without its first `skipped` steps.
 fn build_own(
     name: SamplerName,
     config: &SchedulerConfig,
     steps: usize,
+    skipped: usize,
 ) -> Result<Box<dyn Sampler>> {
     if steps == 0 || steps > config.num_train_timesteps {
         return Err(EngineError::request(
@@ -126,18 +201,19 @@ fn build_own(
         ));
     }
     Ok(match name {
-        SamplerName::Ddim => Box::new(ddim::Ddim::new(config, steps)?),
-        SamplerName::Pndm => Box::new(pndm::Pndm::new(config, steps)?),
-        SamplerName::Euler => Box::new(euler::Euler::new(config, steps)?),
-        SamplerName::EulerA => Box::new(euler::EulerAncestral::new(config, steps)?),
-        SamplerName::Lms => Box::new(lms::Lms::new(config, steps)?),
-        SamplerName::Kdpm2 => Box::new(kdpm2::Kdpm2::new(config, steps)?),
-        SamplerName::Dpmpp2m => Box::new(dpmpp::Dpmpp2m::new(
-            config,
-            steps,
-            config.use_karras_sigmas,
-        )?),
-        SamplerName::Dpmpp2mKarras => Box::new(dpmpp::Dpmpp2m::new(config, steps, true)?),
+        SamplerName::Ddim => Box::new(ddim::Ddim::new(config, steps)?.skip(skipped)),
+        SamplerName::Pndm => Box::new(pndm::Pndm::new(config, steps, skipped)?),
+        SamplerName::Euler => Box::new(euler::Euler::new(config, steps)?.skip(skipped)),
+        SamplerName::EulerA => Box::new(euler::EulerAncestral::new(config, steps)?.skip(skipped)),
+        SamplerName::Lms => Box::new(lms::Lms::new(config, steps)?.skip(skipped)),
+        SamplerName::Kdpm2 => Box::new(kdpm2::Kdpm2::new(config, steps)?.skip(skipped)),
+        SamplerName::Dpmpp2m => {
+            let karras = config.use_karras_sigmas;
+            Box::new(dpmpp::Dpmpp2m::new(config, steps, karras)?.skip(skipped))
+        }
+        SamplerName::Dpmpp2mKarras => {
+            Box::new(dpmpp::Dpmpp2m::new(config, steps, true)?.skip(skipped))
+        }
     })
 }
 

@@ -40,12 +40,51 @@ impl ImageNoise {
         let _generator = lock_generator();
         // The same 64 bits: libtorch takes them as unsigned again.
         tch::manual_seed(seed as i64);
-        let draw = || Tensor::f_randn([1, channels, height, width], (Kind::Float, Device::Cpu));
-        let initial = draw()?;
-        let calls = (0..sampler.schedule().timesteps.len())
+        let shape = [1, channels, height, width];
+        let mut noise = Self {
+            initial: Tensor::f_randn(shape, (Kind::Float, Device::Cpu))?,
+            calls: Vec::new(),
+        };
+        noise.draw_calls(shape, sampler)?;
+        Ok(noise)
+    }
+
+    /// As [`Self::draw`] for an image that starts from another one, and before it the unit noise
+    /// `[1, channels, height, width]` that the encoder's latents are sampled with.
+    ///
+    /// `masked` draws as diffusers' pipeline for inpainting does, which samples the latents of the
+    /// masked picture too, whether the U-Net sees them or not; else as the one for images.
+    ///
+    /// # Errors
+    /// A tensor operation failed.
+    pub fn draw_beside_source(
+        seed: u64,
+        size: [i64; 3],
+        sampler: &dyn Sampler,
+        masked: bool,
+    ) -> Result<(Tensor, Self)> {
+        let [channels, height, width] = size;
+        let shape = [1, channels, height, width];
+        let _generator = lock_generator();
+        tch::manual_seed(seed as i64);
+        let of_source = Tensor::f_randn(shape, (Kind::Float, Device::Cpu))?;
+        let mut noise = Self {
+            initial: Tensor::f_randn(shape, (Kind::Float, Device::Cpu))?,
+            calls: Vec::new(),
+        };
+        if masked {
+            let _ = Tensor::f_randn(shape, (Kind::Float, Device::Cpu))?;
+        }
+        noise.draw_calls(shape, sampler)?;
+        Ok((of_source, noise))
+    }
+
+    fn draw_calls(&mut self, shape: [i64; 4], sampler: &dyn Sampler) -> Result<()> {
+        let draw = || Tensor::f_randn(shape, (Kind::Float, Device::Cpu));
+        self.calls = (0..sampler.schedule().timesteps.len())
             .map(|i| sampler.needs_noise(i).then(draw).transpose())
             .collect::<Result<_, _>>()?;
-        Ok(Self { initial, calls })
+        Ok(())
     }
 
     /// The first latents `[images, channels, height, width]`, before `init_noise_sigma`.

@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use super::{
-    NoiseSchedule, PredictionType, Sampler, SamplerName, Schedule, SchedulerConfig,
+    NoiseLevel, NoiseSchedule, PredictionType, Sampler, SamplerName, Schedule, SchedulerConfig,
     TimestepSpacing, at, blend,
     ddim::{AlphaPair, alpha_pair},
     in_fp32,
@@ -40,7 +40,8 @@ pub(super) struct Pndm {
 }
 
 impl Pndm {
-    pub(super) fn new(config: &SchedulerConfig, steps: usize) -> Result<Self> {
+    /// Without the first `skipped` steps; the rest is walked as if it were all.
+    pub(super) fn new(config: &SchedulerConfig, steps: usize, skipped: usize) -> Result<Self> {
         if config.prediction_type == PredictionType::Sample {
             return Err(config.bad(
                 "prediction_type",
@@ -49,9 +50,11 @@ impl Pndm {
         }
         let noise = NoiseSchedule::never_rescaled(config)?;
         let spacing = config.timestep_spacing.unwrap_or(TimestepSpacing::Leading);
-        let whole = whole_timesteps(spacing, config, steps);
+        let mut whole = whole_timesteps(spacing, config, steps);
+        whole.drain(..skipped.min(whole.len()));
         let distance = (config.num_train_timesteps / steps) as i64;
-        let calls = if config.skip_prk_steps {
+        // The Runge-Kutta start needs four steps; few that are left go without.
+        let calls = if config.skip_prk_steps || (skipped > 0 && whole.len() < 4) {
             multistep_calls(&whole, distance)
         } else if steps < 4 {
             return Err(EngineError::request(
@@ -62,6 +65,12 @@ impl Pndm {
         } else {
             runge_kutta_calls(&whole, distance)
         };
+        let level = |call: &Call| {
+            let alphas = noise.alphas_cumprod();
+            Some(f64::from(*alphas.get(usize::try_from(call.told).ok()?)?))
+        };
+        let levels = calls.iter().map(level).collect::<Option<Vec<_>>>();
+        let levels = levels.ok_or_else(|| too_many_steps(steps, config, SamplerName::Pndm))?;
         let set_alpha_to_one = config.set_alpha_to_one.unwrap_or(false);
         let stages = calls
             .iter()
@@ -76,6 +85,7 @@ impl Pndm {
                 timesteps: calls.iter().map(|call| call.told as f64).collect(),
                 sigmas: Vec::new(),
                 init_noise_sigma: 1.0,
+                levels: levels.into_iter().map(NoiseLevel::of_alpha).collect(),
             },
             stages,
             prediction_type: config.prediction_type,

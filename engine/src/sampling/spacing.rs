@@ -3,8 +3,8 @@
 //! The formulas are those of numpy as diffusers calls it, roundings included.
 
 use super::{
-    FinalSigmas, NoiseSchedule, SamplerName, Schedule, SchedulerConfig, TimestepSpacing,
-    config::Family, too_many_steps,
+    FinalSigmas, NoiseLevel, NoiseSchedule, SamplerName, Schedule, SchedulerConfig,
+    TimestepSpacing, config::Family, too_many_steps,
 };
 use crate::Result;
 
@@ -192,8 +192,15 @@ pub(super) fn finish(
             TimestepSpacing::Leading => (largest * largest + 1.0).sqrt(),
             _ => largest,
         },
+        levels: levels_of(&sigmas),
         sigmas,
     })
+}
+
+/// The levels before each call of a sampler that works on sigmas: all but the last.
+pub(super) fn levels_of(sigmas: &[f64]) -> Vec<NoiseLevel> {
+    let before = &sigmas[..sigmas.len().saturating_sub(1)];
+    before.iter().map(|&s| NoiseLevel::of_sigma(s)).collect()
 }
 
 /// Two equal sigmas make a step of length 0, which the multistep formulas divide by; only the last

@@ -15,7 +15,7 @@ use crate::checkpoint::MeterOptions;
 use crate::controls::ControlLibrary;
 use crate::device::DeviceRequest;
 use crate::measure::{Calibrated, Interference, Sweep};
-use crate::picture::Picture;
+use crate::picture::{Picture, PictureShelf};
 use crate::recipe::{ControlUse, Recipe};
 use crate::render::{LatentRgb, Latents};
 
@@ -44,6 +44,8 @@ pub struct RenderOptions {
     /// Every so many model calls an [`Event::Latents`] comes, for models whose latents can be
     /// coloured; `None` for never.
     pub preview_every: Option<u32>,
+    /// Pictures that recipes name; those that it lacks are read from where the recipe says.
+    pub pictures: PictureShelf,
 }
 
 /// Something to measure.

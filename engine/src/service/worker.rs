@@ -234,6 +234,7 @@ fn render(
     // All of a batch is checked before any of it takes time.
     for recipe in recipes {
         recipe.validate()?;
+        job.options.pictures.resolve(&mut recipe.clone())?;
     }
     let device = device::choose(job.options.device)?;
     for recipe in recipes {
@@ -245,6 +246,7 @@ fn render(
         let renderer = ready(job, recipe, &device, loaded, inbox)?;
         renderer.set_library(job.options.controls.clone());
         renderer.set_meter_options(job.options.meter.clone());
+        renderer.set_pictures(job.options.pictures.clone());
         inbox.check_cancelled()?;
         let started = Instant::now();
         pace.resume(started);
@@ -323,6 +325,7 @@ fn measure(
     let renderer = ready(job, &request.base, &device, loaded, inbox)?;
     renderer.set_library(job.options.controls.clone());
     renderer.set_meter_options(job.options.meter.clone());
+    renderer.set_pictures(job.options.pictures.clone());
     let mut bench = Bench::new(id, renderer, inbox);
     let measured = request.run(&folder, &job.options, &mut bench)?;
     inbox.tell(Event::Measured { job: id, measured });

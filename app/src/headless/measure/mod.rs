@@ -239,6 +239,8 @@ fn base(on: &OnArgs) -> Result<Recipe, Failure> {
         },
         dtype: on.dtype.clone(),
         controls: Vec::new(),
+        source: None,
+        regions: Vec::new(),
         unknown: serde_json::Map::new(),
     })
 }

@@ -8,7 +8,7 @@ use vernier_engine::picture::{self, Picture};
 use vernier_engine::recipe::{self, Recipe};
 
 use super::StudioApp;
-use crate::studio::command::UiCommand;
+use crate::studio::command::{MenuName, UiCommand};
 use crate::studio::files::{self, FileEvent};
 use crate::studio::shell::{Asked, Docks, Pane};
 use crate::studio::state::ToastKind;
@@ -17,7 +17,11 @@ use crate::studio::workspaces::{Workspace, export_sweep};
 impl StudioApp {
     /// Does a command, by the studio where it can, else by the window.
     pub fn run(&mut self, ctx: &egui::Context, command: UiCommand) {
+        let is_tool = command.menu() == MenuName::Mask && self.studio.allows(command);
         if self.studio.apply(command) {
+            if is_tool {
+                self.workspace = Workspace::Edit;
+            }
             return;
         }
         match command {
@@ -48,6 +52,9 @@ impl StudioApp {
                 }
             }
             UiCommand::PasteRecipe => self.dialogs.ask(Asked::Recipe, ""),
+            UiCommand::OpenSource => self.dialogs.ask(Asked::OpenSource, ""),
+            // The system answers with an event of the next frame.
+            UiCommand::PasteSource => ctx.send_viewport_cmd(ViewportCommand::RequestPaste),
             UiCommand::ZoomToFit => self.canvas.fit(),
             UiCommand::ZoomToPixels => self.canvas.zoom_to(1.0),
             UiCommand::ZoomIn => self.canvas.zoom_by(1),
@@ -77,6 +84,12 @@ impl StudioApp {
     pub(super) fn take_answer(&mut self, ctx: &egui::Context, asked: Asked, answer: String) {
         match asked {
             Asked::Open => self.read_file(ctx, answer.into()),
+            Asked::OpenSource => {
+                let (path, shelf) = (PathBuf::from(answer), self.shelf());
+                self.in_background(ctx, "vernier-open", move || {
+                    files::open_source(&path, &shelf)
+                });
+            }
             Asked::ExportSweep => {
                 let work = export_sweep(&self.studio, answer.into());
                 self.in_background(ctx, "vernier-export", || match work() {

@@ -14,15 +14,15 @@ use vernier_engine::project::Project;
 use vernier_engine::recipe;
 use vernier_engine::service::RenderOptions;
 
-use super::command::{KeyBindings, UiCommand};
+use super::command::{KeyBindings, MenuName, UiCommand};
 use super::files::{self, FileEvent};
-use super::gpu;
+use super::gpu::{self, Pixels};
 use super::keeper::{Keeper, KeeperCommand};
 use super::keeping::Keeping;
 use super::link::EngineLink;
 use super::panes::{
-    CanvasView, LibraryView, PromptView, Thumbnails, canvas_pane, controls_pane, filmstrip_pane,
-    library_pane, prompt_pane, queue_pane, settings_pane,
+    CanvasView, HistogramPanel, LibraryView, PromptView, Thumbnails, canvas_pane, controls_pane,
+    filmstrip_pane, library_pane, prompt_pane, queue_pane, settings_pane,
 };
 use super::settings::Settings;
 use super::shell::{
@@ -30,7 +30,9 @@ use super::shell::{
 };
 use super::state::{Studio, ToastKind};
 use super::theme::{self, space};
-use super::workspaces::{MeasureView, SweepView, Workspace, measure_workspace, sweep_workspace};
+use super::workspaces::{
+    EditView, MeasureView, SweepView, Workspace, edit_workspace, measure_workspace, sweep_workspace,
+};
 use crate::assets;
 
 /// Model calls from one look at the latents to the next.
@@ -95,7 +97,9 @@ pub struct StudioApp {
     prompt: PromptView,
     canvas: CanvasView,
     thumbnails: Thumbnails,
+    histogram: HistogramPanel,
     workspace: Workspace,
+    edit: EditView,
     sweep: SweepView,
     measure: MeasureView,
     own_controls: Option<PathBuf>,
@@ -164,7 +168,9 @@ impl StudioApp {
             prompt: PromptView::default(),
             canvas: CanvasView::default(),
             thumbnails: Thumbnails::default(),
+            histogram: HistogramPanel::new(cc.wgpu_render_state.clone()),
             workspace: Workspace::default(),
+            edit: EditView::default(),
             sweep: SweepView::default(),
             measure: MeasureView::default(),
             own_controls: options.own_controls.clone(),
@@ -240,7 +246,11 @@ impl StudioApp {
                     None
                 }
                 Pane::Library => library_pane(ui, &mut self.studio, &mut self.library),
-                Pane::Settings => settings_pane(ui, &mut self.studio),
+                Pane::Settings => settings_pane(ui, &mut self.studio, |ui, studio| {
+                    let shown = studio.shown_picture().map(|(p, _)| Pixels::Picture(p));
+                    let shown = shown.map(|pixels| self.canvas.source(&pixels));
+                    self.histogram.show(ui, shown);
+                }),
                 Pane::Filmstrip => filmstrip_pane(ui, &mut self.studio, &mut self.thumbnails),
                 Pane::Queue => queue_pane(ui, &mut self.studio),
             };
@@ -301,17 +311,21 @@ impl eframe::App for StudioApp {
     fn ui(&mut self, ui: &mut Ui, _: &mut eframe::Frame) {
         let ctx = ui.ctx().clone();
         self.take_dropped_files(&ctx);
+        self.take_pasted_pictures(&ctx);
         let is_elsewhere = self.dialogs.is_open() || self.shows_keys;
         let mut asked = if is_elsewhere {
             None
         } else {
-            ctx.input_mut(|input| self.keys.pressed(input))
+            // Letters are tools where one paints, unless somebody is writing.
+            let paints = self.workspace == Workspace::Edit && !ctx.text_edit_focused();
+            let is_plain_key = |command: UiCommand| paints && command.menu() == MenuName::Mask;
+            ctx.input_mut(|input| self.keys.pressed(input, is_plain_key))
         };
         let bar = Frame::side_top_panel(ui.style())
             .inner_margin(Margin::symmetric(space::M as i8, space::XS as i8));
         Panel::top("menu").frame(bar).show(ui, |ui| {
             ui.horizontal(|ui| {
-                let tabs = 250.0;
+                let tabs = 310.0;
                 let width = (ui.available_width() - tabs).max(0.0);
                 let height = ui.spacing().interact_size.y;
                 ui.allocate_ui(egui::vec2(width, height), |ui| {
@@ -324,7 +338,7 @@ impl eframe::App for StudioApp {
         Panel::top("prompt pane").frame(roomy).show(ui, |ui| {
             asked = prompt_pane(ui, &mut self.studio, &mut self.prompt).or(asked);
         });
-        if self.prompt.is_being_typed() {
+        if self.prompt.is_being_typed() || self.edit.is_being_typed() {
             self.typed_at = Some(Instant::now());
         }
         Panel::bottom("status").frame(bar).show(ui, |ui| {
@@ -333,6 +347,11 @@ impl eframe::App for StudioApp {
         });
         CentralPanel::no_frame().show(ui, |ui| match self.workspace {
             Workspace::Generate => asked = self.panes(ui).or(asked),
+            Workspace::Edit => {
+                let (studio, canvas) = (&mut self.studio, &mut self.canvas);
+                let histogram = &mut self.histogram;
+                asked = edit_workspace(ui, studio, &mut self.edit, canvas, histogram).or(asked);
+            }
             Workspace::Sweep => {
                 let (studio, workspace) = (&mut self.studio, &mut self.workspace);
                 if sweep_workspace(ui, studio, &mut self.sweep, workspace) {

@@ -1,9 +1,12 @@
 //! Files that the window opens, and what came of them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::Builder;
 
+use egui::ColorImage;
 use vernier_engine::measure::MeterConfig;
+use vernier_engine::picture::{Picture, PictureShelf};
+use vernier_engine::recipe::PictureRef;
 
 use super::StudioApp;
 use crate::studio::command::UiCommand;
@@ -12,6 +15,7 @@ use crate::studio::keeper::KeeperCommand;
 use crate::studio::panes::Thumbnails;
 use crate::studio::shell::Docks;
 use crate::studio::state::{ToastKind, list_models};
+use crate::studio::workspaces::Workspace;
 
 impl StudioApp {
     /// Reads the library on a thread of its own: it may be large, and on a slow disk.
@@ -55,7 +59,43 @@ impl StudioApp {
             self.keeping.send(KeeperCommand::Open(path));
             return;
         }
-        self.in_background(ctx, "vernier-open", move || files::open(&path));
+        let shelf = self.shelf();
+        self.in_background(ctx, "vernier-open", move || files::open(&path, &shelf));
+    }
+
+    /// The pictures that recipes name.
+    pub(super) fn shelf(&self) -> PictureShelf {
+        self.studio.options().pictures.clone()
+    }
+
+    /// A picture to start from has come: the artist goes to where it is worked on.
+    fn take_source(&mut self, picture: PictureRef) {
+        let name = picture.path.as_deref().map(Path::new);
+        let name = name.and_then(Path::file_name).map_or_else(
+            || "The pasted picture".to_owned(),
+            |name| name.to_string_lossy().into_owned(),
+        );
+        self.studio.set_source(picture);
+        self.workspace = Workspace::Edit;
+        let text = format!("{name} is what the next picture starts from");
+        self.studio
+            .toasts
+            .push(ToastKind::Done, text, Some(UiCommand::Undo));
+    }
+
+    /// Pictures from the clipboard, which come in answer to Ctrl+V.
+    pub(super) fn take_pasted_pictures(&mut self, ctx: &egui::Context) {
+        let pasted = ctx.input(|input| {
+            let images = input.events.iter().filter_map(|event| match event {
+                egui::Event::PasteImage(image) => Some(image.clone()),
+                _ => None,
+            });
+            images.collect::<Vec<_>>()
+        });
+        for image in pasted {
+            let picture = self.shelf().insert(as_picture(&image));
+            self.take_source(picture);
+        }
     }
 
     pub(super) fn in_background(
@@ -130,6 +170,7 @@ impl StudioApp {
                     self.studio.toasts.push(ToastKind::Note, note, None);
                 }
             }
+            FileEvent::Source(picture) => self.take_source(picture),
             FileEvent::Written(path) => {
                 let text = format!("{} was written", path.display());
                 self.studio.toasts.push(ToastKind::Done, text, None);
@@ -145,5 +186,19 @@ impl StudioApp {
         for file in dropped {
             self.read_file(ctx, file.path().to_owned());
         }
+    }
+}
+
+/// An image as a picture, on white where it is transparent.
+fn as_picture(image: &ColorImage) -> Picture {
+    let over_white = |pixel: &egui::Color32| {
+        // Premultiplied: what is missing is white.
+        let white = 255 - pixel.a();
+        [pixel.r(), pixel.g(), pixel.b()].map(|c| c.saturating_add(white))
+    };
+    Picture {
+        width_px: image.size[0] as u32,
+        height_px: image.size[1] as u32,
+        rgb: image.pixels.iter().flat_map(over_white).collect(),
     }
 }

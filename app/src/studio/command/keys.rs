@@ -25,7 +25,12 @@ impl fmt::Display for Shortcut {
                 f.write_str(name)?;
             }
         }
-        f.write_str(self.0.logical_key.name())
+        let key = self.0.logical_key;
+        f.write_str(match key {
+            Key::OpenBracket | Key::CloseBracket => key.symbol_or_name(),
+            // "+" would be taken for what joins keys.
+            _ => key.name(),
+        })
     }
 }
 
@@ -101,6 +106,15 @@ fn usual(command: UiCommand) -> Option<&'static str> {
         UiCommand::RemoveResult => "Ctrl+Delete",
         UiCommand::PinForComparison => "Ctrl+P",
         UiCommand::CycleComparison => "Ctrl+M",
+        UiCommand::UseAsSource => "Ctrl+U",
+        UiCommand::ToolBrush => "B",
+        UiCommand::ToolLasso => "L",
+        UiCommand::ToolBox => "M",
+        UiCommand::SwapInk => "X",
+        UiCommand::BrushSmaller => "[",
+        UiCommand::BrushLarger => "]",
+        UiCommand::InvertMask => "Ctrl+I",
+        UiCommand::CycleEditView => "V",
         UiCommand::ZoomToFit => "Ctrl+0",
         UiCommand::ZoomToPixels => "Ctrl+1",
         UiCommand::ZoomIn => "Ctrl+Plus",
@@ -113,6 +127,15 @@ fn usual(command: UiCommand) -> Option<&'static str> {
         | UiCommand::CancelPending
         | UiCommand::ResetControls
         | UiCommand::CopyRecipe
+        | UiCommand::OpenSource
+        | UiCommand::PasteSource
+        | UiCommand::ClearSource
+        | UiCommand::GrowMask
+        | UiCommand::ShrinkMask
+        | UiCommand::FillMask
+        | UiCommand::ClearMask
+        | UiCommand::AddRegion
+        | UiCommand::ToggleMasks
         | UiCommand::ToggleTheme
         | UiCommand::ResetLayout => return None,
     })
@@ -177,12 +200,19 @@ impl KeyBindings {
     }
 
     /// The command whose key has just been pressed; the key is used up. Keys with more modifiers
-    /// come first, so that Ctrl+Shift+Z is not taken for Ctrl+Z.
-    pub fn pressed(&self, input: &mut egui::InputState) -> Option<UiCommand> {
+    /// come first, so that Ctrl+Shift+Z is not taken for Ctrl+Z. Keys without Ctrl or Alt that
+    /// write something count only where `is_plain_key` says so of their command: they belong to
+    /// whoever is writing.
+    pub fn pressed(
+        &self,
+        input: &mut egui::InputState,
+        is_plain_key: impl Fn(UiCommand) -> bool,
+    ) -> Option<UiCommand> {
         let mut bound: Vec<(UiCommand, KeyboardShortcut)> = self
             .bound
             .iter()
             .filter_map(|(command, shortcut)| Some((*command, (*shortcut)?.0)))
+            .filter(|(command, shortcut)| !writes(*shortcut) || is_plain_key(*command))
             .collect();
         let count = |m: Modifiers| u8::from(m.shift) + u8::from(m.alt) + u8::from(m.command);
         bound.sort_by_key(|(_, shortcut)| std::cmp::Reverse(count(shortcut.modifiers)));
@@ -191,6 +221,13 @@ impl KeyBindings {
             .filter(|(_, shortcut)| input.consume_shortcut(shortcut));
         pressed.next().map(|(command, _)| command)
     }
+}
+
+/// Whether a text field would take the key for a letter or a sign.
+fn writes(shortcut: KeyboardShortcut) -> bool {
+    let modifiers = shortcut.modifiers;
+    let is_plain = !(modifiers.command || modifiers.ctrl || modifiers.alt);
+    is_plain && shortcut.logical_key.symbol_or_name().chars().count() == 1
 }
 
 #[cfg(test)]
@@ -239,5 +276,35 @@ mod tests {
         bindings.bind(UiCommand::Keep, bindings.of(UiCommand::Save));
         assert_eq!(bindings.of(UiCommand::Save), None);
         assert_eq!(bindings.of(UiCommand::Keep).unwrap().to_string(), "Ctrl+S");
+    }
+
+    #[test]
+    fn letters_belong_to_whoever_writes() {
+        let bindings = KeyBindings::default();
+        let press = |key: Key, allows: bool| {
+            let ctx = egui::Context::default();
+            let event = egui::Event::Key {
+                key,
+                physical_key: None,
+                pressed: true,
+                repeat: false,
+                modifiers: Modifiers::NONE,
+            };
+            let raw = egui::RawInput {
+                events: vec![event],
+                ..egui::RawInput::default()
+            };
+            let mut pressed = None;
+            let _ = ctx.run_ui(raw, |ui| {
+                pressed = ui.input_mut(|input| bindings.pressed(input, |_| allows));
+            });
+            pressed
+        };
+        assert_eq!(press(Key::B, true), Some(UiCommand::ToolBrush));
+        assert_eq!(press(Key::OpenBracket, true), Some(UiCommand::BrushSmaller));
+        assert_eq!(press(Key::B, false), None);
+        assert_eq!(press(Key::OpenBracket, false), None);
+        assert_eq!(press(Key::F1, false), Some(UiCommand::ShowKeys));
+        assert_eq!(press(Key::Escape, false), Some(UiCommand::CancelCurrent));
     }
 }

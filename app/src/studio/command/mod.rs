@@ -61,6 +61,42 @@ pub enum UiCommand {
     PinForComparison,
     /// No comparison, wipe, heat map, in turn.
     CycleComparison,
+    /// The shown picture becomes the one to start from.
+    UseAsSource,
+    /// A picture file to start from.
+    OpenSource,
+    /// The clipboard's picture to start from.
+    PasteSource,
+    /// Starts from noise alone.
+    ClearSource,
+    /// Paints with the brush.
+    ToolBrush,
+    /// Paints what a line encloses.
+    ToolLasso,
+    /// Paints a rectangle.
+    ToolBox,
+    /// From adding to taking away, and back.
+    SwapInk,
+    /// A smaller brush.
+    BrushSmaller,
+    /// A larger brush.
+    BrushLarger,
+    /// What may change may not, and the other way round.
+    InvertMask,
+    /// The mask a little larger.
+    GrowMask,
+    /// The mask a little smaller.
+    ShrinkMask,
+    /// Everything may change.
+    FillMask,
+    /// Takes all paint away.
+    ClearMask,
+    /// Words for another part of the picture.
+    AddRegion,
+    /// Draws the masks, or not.
+    ToggleMasks,
+    /// Result, source, and both beside a line, in turn.
+    CycleEditView,
     /// The whole picture.
     ZoomToFit,
     /// One pixel of the picture is one of the screen.
@@ -98,17 +134,20 @@ pub enum MenuName {
     Render,
     /// Kept pictures.
     Picture,
+    /// Where the picture may change, and what it starts from.
+    Mask,
     /// The window.
     View,
 }
 
 impl MenuName {
     /// In the order of the menu bar.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::File,
         Self::Edit,
         Self::Render,
         Self::Picture,
+        Self::Mask,
         Self::View,
     ];
 
@@ -119,6 +158,7 @@ impl MenuName {
             Self::Edit => "Edit",
             Self::Render => "Render",
             Self::Picture => "Picture",
+            Self::Mask => "Mask",
             Self::View => "View",
         }
     }
@@ -126,7 +166,7 @@ impl MenuName {
 
 impl UiCommand {
     /// All of them, in the order of menus and palette.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 57] = [
         Self::NewProject,
         Self::Open,
         Self::Save,
@@ -159,6 +199,24 @@ impl UiCommand {
         Self::CopyPicture,
         Self::PinForComparison,
         Self::CycleComparison,
+        Self::UseAsSource,
+        Self::OpenSource,
+        Self::PasteSource,
+        Self::ClearSource,
+        Self::ToolBrush,
+        Self::ToolLasso,
+        Self::ToolBox,
+        Self::SwapInk,
+        Self::BrushSmaller,
+        Self::BrushLarger,
+        Self::InvertMask,
+        Self::GrowMask,
+        Self::ShrinkMask,
+        Self::FillMask,
+        Self::ClearMask,
+        Self::AddRegion,
+        Self::ToggleMasks,
+        Self::CycleEditView,
         Self::ZoomToFit,
         Self::ZoomToPixels,
         Self::ZoomIn,
@@ -223,6 +281,24 @@ impl UiCommand {
             | Self::CopyPicture
             | Self::PinForComparison
             | Self::CycleComparison => MenuName::Picture,
+            Self::UseAsSource
+            | Self::OpenSource
+            | Self::PasteSource
+            | Self::ClearSource
+            | Self::ToolBrush
+            | Self::ToolLasso
+            | Self::ToolBox
+            | Self::SwapInk
+            | Self::BrushSmaller
+            | Self::BrushLarger
+            | Self::InvertMask
+            | Self::GrowMask
+            | Self::ShrinkMask
+            | Self::FillMask
+            | Self::ClearMask
+            | Self::AddRegion
+            | Self::ToggleMasks
+            | Self::CycleEditView => MenuName::Mask,
             Self::ZoomToFit
             | Self::ZoomToPixels
             | Self::ZoomIn
@@ -263,6 +339,24 @@ impl UiCommand {
             Self::RemoveResult => ("remove_result", "Remove picture", "Takes the shown picture out of the project; undo brings it back"),
             Self::PinForComparison => ("pin_for_comparison", "Pin for comparison", "The shown picture becomes the one to compare with"),
             Self::CycleComparison => ("cycle_comparison", "Compare", "Wipe, heat map and no comparison in turn"),
+            Self::UseAsSource => ("use_as_source", "Use as source", "The shown picture becomes the one that the next starts from"),
+            Self::OpenSource => ("open_source", "Open a source…", "Starts from a picture file"),
+            Self::PasteSource => ("paste_source", "Paste a source", "Starts from the picture in the clipboard"),
+            Self::ClearSource => ("clear_source", "Clear the source", "Starts from noise alone; the mask goes too"),
+            Self::ToolBrush => ("tool_brush", "Brush", "Paints with a round brush"),
+            Self::ToolLasso => ("tool_lasso", "Lasso", "Paints what a line drawn by hand encloses"),
+            Self::ToolBox => ("tool_box", "Box", "Paints a rectangle from corner to corner"),
+            Self::SwapInk => ("swap_ink", "Add or erase", "From adding to the mask to taking from it, and back"),
+            Self::BrushSmaller => ("brush_smaller", "Smaller brush", "One size smaller"),
+            Self::BrushLarger => ("brush_larger", "Larger brush", "One size larger"),
+            Self::InvertMask => ("invert_mask", "Invert mask", "What may change may not, and the other way round"),
+            Self::GrowMask => ("grow_mask", "Grow mask", "Makes the mask larger on every side"),
+            Self::ShrinkMask => ("shrink_mask", "Shrink mask", "Makes the mask smaller on every side"),
+            Self::FillMask => ("fill_mask", "Fill mask", "Covers the whole picture"),
+            Self::ClearMask => ("clear_mask", "Clear mask", "Takes all paint away"),
+            Self::AddRegion => ("add_region", "Add a region", "Another part of the picture gets words of its own"),
+            Self::ToggleMasks => ("toggle_masks", "Show masks", "Draws the masks over the picture, or not"),
+            Self::CycleEditView => ("cycle_edit_view", "Source or result", "Result, source, and one beside the other in turn"),
             Self::ZoomToFit => ("zoom_to_fit", "Fit", "The whole picture"),
             Self::ZoomToPixels => ("zoom_to_pixels", "1:1", "One pixel of the picture is one of the screen"),
             Self::ZoomIn => ("zoom_in", "Zoom in", "Nearer"),

@@ -24,7 +24,7 @@ pub use canvas::canvas;
 pub use heat::heat_color;
 pub use histogram::{Histogram, HistogramRequest};
 pub use sheet::{Sheet, sheet};
-pub use source::{Compare, LatentsPreview, Mask, Overlay, Pixels, Source, TextureKey};
+pub use source::{Compare, LatentsPreview, Overlay, Pixels, Source, TextureKey};
 pub use store::StoreUse;
 pub use trouble::{adapter_message, take_trouble};
 pub use view::View;

@@ -1,5 +1,6 @@
 //! Everything of ours that lives on one device.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use eframe::egui_wgpu::{RenderState, wgpu};
@@ -10,7 +11,7 @@ use super::histogram::Counter;
 use super::latents::LatentPasses;
 use super::mips::{Level, half};
 use super::pipelines::Pipelines;
-use super::source::{Overlay, Pixels, Source};
+use super::source::{Overlay, Pixels, Source, TextureKey};
 use super::store::{self, DEFAULT_BUDGET, Kind, Shown, Store};
 use super::trouble;
 
@@ -22,6 +23,8 @@ pub(super) struct Resources {
     pub(super) latents: LatentPasses,
     pub(super) histogram: Option<Counter>,
     pub(super) store: Store,
+    /// Which state of each mask the store has.
+    mask_revisions: HashMap<TextureKey, u64>,
     pub(super) trouble: Arc<Mutex<Option<String>>>,
 }
 
@@ -34,6 +37,7 @@ impl Resources {
             latents: LatentPasses::new(&device),
             histogram: Counter::new(&device),
             store: Store::new(DEFAULT_BUDGET),
+            mask_revisions: HashMap::new(),
             queue: state.queue.clone(),
             device,
             trouble,
@@ -76,19 +80,18 @@ impl Resources {
 
     /// The texture of an overlay's mask.
     pub(super) fn mask(&mut self, overlay: &Overlay) -> Option<Shown> {
-        if let Some(shown) = self.store.find(Kind::Mask, overlay.key) {
+        if self.mask_revisions.get(&overlay.key) == Some(&overlay.revision)
+            && let Some(shown) = self.store.find(Kind::Mask, overlay.key)
+        {
             return Some(shown);
         }
         let mask = &overlay.mask;
         let limit = self.device.limits().max_texture_dimension_2d;
-        let halvings = halvings([mask.width_px, mask.height_px], limit, None)?;
-        if mask.coverage.len() != mask.width_px as usize * mask.height_px as usize {
-            return None;
-        }
+        let halvings = halvings([mask.width_px(), mask.height_px()], limit, None)?;
         let mut levels = Level {
-            width: mask.width_px,
-            height: mask.height_px,
-            bytes: mask.coverage.clone(),
+            width: mask.width_px(),
+            height: mask.height_px(),
+            bytes: mask.coverage().to_vec(),
         }
         .chain(1);
         let levels = levels.split_off((halvings as usize).min(levels.len() - 1));
@@ -96,6 +99,7 @@ impl Resources {
         let (texture, bytes) = store::upload(&self.device, &self.queue, &levels, format)?;
         let shown = self.ready(&texture, bytes);
         self.store.keep(Kind::Mask, overlay.key, shown.clone());
+        self.mask_revisions.insert(overlay.key, overlay.revision);
         Some(shown)
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use egui::Color32;
-use vernier_engine::picture::Picture;
+use vernier_engine::picture::{Mask, Picture};
 use vernier_engine::render::{LatentRgb, Latents};
 
 /// Names pixels on the GPU. Whoever shows them gives the number: equal numbers must mean equal
@@ -70,24 +70,17 @@ impl Source {
     }
 }
 
-/// How much of each pixel is meant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mask {
-    /// Width in pixels; the mask is stretched over the picture whatever its size.
-    pub width_px: u32,
-    /// Height in pixels.
-    pub height_px: u32,
-    /// `height · width` bytes from 0 (not meant) to 255 (meant), row by row.
-    pub coverage: Vec<u8>,
-}
-
-/// A mask drawn over a picture: a fill, and a line one screen pixel wide where coverage is half.
+/// A mask drawn over a picture: a fill, and a line one screen pixel wide where coverage is half,
+/// between two dark ones, so that it is seen on a picture of its own colour too.
 #[derive(Clone, Debug)]
 pub struct Overlay {
-    /// The mask.
+    /// The mask; it is stretched over the picture whatever its size.
     pub mask: Arc<Mask>,
     /// Its name; masks and pictures may have equal numbers.
     pub key: TextureKey,
+    /// Grows with every change of the mask that keeps its name: a mask that is being painted is
+    /// uploaded again, and what it was does not stay on the device.
+    pub revision: u64,
     /// Colour of fill and line; its alpha scales both.
     pub color: Color32,
     /// The fill's opacity, 0..1; the line is always opaque.

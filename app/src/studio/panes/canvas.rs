@@ -1,5 +1,6 @@
 //! The picture: looked at from near and far, and compared.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use egui::{
@@ -14,9 +15,9 @@ use crate::studio::theme::{Tokens, space};
 use crate::studio::widgets::{panned, zoomed};
 
 /// How near to the wiping line the pointer takes hold of it, in points.
-const HANDLE: f32 = 12.0;
+pub(crate) const HANDLE: f32 = 12.0;
 /// Screen pixels per picture pixel.
-const ZOOM_RANGE: std::ops::RangeInclusive<f32> = 0.02..=64.0;
+pub(crate) const ZOOM_RANGE: std::ops::RangeInclusive<f32> = 0.02..=64.0;
 /// One step of zooming by key or menu.
 const ZOOM_STEP: f32 = 1.25;
 
@@ -51,6 +52,24 @@ impl CanvasView {
         }
     }
 
+    /// The view of a picture of `size_px` in `rect`: as the artist left it, else the whole.
+    pub(crate) fn view_of(&mut self, size_px: [u32; 2], rect: Rect, scale: f32) -> View {
+        let fit = View::fit(size_px, rect.shrink(space::L), scale);
+        let view = self.view.unwrap_or(fit);
+        self.last = Some((view, rect));
+        view
+    }
+
+    /// Looks from there from now on.
+    pub(crate) fn look(&mut self, view: View) {
+        self.view = Some(view);
+    }
+
+    /// `pixels` under their name on the GPU.
+    pub(crate) fn source(&mut self, pixels: &Pixels) -> Source {
+        self.keys.source(pixels)
+    }
+
     /// Screen pixels per picture pixel in the last frame.
     pub(crate) fn zoom(&self) -> Option<f32> {
         self.last.map(|(view, _)| view.zoom)
@@ -74,8 +93,7 @@ pub(crate) fn canvas_pane(ui: &mut Ui, studio: &mut Studio, canvas: &mut CanvasV
     let scale = ui.pixels_per_point();
     let source = canvas.keys.source(&pixels);
     let size = source.size_px();
-    let fit = View::fit(size, rect.shrink(space::L), scale);
-    let mut view = canvas.view.unwrap_or(fit);
+    let mut view = canvas.view_of(size, rect, scale);
     zoom_and_pan(ui, rect, &response, canvas, &mut view, studio, size);
     canvas.last = Some((view, rect));
 
@@ -158,7 +176,7 @@ fn note(studio: &Studio, is_current: bool) -> String {
     parts.collect::<Vec<_>>().join("; ")
 }
 
-fn corner_note(ui: &Ui, rect: Rect, note: &str, tokens: Tokens) {
+pub(crate) fn corner_note(ui: &Ui, rect: Rect, note: &str, tokens: Tokens) {
     if note.is_empty() {
         return;
     }
@@ -229,11 +247,13 @@ fn empty(ui: &Ui, rect: Rect, response: &Response, studio: &Studio, tokens: Toke
     );
 }
 
+/// Every name is given once in a process, so that workspaces never take one's pixels for another's.
+static LAST_KEY: AtomicU64 = AtomicU64::new(0);
+
 /// Names for pixels on the GPU, as long as the pixels live.
 #[derive(Default)]
 pub(crate) struct Keys {
     known: Vec<(Alive, TextureKey)>,
-    last: u64,
 }
 
 enum Alive {
@@ -273,8 +293,7 @@ impl Keys {
         let key = if let Some((_, key)) = found {
             *key
         } else {
-            self.last += 1;
-            let key = TextureKey(self.last);
+            let key = TextureKey(LAST_KEY.fetch_add(1, Ordering::Relaxed));
             self.known.push((Alive::of(pixels), key));
             key
         };

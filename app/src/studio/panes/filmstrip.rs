@@ -15,6 +15,15 @@ use crate::studio::theme::{Tokens, space};
 /// Longest side in pixels of a thumbnail's texture.
 const TEXTURE_PX: u32 = 160;
 
+/// What can be done with a kept picture where it hangs.
+const MENU: [UiCommand; 5] = [
+    UiCommand::UseAsSource,
+    UiCommand::AdoptResult,
+    UiCommand::PinForComparison,
+    UiCommand::StarResult,
+    UiCommand::RemoveResult,
+];
+
 /// Textures of thumbnails by result.
 #[derive(Default)]
 pub(crate) struct Thumbnails {
@@ -117,6 +126,18 @@ pub(crate) fn filmstrip_pane(
                             result.recipe.steps,
                             result.secs
                         ));
+                    });
+                    if response.secondary_clicked() {
+                        // Its menu speaks of it.
+                        shown = Some(result.id.clone());
+                    }
+                    response.context_menu(|ui| {
+                        for command in MENU {
+                            let button = ui.button(command.title());
+                            if button.on_hover_text(command.help()).clicked() {
+                                asked = Some(command);
+                            }
+                        }
                     });
                     if response.clicked() {
                         shown = Some(result.id.clone());

@@ -3,14 +3,16 @@
 mod canvas;
 mod controls;
 mod filmstrip;
+mod histogram;
 mod library;
 mod prompt;
 mod queue;
 mod settings;
 
-pub(crate) use canvas::{CanvasView, Keys, canvas_pane};
+pub(crate) use canvas::{CanvasView, HANDLE, Keys, ZOOM_RANGE, canvas_pane, corner_note};
 pub(crate) use controls::controls_pane;
 pub(crate) use filmstrip::{Thumbnails, filmstrip_pane};
+pub(crate) use histogram::HistogramPanel;
 pub(crate) use library::{LibraryView, library_pane};
 pub(crate) use prompt::{PromptView, prompt_pane};
 pub(crate) use queue::{fraction, progress_text, queue_pane};

@@ -9,8 +9,12 @@ use crate::studio::state::{ModelState, Shown, Studio};
 use crate::studio::theme::Tokens;
 use crate::studio::widgets::icon_button;
 
-/// Draws the recipe's fields that are no controls.
-pub(crate) fn settings_pane(ui: &mut Ui, studio: &mut Studio) -> Option<UiCommand> {
+/// Draws the recipe's fields that are no controls, and `below` under them.
+pub(crate) fn settings_pane(
+    ui: &mut Ui,
+    studio: &mut Studio,
+    below: impl FnOnce(&mut Ui, &Studio),
+) -> Option<UiCommand> {
     let before = studio.bench.recipe.clone();
     let mut asked = None;
     egui::ScrollArea::vertical()
@@ -25,6 +29,7 @@ pub(crate) fn settings_pane(ui: &mut Ui, studio: &mut Studio) -> Option<UiComman
                 size_row(ui, recipe);
                 dtype_row(ui, recipe);
             });
+            below(ui, studio);
         });
     if studio.bench.recipe != before {
         studio.shown = Shown::Bench;

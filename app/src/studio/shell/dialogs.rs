@@ -11,6 +11,8 @@ use egui::{Id, Key, Modal, TextEdit, Ui};
 pub(crate) enum Asked {
     /// A project or picture to open.
     Open,
+    /// A picture to start from.
+    OpenSource,
     /// Where to save the project.
     SaveAs,
     /// Where to write the picture.
@@ -27,6 +29,7 @@ impl Asked {
     fn title(self) -> &'static str {
         match self {
             Self::Open => "Open a project, a recipe or a picture",
+            Self::OpenSource => "Open a picture to start from",
             Self::SaveAs => "Save the project as",
             Self::ExportPicture => "Write the picture to",
             Self::ExportSweep => "Write the grid to",
@@ -44,7 +47,7 @@ impl Asked {
 
     fn go(self) -> &'static str {
         match self {
-            Self::Open => "Open",
+            Self::Open | Self::OpenSource => "Open",
             Self::SaveAs => "Save",
             Self::ExportPicture | Self::ExportSweep => "Write",
             Self::ModelFolder => "Look",
@@ -149,7 +152,10 @@ fn browse(asked: Asked, text: &str, ctx: &egui::Context) -> Option<Receiver<Opti
             }
             let path = match asked {
                 Asked::Open => dialog
-                    .add_filter("Vernier", &["vernier", "png", "json"])
+                    .add_filter("Vernier", &["vernier", "png", "jpg", "jpeg", "json"])
+                    .pick_file(),
+                Asked::OpenSource => dialog
+                    .add_filter("Pictures", &["png", "jpg", "jpeg"])
                     .pick_file(),
                 Asked::SaveAs => dialog
                     .add_filter("Vernier project", &["vernier"])

@@ -2,6 +2,7 @@
 //!
 //! Nothing here draws. The window shows it and asks for changes; tests drive it the same way.
 
+mod edit;
 mod library;
 mod live;
 mod pictures;
@@ -15,6 +16,10 @@ pub(crate) mod testing;
 mod timeline;
 mod toasts;
 
+pub use edit::{
+    BRUSH_RADIUS_RANGE_PX, EditRoom, EditShows, FEATHER_RANGE_PX, GROW_RANGE_PX, Layer, ShownMask,
+    Stroke, Tool, USUAL_PADDING_PX,
+};
 pub use library::{ControlPreview, ModelItem, Previews, is_match, list_models, searched_text};
 pub use live::{Live, LiveStep};
 pub use pictures::{BenchPictures, Made, NewPicture, ResultItem};

@@ -52,6 +52,8 @@ pub(crate) struct Tokens {
     pub(crate) caution: Color32,
     /// Errors.
     pub(crate) trouble: Color32,
+    /// Where a picture may change: a colour that few pictures have.
+    pub(crate) mask: Color32,
     /// Subjects' colours, in reading order.
     pub(crate) subjects: [Color32; 4],
 }
@@ -80,6 +82,7 @@ impl Tokens {
                 band: rgb(0x0060_7a63),
                 caution: rgb(0x00e0_8a3c),
                 trouble: rgb(0x00ef_6a5f),
+                mask: rgb(0x00ff_4f8b),
                 subjects: [
                     rgb(0x006f_a8dc),
                     rgb(0x00d6_8fb4),
@@ -103,6 +106,7 @@ impl Tokens {
                 band: rgb(0x00a3_c4a2),
                 caution: rgb(0x009c_4d06),
                 trouble: rgb(0x00b9_2f26),
+                mask: rgb(0x00e0_1f68),
                 subjects: [
                     rgb(0x001f_6fb0),
                     rgb(0x00a8_3e77),

@@ -1,8 +1,10 @@
 //! What the window is used for: one picture, or many side by side.
 
+mod edit;
 mod measure;
 mod sweep;
 
+pub(crate) use edit::{EditView, edit_workspace};
 pub(crate) use measure::{MeasureView, measure_workspace};
 pub(crate) use sweep::{SweepView, export as export_sweep, sweep_workspace};
 
@@ -14,6 +16,8 @@ pub(crate) enum Workspace {
     /// One picture and its sliders.
     #[default]
     Generate,
+    /// A picture to start from, and where it may change.
+    Edit,
     /// A grid over one or two axes.
     Sweep,
     /// How far controls can be trusted.
@@ -21,11 +25,12 @@ pub(crate) enum Workspace {
 }
 
 impl Workspace {
-    const ALL: [Self; 3] = [Self::Generate, Self::Sweep, Self::Measure];
+    const ALL: [Self; 4] = [Self::Generate, Self::Edit, Self::Sweep, Self::Measure];
 
     fn title(self) -> &'static str {
         match self {
             Self::Generate => "Generate",
+            Self::Edit => "Edit",
             Self::Sweep => "Sweep",
             Self::Measure => "Measure",
         }
@@ -35,7 +40,12 @@ impl Workspace {
     pub(crate) fn tabs(&mut self, ui: &mut Ui) {
         for workspace in Self::ALL {
             let tab = Button::selectable(*self == workspace, workspace.title());
-            if ui.add(tab).clicked() {
+            let name = match workspace {
+                // A menu is called that, too.
+                Self::Edit => "Edit workspace",
+                other => other.title(),
+            };
+            if ui.add(tab).accessible_name(name).clicked() {
                 *self = workspace;
             }
         }

@@ -16,6 +16,8 @@ pub(in crate::measure) fn base() -> Recipe {
         sampler: "ddim".to_owned(),
         dtype: "f32".to_owned(),
         controls: Vec::new(),
+        source: None,
+        regions: Vec::new(),
         unknown: serde_json::Map::new(),
     }
 }

@@ -24,7 +24,9 @@ impl TextContext {
         }
     }
 
-    pub(super) fn insert(&mut self, index: usize, k: Tensor, v: Tensor) {
+    /// Sets the keys and values of the attention layer `index`, each `[batch, heads, tokens,
+    /// head_dim]`.
+    pub fn insert(&mut self, index: usize, k: Tensor, v: Tensor) {
         if self.entries.len() <= index {
             self.entries.resize_with(index + 1, || None);
         }
@@ -54,7 +56,11 @@ impl TextContext {
         Ok(Some(both))
     }
 
-    pub(super) fn get(&self, site: &AttentionSite) -> Result<(&Tensor, &Tensor)> {
+    /// The keys and values of one attention layer.
+    ///
+    /// # Errors
+    /// There are none for it: they were made with another U-Net.
+    pub fn get(&self, site: &AttentionSite) -> Result<(&Tensor, &Tensor)> {
         match self.entries.get(site.index) {
             Some(Some((k, v))) => Ok((k, v)),
             _ => Err(EngineError::request(

@@ -3,11 +3,9 @@
 use std::path::Path;
 
 use image::imageops::FilterType;
-use image::metadata::Orientation;
-use image::{DynamicImage, ImageDecoder as _, ImageReader, RgbImage, Rgba};
 
-use crate::picture::Picture;
-use crate::{EngineError, Result};
+use crate::Result;
+use crate::picture::{Picture, read_image};
 
 /// Reads a PNG or JPEG, turned as its camera says and on white where it is transparent, scaled to
 /// cover `width` × `height` pixels and cut to them about its centre.
@@ -15,48 +13,12 @@ use crate::{EngineError, Result};
 /// # Errors
 /// The file cannot be read or is no such picture.
 pub fn read_picture(path: &Path, (width, height): (u32, u32)) -> Result<Picture> {
-    let io = |e| EngineError::io(path, e);
-    let bad = |e: image::ImageError| {
-        EngineError::bad_file(path, format!("is not a PNG or JPEG that can be read ({e})"))
-    };
-    let reader = ImageReader::open(path).map_err(io)?;
-    let reader = reader.with_guessed_format().map_err(io)?;
-    let mut decoder = reader.into_decoder().map_err(bad)?;
-    // A picture whose camera says nothing stands upright.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut image = DynamicImage::from_decoder(decoder).map_err(bad)?;
-    image.apply_orientation(orientation);
-    let rgb = on_white(image);
-    let covered = if rgb.dimensions() == (width, height) {
-        rgb
-    } else {
-        DynamicImage::from(rgb)
-            .resize_to_fill(width, height, FilterType::CatmullRom)
-            .into_rgb8()
-    };
-    Ok(Picture {
-        width_px: width,
-        height_px: height,
-        rgb: covered.into_raw(),
-    })
-}
-
-fn on_white(image: DynamicImage) -> RgbImage {
-    if !image.color().has_alpha() {
-        return image.into_rgb8();
-    }
-    let rgba = image.into_rgba8();
-    RgbImage::from_fn(rgba.width(), rgba.height(), |x, y| {
-        let Rgba([r, g, b, alpha]) = *rgba.get_pixel(x, y);
-        let alpha = u32::from(alpha);
-        let blend = |c: u8| ((u32::from(c) * alpha + 255 * (255 - alpha) + 127) / 255) as u8;
-        image::Rgb([r, g, b].map(blend))
-    })
+    Ok(read_image(path)?.covering_with(width, height, FilterType::CatmullRom))
 }
 
 #[cfg(test)]
 mod tests {
-    use image::{ImageFormat, RgbaImage};
+    use image::{ImageFormat, RgbImage, Rgba, RgbaImage};
 
     use super::*;
 

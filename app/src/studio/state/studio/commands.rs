@@ -10,7 +10,9 @@ impl Studio {
     /// Whether a command makes sense now; menus grey out the others.
     pub fn allows(&self, command: UiCommand) -> bool {
         match command {
-            UiCommand::CancelCurrent => self.queue.running().is_some(),
+            UiCommand::CancelCurrent => {
+                self.queue.running().is_some() || self.edit.stroke().is_some()
+            }
             UiCommand::CancelPending => self.queue.pending().len() > 0,
             UiCommand::CancelAll => {
                 self.queue.running().is_some() || self.queue.pending().len() > 0
@@ -29,7 +31,7 @@ impl Studio {
             UiCommand::CopyPicture | UiCommand::PinForComparison | UiCommand::ExportPicture => {
                 self.shown_picture().is_some()
             }
-            _ => true,
+            _ => self.allows_on_mask(command),
         }
     }
 
@@ -40,7 +42,11 @@ impl Studio {
         }
         match command {
             UiCommand::Render => self.render(),
-            UiCommand::CancelCurrent => self.cancel_running(false),
+            UiCommand::CancelCurrent => {
+                if !self.cancel_stroke() {
+                    self.cancel_running(false);
+                }
+            }
             UiCommand::CancelPending => self.queue.clear_pending(),
             UiCommand::CancelAll => {
                 self.queue.clear_pending();
@@ -59,6 +65,7 @@ impl Studio {
                 self.bench.recipe.seed = self.bench.recipe.seed.wrapping_sub(1);
             }
             UiCommand::Undo => {
+                self.cancel_stroke();
                 let present = self.scene();
                 if let Some(scene) = self.timeline.undo(&present).cloned() {
                     self.go_to(scene);
@@ -97,7 +104,7 @@ impl Studio {
                     Comparison::Heat(_) => Comparison::Off,
                 }
             }
-            _ => return false,
+            _ => return self.apply_to_mask(command),
         }
         true
     }

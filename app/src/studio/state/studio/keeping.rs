@@ -36,6 +36,7 @@ impl Studio {
         self.asked_pixels.clear();
         self.pinned = None;
         self.comparison = Comparison::Off;
+        self.edit.cancel();
         self.shown = Shown::Bench;
         self.live.again();
         let scene = self.scene();

@@ -21,8 +21,8 @@ use vernier_engine::service::{Command, MeasureRequest, MeasureTask, PromptChoice
 use crate::studio::gpu::Pixels;
 
 use super::{
-    Bench, BenchPictures, JobKind, Live, LiveStep, ModelItem, NewPicture, Nouns, Previews, Queue,
-    RackGroup, ResultItem, Subject, Sweep, Timeline, Toasts, rack,
+    Bench, BenchPictures, EditRoom, JobKind, Live, LiveStep, ModelItem, NewPicture, Nouns,
+    Previews, Queue, RackGroup, ResultItem, Subject, Sweep, Timeline, Toasts, rack,
 };
 
 /// What the canvas shows.
@@ -104,9 +104,11 @@ pub struct Studio {
     pub nouns: Nouns,
     /// Pictures side by side.
     pub sweep: Sweep,
+    /// Tools of the Edit workspace.
+    pub edit: EditRoom,
     /// Short messages.
     pub toasts: Toasts,
-    options: RenderOptions,
+    pub(super) options: RenderOptions,
     queue: Queue,
     live: Live,
     /// Everything of the project but bench, results and layout.
@@ -157,6 +159,7 @@ impl Studio {
             selected_subject: None,
             nouns: Nouns::with([]),
             sweep: Sweep::default(),
+            edit: EditRoom::default(),
             toasts: Toasts::default(),
             options,
             queue: Queue::default(),
@@ -308,7 +311,10 @@ impl Studio {
         }
         let scene = self.scene();
         self.timeline.observe(&scene, is_interacting);
-        self.live.observe(&self.bench.recipe, now);
+        self.edit.settle(self.bench.recipe.regions.len());
+        if !self.has_unfinished_region() {
+            self.live.observe(&self.bench.recipe, now);
+        }
         if self.live.is_on() && self.bench_pictures.get(&self.bench.recipe).is_some() {
             self.live.is_shown(&self.bench.recipe);
         }
@@ -325,6 +331,12 @@ impl Studio {
             LiveStep::Rest => self.start_next(None),
         }
         None
+    }
+
+    /// Whether a region still waits for its words: nothing can be rendered until they are there.
+    pub fn has_unfinished_region(&self) -> bool {
+        let mut regions = self.bench.recipe.regions.iter();
+        regions.any(|region| region.prompt.trim().is_empty())
     }
 
     fn look_at_prompt(&mut self) {

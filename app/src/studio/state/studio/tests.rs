@@ -1,6 +1,3 @@
-use vernier_engine::checkpoint::MeterOptions;
-use vernier_engine::controls::ControlLibrary;
-use vernier_engine::device::DeviceRequest;
 use vernier_engine::picture::Picture;
 use vernier_engine::recipe::ControlScale;
 use vernier_engine::service::{Event, JobId};
@@ -10,16 +7,7 @@ use crate::studio::command::UiCommand;
 use crate::studio::state::{ControlKey, SliderSpec, testing};
 
 fn studio(live: bool) -> Studio {
-    let options = RenderOptions {
-        device: DeviceRequest::Auto,
-        embedded_model: "miniature".into(),
-        controls: ControlLibrary::new(Vec::new()),
-        meter: MeterOptions::default(),
-        coarse_first: false,
-        want_latents: false,
-        preview_every: None,
-    };
-    Studio::new(recipe(), live, options)
+    testing::studio(recipe(), live)
 }
 
 fn recipe() -> Recipe {

@@ -1,0 +1,200 @@
+//! The picture with its masks over it.
+
+use egui::{
+    Align2, Color32, CornerRadius, FontId, Rect, Response, Sense, Shape, Stroke, StrokeKind, Ui,
+};
+
+use super::{EditView, pointer};
+use crate::studio::gpu::{self, Compare, Overlay, Pixels, Source, TextureKey, View};
+use crate::studio::panes::{CanvasView, corner_note};
+use crate::studio::state::{EditShows, Layer, Studio, Tool};
+use crate::studio::theme::Tokens;
+
+/// How strongly masks tint the picture: the one that is painted on, and the others.
+const TINT: [f32; 2] = [0.38, 0.2];
+
+pub(super) fn canvas_ui(
+    ui: &mut Ui,
+    studio: &mut Studio,
+    view: &mut EditView,
+    canvas: &mut CanvasView,
+) {
+    let tokens = Tokens::in_ui(ui);
+    let (rect, response) = ui.allocate_exact_size(ui.available_size(), Sense::drag());
+    ui.painter()
+        .rect_filled(rect, CornerRadius::ZERO, tokens.canvas);
+    let painted = painted(studio, canvas);
+    let label = match &painted {
+        Some(painted) => format!("edit canvas: {}", painted.note),
+        None => "edit canvas: empty".to_owned(),
+    };
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Image, true, label.as_str()));
+    let size = studio.edit_size_px();
+    let scale = ui.pixels_per_point();
+    let mut now = canvas.view_of(size, rect, scale);
+    pointer::take(ui, studio, view, canvas, (rect, &response, &mut now));
+    canvas.view_of(size, rect, scale);
+
+    let painter = ui.painter().with_clip_rect(rect);
+    let Some(painted) = painted else {
+        let text = "Open a picture to start from, or render one";
+        painter.text(
+            rect.center(),
+            Align2::CENTER_CENTER,
+            text,
+            FontId::proportional(14.0),
+            tokens.text_weak,
+        );
+        return;
+    };
+    let compare = match (painted.other, studio.edit.shows) {
+        (Some(other), EditShows::Wipe(at)) => Compare::Wipe { other, at },
+        _ => Compare::None,
+    };
+    let overlays = overlays(studio, tokens);
+    painter.add(Shape::Callback(gpu::canvas(
+        rect,
+        painted.source,
+        compare,
+        overlays,
+        now,
+    )));
+    stroke_ui(ui, studio, rect, now);
+    brush_ring(ui, studio, rect, &response, now);
+    corner_note(ui, rect, &painted.note, tokens);
+}
+
+/// What lies below the masks.
+struct Painted {
+    source: Source,
+    /// Right of the wiping line.
+    other: Option<Source>,
+    note: String,
+}
+
+/// The source, what came of it, or both; whichever there is where the other is missing.
+fn painted(studio: &mut Studio, canvas: &mut CanvasView) -> Option<Painted> {
+    let source = studio.covered_source().and_then(Result::ok);
+    let source = source.map(|(picture, _)| canvas.source(&Pixels::Picture(picture)));
+    let size = studio.edit_size_px();
+    let result = studio.shown_pixels().and_then(|(pixels, is_current)| {
+        let shown = canvas.source(&pixels);
+        (shown.size_px() == size).then(|| {
+            let note = match (is_current, studio.preview_note()) {
+                (true, _) => "result",
+                (false, Some(note)) => note,
+                (false, None) => "the result before",
+            };
+            (shown, note.to_owned())
+        })
+    });
+    let painted = |source, other, note: &str| Painted {
+        source,
+        other,
+        note: note.to_owned(),
+    };
+    Some(match (source, result, studio.edit.shows) {
+        (Some(source), Some((result, note)), EditShows::Wipe(_)) => {
+            let note = format!("left: source, right: {note}");
+            painted(source, Some(result), &note)
+        }
+        (_, Some((result, note)), EditShows::Result) | (None, Some((result, note)), _) => {
+            painted(result, None, &note)
+        }
+        (Some(source), ..) => painted(source, None, "source"),
+        (None, None, _) => return None,
+    })
+}
+
+/// What a layer is drawn with.
+pub(super) fn layer_color(layer: Layer, tokens: Tokens) -> Color32 {
+    match layer {
+        Layer::Mask => tokens.mask,
+        Layer::Region(index) => tokens.subject(index),
+    }
+}
+
+/// The masks that are drawn, the one that is painted on above the others.
+fn overlays(studio: &mut Studio, tokens: Tokens) -> Vec<Overlay> {
+    if !studio.edit.shows_masks {
+        return Vec::new();
+    }
+    let chosen = studio.edit.layer();
+    let regions = (0..studio.bench.recipe.regions.len()).map(Layer::Region);
+    let mut layers: Vec<Layer> = std::iter::once(Layer::Mask).chain(regions).collect();
+    layers.sort_by_key(|layer| *layer == chosen);
+    let is_hidden = |studio: &Studio, layer: Layer| match layer {
+        Layer::Region(index) => studio.edit.is_hidden(index),
+        Layer::Mask => false,
+    };
+    let mut overlays = Vec::new();
+    for layer in layers {
+        if is_hidden(studio, layer) {
+            continue;
+        }
+        let Some(shown) = studio.shown_mask(layer) else {
+            continue;
+        };
+        overlays.push(Overlay {
+            mask: shown.mask,
+            key: TextureKey(match layer {
+                Layer::Mask => 0,
+                Layer::Region(index) => index as u64 + 1,
+            }),
+            revision: shown.revision,
+            color: layer_color(layer, tokens),
+            opacity: TINT[usize::from(layer != chosen)],
+        });
+    }
+    overlays
+}
+
+/// The line of a lasso or the edges of a box while they are drawn.
+fn stroke_ui(ui: &Ui, studio: &Studio, rect: Rect, view: View) {
+    let Some(stroke) = studio.edit.stroke() else {
+        return;
+    };
+    let scale = ui.pixels_per_point();
+    let place = |point: &[f64; 2]| view.screen_at(rect, scale, point.map(|c| c as f32));
+    let painter = ui.painter().with_clip_rect(rect);
+    let lines = [
+        Stroke::new(3.0, Color32::from_black_alpha(160)),
+        Stroke::new(1.0, Color32::WHITE),
+    ];
+    match (stroke.tool(), stroke.points()) {
+        (Tool::Lasso, points) => {
+            let points: Vec<_> = points.iter().map(place).collect();
+            let ends = [points.last().copied(), points.first().copied()];
+            for line in lines {
+                painter.add(Shape::line(points.clone(), line));
+                if let [Some(last), Some(first)] = ends {
+                    // How it will be closed.
+                    painter.extend(Shape::dashed_line(&[last, first], line, 4.0, 4.0));
+                }
+            }
+        }
+        (Tool::Box, [from, to]) => {
+            let area = Rect::from_two_pos(place(from), place(to));
+            for line in lines {
+                painter.rect_stroke(area, 0.0, line, StrokeKind::Middle);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The brush where it would paint.
+fn brush_ring(ui: &Ui, studio: &Studio, rect: Rect, response: &Response, view: View) {
+    let Some(pos) = response.hover_pos() else {
+        return;
+    };
+    ui.ctx().set_cursor_icon(egui::CursorIcon::Crosshair);
+    if studio.edit.tool != Tool::Brush {
+        return;
+    }
+    let radius = studio.edit.brush_radius_px as f32 * view.zoom / ui.pixels_per_point();
+    let painter = ui.painter().with_clip_rect(rect);
+    let dark = Stroke::new(3.0, Color32::from_black_alpha(140));
+    painter.circle_stroke(pos, radius, dark);
+    painter.circle_stroke(pos, radius, Stroke::new(1.0, Color32::WHITE));
+}
