@@ -3,9 +3,10 @@
 use egui::{Button, DragValue, RichText, TextEdit, Ui};
 
 use super::EditView;
+use super::side::chip;
 use crate::studio::command::UiCommand;
 use crate::studio::state::{Layer, Shown, Studio};
-use crate::studio::theme::{SEMIBOLD, Tokens};
+use crate::studio::theme::Tokens;
 use crate::studio::widgets::{icon_button, icon_toggle};
 
 pub(super) fn regions_ui(
@@ -49,11 +50,8 @@ fn region_ui(ui: &mut Ui, studio: &mut Studio, view: &mut EditView, index: usize
     let number = index + 1;
     let mut is_removed = false;
     ui.horizontal(|ui| {
-        let color = tokens.subject(index);
         let is_chosen = studio.edit.layer() == layer;
-        let text = RichText::new(format!("■ {number}"))
-            .family(egui::FontFamily::Name(SEMIBOLD.into()))
-            .color(color);
+        let text = chip(ui, layer, &number.to_string());
         let chip = ui.add(Button::selectable(is_chosen, text));
         let chip = chip.accessible_name(format!("mask of region {number}"));
         if chip.on_hover_text("Paints on this region").clicked() {
