@@ -7,7 +7,7 @@ use serde_json::json;
 use tch::{Kind, Tensor};
 use vernier_engine::sampling::{
     Guidance, ImageNoise, NoiseSchedule, PredictionType, Sampler, SamplerName, SchedulerConfig,
-    build,
+    build, build_tail,
 };
 
 fn config(spacing: &str, karras: bool) -> SchedulerConfig {
@@ -65,6 +65,41 @@ fn largest(values: &Tensor) -> f64 {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_noised_sample_is_walked_back_from_any_step(
+        name in any_sampler(), spacing in any_spacing(), karras: bool, prk: bool,
+        (steps, skipped) in (4_usize..12).prop_flat_map(|steps| (Just(steps), 0..steps)),
+    ) {
+        let mut config = config(spacing, karras);
+        config.skip_prk_steps = !prk;
+        let mut sampler = build_tail(name, &config, steps, skipped).unwrap();
+        let schedule = sampler.schedule().clone();
+        prop_assert_eq!(schedule.levels.len(), schedule.timesteps.len());
+        // The last step of all is the same, so its noise is, too.
+        let whole = build(name, &config, steps).unwrap().schedule().timesteps.clone();
+        prop_assert_eq!(whole.last(), schedule.timesteps.last());
+        let (clean, noise) = ImageNoise::draw_beside_source(3, [4, 4, 4], sampler.as_ref(), true)
+            .unwrap();
+        let noise = [noise];
+        let first = ImageNoise::initial(&noise).unwrap();
+        let mut sample = schedule.noised(&clean, &first, 0).unwrap();
+        for (i, level) in schedule.levels.iter().enumerate() {
+            // What a model would say that knows the picture.
+            let epsilon = (&sample - &clean * level.signal) / level.noise;
+            let fresh = ImageNoise::at_call(&noise, i).unwrap();
+            sample = sampler.step(&epsilon, i, &sample, fresh.as_ref()).unwrap();
+        }
+        // Those that work on alphas end where the training's least noise is.
+        let expected = if schedule.sigmas.is_empty() {
+            let least = f64::from(NoiseSchedule::new(&config).unwrap().alphas_cumprod()[0]);
+            &clean * least.sqrt() + &first * (1.0 - least).sqrt()
+        } else {
+            clean.shallow_clone()
+        };
+        let apart = largest(&(&sample - expected));
+        prop_assert!(apart < 2e-3, "{name} {spacing} {steps} {skipped}: {apart}");
+    }
 
     #[test]
     fn timesteps_fall_and_sigmas_never_rise(

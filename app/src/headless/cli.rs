@@ -11,6 +11,7 @@ use vernier_engine::sampling::SamplerName;
 use super::batch::BatchArgs;
 use super::bench::BenchWork;
 use super::control::ControlCommand;
+use super::editing::EditArgs;
 use super::measure::{CalibrateArgs, MeasureCommand};
 use super::project::ProjectCommand;
 use super::train::TrainCommand;
@@ -108,6 +109,8 @@ pub(super) struct RenderArgs {
     /// same subject
     #[arg(long = "control", value_name = "CONTROL", value_parser = parse_control)]
     pub(super) controls: Vec<ControlUse>,
+    #[command(flatten)]
+    pub(super) edit: EditArgs,
     /// Folder with both of CLIP's towers, to read pictures for controls that are to reach a
     /// measured value [default: the model's own meter]
     #[arg(long, value_name = "DIR")]
@@ -137,6 +140,10 @@ pub(super) struct ReplayArgs {
     /// Where the model lies now [default: where the recipe says]
     #[arg(long, value_name = "DIR")]
     pub(super) model: Option<PathBuf>,
+    /// A picture that recipes start from or take as a mask, where it lies now [default: where the
+    /// recipe says]. Repeatable
+    #[arg(long = "source", value_name = "FILE")]
+    pub(super) sources: Vec<PathBuf>,
     /// Where to compute: cpu, cuda, cuda:N, or auto for CUDA where it is there
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(super) device: String,

@@ -6,7 +6,7 @@ use vernier_engine::EngineError;
 use vernier_engine::checkpoint::ModelFolder;
 use vernier_engine::controls::tensor_kind::TensorKind;
 use vernier_engine::picture;
-use vernier_engine::recipe::{self, Recipe};
+use vernier_engine::recipe::{self, PictureRef, Recipe};
 use vernier_engine::render::Defaults;
 use vernier_engine::weights::pickle::PickleValue;
 use vernier_engine::weights::{TensorFile, TensorHeader};
@@ -136,6 +136,11 @@ fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
+fn named(picture: &PictureRef) -> &str {
+    let short = picture.hash.get(..10).unwrap_or("a picture without a name");
+    picture.path.as_deref().unwrap_or(short)
+}
+
 fn describe(recipe: &Recipe) -> String {
     let model = &recipe.model;
     let place = model.path.as_ref().map(|path| format!(" in {path}"));
@@ -163,6 +168,21 @@ fn describe(recipe: &Recipe) -> String {
         recipe.sampler,
         recipe.dtype
     ));
+    if let Some(source) = &recipe.source {
+        let mask = source.mask.as_ref().map_or_else(String::new, |mask| {
+            let side = if mask.inverted { "outside" } else { "inside" };
+            format!(", {side} the mask {}", named(&mask.picture))
+        });
+        let from = named(&source.picture);
+        lines.push(format!(
+            "starts from: {from}, strength {}{mask}",
+            source.strength
+        ));
+    }
+    for region in &recipe.regions {
+        let mask = named(&region.mask.picture);
+        lines.push(format!("region: {} (where {mask} is white)", region.prompt));
+    }
     if !recipe.unknown.is_empty() {
         let names: Vec<&str> = recipe.unknown.keys().map(String::as_str).collect();
         lines.push(format!("fields of a newer program: {}", names.join(", ")));

@@ -4,6 +4,7 @@ mod batch;
 mod bench;
 mod cli;
 mod control;
+mod editing;
 mod info;
 mod job;
 mod measure;

@@ -30,7 +30,9 @@ fn render(args: &RenderArgs, reporter: &mut Reporter) -> Result<(), Failure> {
         Some(path) => read_recipes(path)?,
         None => vec![fresh(args)?],
     };
-    let recipes = repeated(base.into_iter().map(|r| overridden(r, args)), args.count);
+    let base = base.into_iter().map(|recipe| overridden(recipe, args));
+    let base = base.collect::<Result<Vec<_>, Failure>>()?;
+    let recipes = repeated(base, args.count);
     for recipe in &recipes {
         recipe.validate()?;
         if recipe.model.path.is_none() {
@@ -100,7 +102,7 @@ fn random_seed() -> u64 {
     RandomState::new().hash_one(std::process::id()) >> 32
 }
 
-fn overridden(mut recipe: Recipe, args: &RenderArgs) -> Recipe {
+fn overridden(mut recipe: Recipe, args: &RenderArgs) -> Result<Recipe, Failure> {
     fn set<T: Clone>(field: &mut T, option: Option<&T>) {
         if let Some(value) = option {
             field.clone_from(value);
@@ -129,12 +131,14 @@ fn overridden(mut recipe: Recipe, args: &RenderArgs) -> Recipe {
     if let Some((width, height)) = args.size {
         (recipe.width_px, recipe.height_px) = (width, height);
     }
-    recipe
+    args.edit.change(&mut recipe)?;
+    Ok(recipe)
 }
 
 /// Each recipe `count` times, with seeds that count up.
-fn repeated(recipes: impl Iterator<Item = Recipe>, count: u32) -> Vec<Recipe> {
+fn repeated(recipes: Vec<Recipe>, count: u32) -> Vec<Recipe> {
     recipes
+        .into_iter()
         .flat_map(|recipe| {
             (0..count).map(move |i| Recipe {
                 seed: recipe.seed.wrapping_add(u64::from(i)),

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use vernier_engine::device::DeviceRequest;
 use vernier_engine::picture::{self, Picture};
 use vernier_engine::recipe::{ControlUse, ModelRef, Recipe};
+use vernier_engine::service::RenderOptions;
 
 use super::cli::ReplayArgs;
 use super::job::Engine;
@@ -16,10 +16,14 @@ use crate::failure::Failure;
 /// Renders every picture again and tells which came out the same.
 pub(super) fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let device = args.device.parse()?;
+    let options = assets::render_options(device);
+    for path in &args.sources {
+        options.pictures.read(path)?;
+    }
     let engine = Engine::start()?;
     let (mut different, mut failed) = (0, 0);
     for path in &args.pictures {
-        let found = match replay(path, args.model.as_deref(), device, &engine) {
+        let found = match replay(path, args.model.as_deref(), &options, &engine) {
             Ok(found) => found,
             Err(Failure::Cancelled(text)) => return Err(Failure::Cancelled(text)),
             // One picture that cannot be replayed must not hide what the others say.
@@ -63,7 +67,7 @@ fn named(path: &Path, text: &str) -> String {
 fn replay(
     path: &Path,
     model: Option<&Path>,
-    device: DeviceRequest,
+    options: &RenderOptions,
     engine: &Engine,
 ) -> Result<Vec<String>, Failure> {
     let recipe = picture::read_recipe(path)?;
@@ -88,7 +92,7 @@ fn replay(
     let mut made = None;
     engine.run(
         vec![asked],
-        assets::render_options(device),
+        options.clone(),
         &mut Reporter::Quiet,
         |new, _| {
             made = Some(new);

@@ -5,6 +5,7 @@ mod batch;
 mod bench;
 #[cfg(unix)]
 mod cancel;
+mod editing;
 #[cfg(unix)]
 mod farm;
 #[cfg(unix)]

@@ -41,8 +41,16 @@ impl Parameters {
             fields.push(("Model hash", short));
         }
         fields.push(("Model", recipe.model.name.clone()));
+        if let Some(source) = &recipe.source {
+            fields.push(("Denoising strength", source.strength.to_string()));
+        }
         // The other programs' default is drawing noise on the graphics card; ours never does.
         fields.push(("RNG", "CPU".to_owned()));
+        let mask = recipe.source.as_ref().and_then(|s| s.mask.as_ref());
+        if let Some(mask) = mask.filter(|mask| mask.feather_px > 0.0) {
+            // Theirs is the standard deviation of the blur, half of the feather.
+            fields.push(("Mask blur", (mask.feather_px / 2.0).to_string()));
+        }
         fields.push(("Version", format!("vernier {}", env!("CARGO_PKG_VERSION"))));
         Self {
             prompt: recipe.prompt.clone(),
@@ -107,18 +115,22 @@ impl Parameters {
 
 impl Parameters {
     /// `base` with everything that the text says in its place, and a sentence for each field that
-    /// cannot be taken over. The model stays that of `base`.
+    /// cannot be taken over. The model stays that of `base`; the picture that another program
+    /// started from is in no text.
     pub fn over(&self, base: &Recipe) -> (Recipe, Vec<String>) {
         let mut recipe = base.clone();
         let mut notes = Vec::new();
         recipe.prompt.clone_from(&self.prompt);
         recipe.negative_prompt.clone_from(&self.negative_prompt);
         recipe.controls.clear();
+        recipe.source = None;
+        recipe.regions.clear();
         let mut take = |name: &str, set: &mut dyn FnMut(&str) -> bool| {
             if let Some(value) = self.field(name).filter(|value| !set(value)) {
                 notes.push(format!("{name}: \"{value}\" cannot be taken over"));
             }
         };
+        take("Denoising strength", &mut |_| false);
         take("Steps", &mut |value| set_to(&mut recipe.steps, value));
         take("CFG scale", &mut |value| {
             set_to(&mut recipe.guidance_scale, value)
@@ -219,6 +231,7 @@ fn quoted_value(text: &str) -> Option<(String, usize)> {
 mod tests {
     use super::*;
     use crate::recipe::tests::sample;
+    use crate::recipe::{MaskUse, PictureRef, Source};
 
     #[test]
     fn what_a_recipe_says_to_others_can_be_taken_back() {
@@ -256,6 +269,22 @@ mod tests {
             env!("CARGO_PKG_VERSION")
         );
         assert_eq!(Parameters::of(&recipe).to_text(), expected);
+    }
+
+    #[test]
+    fn how_far_a_picture_went_from_its_source_is_told() {
+        let mut recipe = sample();
+        let mut source = Source::new(PictureRef::default(), 0.6);
+        let mut mask = MaskUse::new(PictureRef::default());
+        mask.feather_px = 8.0;
+        source.mask = Some(mask);
+        recipe.source = Some(source);
+        let parameters = Parameters::of(&recipe);
+        assert_eq!(parameters.field("Denoising strength"), Some("0.6"));
+        assert_eq!(parameters.field("Mask blur"), Some("4"));
+        let (read, notes) = parameters.over(&recipe);
+        assert_eq!(read.source, None);
+        assert!(notes[0].contains("Denoising strength"), "{notes:?}");
     }
 
     #[test]

@@ -45,6 +45,35 @@ pub fn to_png(picture: &Picture, recipe: &Recipe) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// `picture` as the bytes of a PNG file with nothing beside its pixels; a grey one, such as a mask,
+/// has one channel.
+///
+/// # Errors
+/// The picture's pixels are not as many as its size says.
+pub fn to_plain_png(picture: &Picture) -> Result<Vec<u8>> {
+    let bad = |e: png::EncodingError| {
+        EngineError::request("picture", format!("cannot be written as PNG: {e}"))
+    };
+    let pixels = picture.rgb.chunks_exact(3);
+    let is_grey = pixels.clone().all(|p| p[0] == p[1] && p[1] == p[2]);
+    let grey: Vec<u8>;
+    let (color, data) = if is_grey {
+        grey = pixels.map(|p| p[0]).collect();
+        (png::ColorType::Grayscale, &grey)
+    } else {
+        (png::ColorType::Rgb, &picture.rgb)
+    };
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, picture.width_px, picture.height_px);
+    encoder.set_color(color);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.set_compression(png::Compression::Balanced);
+    let mut writer = encoder.write_header().map_err(bad)?;
+    writer.write_image_data(data).map_err(bad)?;
+    writer.finish().map_err(bad)?;
+    Ok(bytes)
+}
+
 /// One more than the highest `NNNN-` among the names in `folder`.
 fn next_number(folder: &Path) -> Result<u32> {
     let entries = std::fs::read_dir(folder).map_err(|e| EngineError::io(folder, e))?;

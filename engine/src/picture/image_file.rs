@@ -1,5 +1,7 @@
 //! Pictures of any program: PNG and JPEG, however they store their pixels.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, Cursor, Seek};
 use std::path::Path;
 
 use image::imageops::{self, FilterType};
@@ -15,12 +17,26 @@ use crate::{EngineError, Result};
 /// # Errors
 /// The file cannot be read or is no such picture.
 pub fn read_image(path: &Path) -> Result<Picture> {
-    let io = |e| EngineError::io(path, e);
+    let file = File::open(path).map_err(|e| EngineError::io(path, e))?;
+    decoded(BufReader::new(file), path)
+}
+
+/// The picture of the PNG or JPEG file in `bytes`, as [`read_image`] reads it. `origin` is named in
+/// errors.
+///
+/// # Errors
+/// It is no such picture.
+pub fn image_in(bytes: &[u8], origin: &Path) -> Result<Picture> {
+    decoded(Cursor::new(bytes), origin)
+}
+
+fn decoded(reader: impl BufRead + Seek, path: &Path) -> Result<Picture> {
     let bad = |e: image::ImageError| {
         EngineError::bad_file(path, format!("is not a PNG or JPEG that can be read ({e})"))
     };
-    let reader = ImageReader::open(path).map_err(io)?;
-    let reader = reader.with_guessed_format().map_err(io)?;
+    let reader = ImageReader::new(reader);
+    let reader = reader.with_guessed_format();
+    let reader = reader.map_err(|e| EngineError::io(path, e))?;
     let mut decoder = reader.into_decoder().map_err(bad)?;
     // A picture whose camera says nothing stands upright.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);

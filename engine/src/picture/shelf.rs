@@ -101,6 +101,11 @@ impl PictureShelf {
         self.kept().retain(|hash, _| is_needed(hash));
     }
 
+    /// Whether the picture of this hash is kept.
+    pub fn holds(&self, hash: &str) -> bool {
+        self.kept().contains_key(hash)
+    }
+
     /// Finds every picture of `recipe` and fills in their hashes.
     ///
     /// # Errors

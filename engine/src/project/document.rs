@@ -60,6 +60,17 @@ fn check_ids(project: &Project) -> Result<(), (String, String)> {
 
 fn check_recipe(field: &str, recipe: &Recipe) -> Result<()> {
     finite(&format!("{field}.guidance_scale"), recipe.guidance_scale)?;
+    if let Some(source) = &recipe.source {
+        finite(&format!("{field}.source.strength"), source.strength)?;
+        if let Some(mask) = &source.mask {
+            finite(&format!("{field}.source.mask.feather_px"), mask.feather_px)?;
+        }
+    }
+    for (i, region) in recipe.regions.iter().enumerate() {
+        finite(&format!("{field}.regions[{i}].weight"), region.weight)?;
+        let feather_px = region.mask.feather_px;
+        finite(&format!("{field}.regions[{i}].mask.feather_px"), feather_px)?;
+    }
     check_controls(&format!("{field}.controls"), &recipe.controls)
 }
 

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::archive::{Archive, Entries, Parts, damaged};
 use super::document::{self, PROJECT_JSON, Unreadable};
-use super::{Project, lock, rescue, result_png_name};
+use super::{Project, lock, rescue, result_png_name, sources};
 use crate::atomic::{self, Existing};
+use crate::picture::{self, PictureShelf};
 use crate::{EngineError, Result};
 
 /// A save rewrites the file where more than this is dead, in bytes, and more than half of it.
@@ -26,8 +27,10 @@ pub struct ProjectFile {
     real: PathBuf,
     archive: Archive,
     may_write: bool,
-    /// Pictures of the results that the file lists.
+    /// Pictures of the results that the file lists, and those that its recipes name.
     pictures: BTreeSet<String>,
+    /// Where a save finds pictures that recipes name.
+    shelf: PictureShelf,
 }
 
 /// A project that was just opened.
@@ -66,6 +69,8 @@ impl ProjectFile {
             check_name(name)?;
             additions.push((name.as_str(), bytes.as_slice()));
         }
+        let sources = sources::additions(project, &BTreeSet::new(), &PictureShelf::default());
+        additions.extend(sources.iter().map(|(n, b)| (n.as_str(), b.as_slice())));
         additions.push((PROJECT_JSON, &json));
         let parts = Parts {
             additions: &additions,
@@ -110,8 +115,9 @@ impl ProjectFile {
             }
         };
         let pictures = pictures_of(&project);
-        let missing = pictures.iter();
-        let missing = missing.filter(|name| !archive.entries().contains_key(*name));
+        let results = project.results.iter();
+        let missing = results.map(|result| result_png_name(&result.id));
+        let missing = missing.filter(|name| !archive.entries().contains_key(name));
         match missing.count() {
             0 => {}
             1 => notes.push(format!(
@@ -129,6 +135,7 @@ impl ProjectFile {
             archive,
             may_write,
             pictures,
+            shelf: PictureShelf::default(),
         };
         Ok(Opened {
             file,
@@ -137,10 +144,34 @@ impl ProjectFile {
         })
     }
 
+    /// Puts the pictures that `project`'s recipes name and this file holds onto `shelf`, and takes
+    /// from it, from now on, those that a save lacks. Gives a sentence for each that is damaged.
+    pub fn share_pictures(&mut self, project: &Project, shelf: &PictureShelf) -> Vec<String> {
+        let mut notes = Vec::new();
+        for (name, wanted) in sources::named_in(project) {
+            if !self.has(&name) || shelf.holds(&wanted.hash) {
+                continue;
+            }
+            let origin = self.path.join(&name);
+            let picture = self.attachment(&name);
+            match picture.and_then(|bytes| picture::image_in(&bytes, &origin)) {
+                Ok(picture) if picture.hash() == wanted.hash => drop(shelf.insert(picture)),
+                Ok(_) => notes.push(format!(
+                    "{}: the picture {name} shows something else than its name says",
+                    self.path.display()
+                )),
+                Err(error) => notes.push(error.to_string()),
+            }
+        }
+        self.shelf = shelf.clone();
+        notes
+    }
+
     /// Saves `project`, and `attachments` by name: pictures of results under
-    /// [`result_png_name`], others as `masks/…`, `references/…` or `adapters/…`. Attachments that
-    /// are there stay; pictures of results that `project` no longer lists go, and come back with
-    /// them as long as the file is open.
+    /// [`result_png_name`], others as `masks/…`, `references/…` or `adapters/…`. Pictures that
+    /// recipes name are added by themselves, from the shelf of [`ProjectFile::share_pictures`] or
+    /// from their paths. Attachments that are there stay; pictures that `project` no longer names
+    /// go, and come back with it as long as the file is open.
     ///
     /// What is on the disk when this returns stays there whatever happens to the program.
     ///
@@ -157,7 +188,8 @@ impl ProjectFile {
         }
         let json = document::to_bytes(project, &self.path)?;
         let pictures = pictures_of(project);
-        let gone: Vec<String> = self.pictures.difference(&pictures).cloned().collect();
+        let gone = self.pictures.difference(&pictures);
+        let gone: Vec<String> = gone.filter(|name| self.has(name)).cloned().collect();
         let removed = self.archive.removed();
         let back = pictures.iter().filter(|name| removed.contains_key(*name));
         let back: Vec<String> = back.cloned().collect();
@@ -165,6 +197,10 @@ impl ProjectFile {
         let mut additions: Vec<(&str, &[u8])> = attachments
             .filter(|(name, bytes)| !self.archive.holds(name, bytes))
             .collect();
+        let mut present: BTreeSet<String> = self.archive.entries().keys().cloned().collect();
+        present.extend(back.iter().cloned());
+        let sources = sources::additions(project, &present, &self.shelf);
+        additions.extend(sources.iter().map(|(n, b)| (n.as_str(), b.as_slice())));
         let nothing_new = additions.is_empty() && gone.is_empty() && back.is_empty();
         if nothing_new && self.archive.holds(PROJECT_JSON, &json) {
             return Ok(());
@@ -209,15 +245,20 @@ impl ProjectFile {
         let removed = self.archive.removed().iter();
         let back = removed.filter(|(name, _)| pictures.contains(*name));
         entries.extend(back.map(|(name, entry)| (name.clone(), entry.clone())));
+        let present = entries.keys().cloned().collect();
+        let sources = sources::additions(project, &present, &self.shelf);
+        let sources = sources.iter().map(|(n, b)| (n.as_str(), b.as_slice()));
+        let additions: Vec<(&str, &[u8])> = sources.chain([(PROJECT_JSON, &*json)]).collect();
         let parts = Parts {
             source: Some(&self.archive),
             entries,
-            additions: &[(PROJECT_JSON, &json)],
+            additions: &additions,
             ..Parts::default()
         };
         let file = Self::write_new(path, Existing::Replace, &parts)?;
         let mut file = file.ok_or_else(|| EngineError::bad_file(path, "was not written"))?;
         file.pictures = pictures;
+        file.shelf = self.shelf.clone();
         Ok(file)
     }
 
@@ -309,6 +350,7 @@ impl ProjectFile {
             archive: Archive::written(file, entries, hidden, length),
             may_write: true,
             pictures: BTreeSet::new(),
+            shelf: PictureShelf::default(),
         }))
     }
 }
@@ -328,7 +370,9 @@ fn read_document(archive: &Archive, path: &Path) -> Result<Result<Project, Unrea
 
 fn pictures_of(project: &Project) -> BTreeSet<String> {
     let ids = project.results.iter();
-    ids.map(|result| result_png_name(&result.id)).collect()
+    let results = ids.map(|result| result_png_name(&result.id));
+    let sources = sources::named_in(project).into_keys();
+    results.chain(sources).collect()
 }
 
 /// Names that every zip tool unpacks below the folder it unpacks to.

@@ -13,6 +13,7 @@ mod records;
 mod rescue;
 mod result;
 mod scan;
+mod sources;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ pub use control_key::ControlKey;
 pub use file::{Opened, ProjectFile};
 pub use rescue::Recovered;
 pub use result::{ResultEntry, result_png_name};
+pub use sources::source_png_name;
 
 /// The newest project version that this program writes and reads.
 pub const PROJECT_VERSION: u32 = 1;

@@ -71,7 +71,7 @@ pub fn to_json(recipes: &[Recipe]) -> Result<String> {
     Ok(text + "\n")
 }
 
-/// Reads the recipe or batch in the JSON file `path`.
+/// Reads the recipe or batch in the JSON file `path`. Paths of pictures are relative to its folder.
 ///
 /// # Errors
 /// As [`from_json`], or the file cannot be read.
@@ -89,7 +89,16 @@ pub fn read(path: &Path) -> Result<Vec<Recipe>> {
     if text.len() as u64 > MAX_BYTES {
         return Err(EngineError::bad_file(path, "is too large for a recipe"));
     }
-    from_json(&text, path)
+    let mut recipes = from_json(&text, path)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for picture in recipes.iter_mut().flat_map(Recipe::pictures_mut) {
+        if let Some(own) = &mut picture.path {
+            let place = folder.join(&*own);
+            let place = std::path::absolute(&place).unwrap_or(place);
+            *own = place.to_string_lossy().into_owned();
+        }
+    }
+    Ok(recipes)
 }
 
 /// Writes one recipe or a batch to `path`, replacing it whole.
@@ -110,6 +119,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::tests::{arbitrary, sample};
+    use super::super::{PictureRef, Source};
     use super::*;
 
     #[test]
@@ -147,6 +157,20 @@ mod tests {
         write(&path, &batch).unwrap();
         assert_eq!(read(&path).unwrap(), batch);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn pictures_lie_beside_the_recipe_that_names_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.json");
+        let mut recipe = sample();
+        let mut picture = PictureRef::at(Path::new("/"));
+        picture.path = Some("cat.png".to_owned());
+        recipe.source = Some(Source::new(picture, 0.5));
+        write(&path, &[recipe]).unwrap();
+        let read = read(&path).unwrap();
+        let found = read[0].pictures()[0].path.clone().unwrap();
+        assert_eq!(Path::new(&found), folder.path().join("cat.png"));
     }
 
     #[test]

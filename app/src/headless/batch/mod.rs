@@ -83,6 +83,7 @@ fn batch(args: &BatchArgs, reporter: &mut Reporter) -> Result<(), Failure> {
                 clip: args.clip.clone(),
                 ..MeterOptions::default()
             },
+            pictures: plan.pictures.clone(),
             ..assets::render_options(device)
         };
         render(&missing, options, args, reporter)?;

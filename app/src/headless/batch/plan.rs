@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use vernier_engine::picture::PictureShelf;
 use vernier_engine::project::ProjectFile;
 use vernier_engine::recipe::{self, ModelRef, Recipe, sha256_hex};
 
@@ -62,13 +63,16 @@ pub(super) struct Plan {
     pub(super) notes: Vec<String>,
     /// The pictures, in the order of the recipes.
     pub(super) wanted: Vec<Wanted>,
+    /// What they start from, as far as the project holds it.
+    pub(super) pictures: PictureShelf,
 }
 
 impl Plan {
     /// Reads the recipes and chooses this run's; all of them can be rendered, as far as can be
     /// told without loading a model.
     pub(super) fn read(args: &BatchArgs) -> Result<Self, Failure> {
-        let (recipes, notes) = named_recipes(&args.source)?;
+        let pictures = PictureShelf::default();
+        let (recipes, notes) = named_recipes(&args.source, &pictures)?;
         for (name, _) in &args.models {
             if recipes.iter().all(|(_, recipe)| recipe.model.name != *name) {
                 let models: BTreeSet<&str> =
@@ -110,6 +114,7 @@ impl Plan {
             source: source.to_string_lossy().into_owned(),
             notes,
             wanted,
+            pictures,
         })
     }
 }
@@ -136,17 +141,24 @@ impl Wanted {
 /// Recipes by name, and what the artist should know about their file.
 type Named = (Vec<(String, Recipe)>, Vec<String>);
 
-fn named_recipes(source: &Path) -> Result<Named, Failure> {
+fn named_recipes(source: &Path, pictures: &PictureShelf) -> Result<Named, Failure> {
     let is_list = source
         .extension()
         .is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
     if is_list {
-        let recipes = recipe::read(source)?.into_iter().enumerate();
+        let mut recipes = recipe::read(source)?;
+        for recipe in &mut recipes {
+            // A picture whose source has changed is another picture.
+            pictures.resolve(recipe)?;
+        }
+        let recipes = recipes.into_iter().enumerate();
         let named = recipes.map(|(i, recipe)| (format!("{:04}", i + 1), recipe));
         return Ok((named.collect(), Vec::new()));
     }
-    let opened = ProjectFile::open_to_read(source)?;
+    let mut opened = ProjectFile::open_to_read(source)?;
     let project = opened.project;
+    let damaged = opened.file.share_pictures(&project, pictures);
+    opened.notes.extend(damaged);
     if project.recipes.is_empty() {
         let bench = ("bench".to_owned(), project.bench.recipe);
         return Ok((vec![bench], opened.notes));

@@ -2,6 +2,7 @@
 
 mod damage;
 mod keep;
+mod sources;
 mod speed;
 
 use std::path::Path;

@@ -9,6 +9,9 @@ use crate::studio::state::{Layer, Shown, Studio};
 use crate::studio::theme::Tokens;
 use crate::studio::widgets::{icon_button, icon_toggle};
 
+/// Room for a region's weight and its two icons, in points.
+const AFTER_WORDS: f32 = 150.0;
+
 pub(super) fn regions_ui(
     ui: &mut Ui,
     studio: &mut Studio,
@@ -61,8 +64,7 @@ fn region_ui(ui: &mut Ui, studio: &mut Studio, view: &mut EditView, index: usize
             return;
         };
         let edit = TextEdit::singleline(&mut region.prompt).hint_text("what to show here");
-        // Room for the weight and two icons.
-        let width = (ui.available_width() - 110.0).max(60.0);
+        let width = (ui.available_width() - AFTER_WORDS).max(60.0);
         let edit = ui.add(edit.desired_width(width));
         let edit = edit.accessible_name(format!("words of region {number}"));
         if view.wants_words == Some(index) {
