@@ -419,7 +419,11 @@ fn a_project_keeps_source_mask_and_regions() {
     let source = studio_mut.options().pictures.insert(grey.clone());
     studio_mut.set_source(source);
     harness.run_steps(2);
-    draw(&mut harness, PointerButton::Primary, &[[0.3, 0.3], [0.5, 0.5]]);
+    draw(
+        &mut harness,
+        PointerButton::Primary,
+        &[[0.3, 0.3], [0.5, 0.5]],
+    );
     let painted = mask(&mut harness, Layer::Mask).unwrap();
     harness.get_by_label("Add a region").click();
     harness.run_steps(4);
@@ -427,7 +431,11 @@ fn a_project_keeps_source_mask_and_regions() {
         .get_by_label("words of region 1")
         .type_text("a red car");
     harness.run_steps(2);
-    draw(&mut harness, PointerButton::Primary, &[[0.7, 0.7], [0.8, 0.7]]);
+    draw(
+        &mut harness,
+        PointerButton::Primary,
+        &[[0.7, 0.7], [0.8, 0.7]],
+    );
     let place = mask(&mut harness, Layer::Region(0)).unwrap();
     let recipe = studio(&harness).bench.recipe.clone();
     let path = projects_in(&unsaved).remove(0);
