@@ -82,6 +82,8 @@ pub struct EditRoom {
     layer: Layer,
     hidden: BTreeSet<usize>,
     stroke: Option<Stroke>,
+    /// Masks that were made since the shelf was last tidied.
+    new_masks: usize,
     layers: Layers,
     covered: Option<CoveredSource>,
 }
@@ -99,6 +101,7 @@ impl Default for EditRoom {
             layer: Layer::Mask,
             hidden: BTreeSet::new(),
             stroke: None,
+            new_masks: 0,
             layers: Layers::default(),
             covered: None,
         }

@@ -251,6 +251,31 @@ fn the_first_stroke_takes_the_shown_picture_as_its_source() {
 }
 
 #[test]
+fn masks_that_nobody_names_any_more_go() {
+    let mut studio = studio();
+    draw(&mut studio, &[[20.0, 20.0]]);
+    let first = studio.mask_use(Layer::Mask).unwrap().picture.clone();
+    // More than undo reaches back.
+    for step in 0..300_u32 {
+        let place = [f64::from(step % 60), f64::from(step / 60) * 9.0];
+        studio.edit.swap_ink();
+        draw(&mut studio, &[place, [place[0] + 3.0, place[1]]]);
+    }
+    let shelf = studio.options().pictures.clone();
+    assert!(shelf.get(&first).is_err());
+    let present = studio.mask_use(Layer::Mask).unwrap().picture.clone();
+    assert!(shelf.get(&present).is_ok());
+    for _ in 0..150 {
+        studio.apply(UiCommand::Undo);
+        if let Some(of) = studio.mask_use(Layer::Mask) {
+            assert!(shelf.get(&of.picture).is_ok(), "undo finds every mask");
+        }
+    }
+    let source = studio.bench.recipe.source.as_ref().unwrap();
+    assert!(shelf.get(&source.picture).is_ok());
+}
+
+#[test]
 fn the_shape_of_a_source_can_be_taken() {
     let mut studio = sized(512);
     let wide = Picture {

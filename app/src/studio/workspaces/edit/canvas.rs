@@ -33,7 +33,6 @@ pub(super) fn canvas_ui(
     let scale = ui.pixels_per_point();
     let mut now = canvas.view_of(size, rect, scale);
     pointer::take(ui, studio, view, canvas, (rect, &response, &mut now));
-    canvas.view_of(size, rect, scale);
 
     let painter = ui.painter().with_clip_rect(rect);
     let Some(painted) = painted else {

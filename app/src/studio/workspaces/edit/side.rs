@@ -1,8 +1,9 @@
 //! The panel beside the canvas: source, strength, tools, regions.
 
+use egui::text::{LayoutJob, TextFormat};
 use egui::{
-    Button, DragValue, Grid, Rect, RichText, ScrollArea, Sense, Shape, Slider, Stroke, StrokeKind,
-    Ui, vec2,
+    Button, DragValue, Frame, Grid, Margin, Panel, Rect, RichText, ScrollArea, Sense, Shape,
+    Slider, Stroke, StrokeKind, Ui, vec2,
 };
 use vernier_engine::picture::Ink;
 
@@ -17,6 +18,8 @@ use crate::studio::state::{
 };
 use crate::studio::theme::{SEMIBOLD, Tokens, space};
 
+/// Length of sliders in points.
+const SLIDER: f32 = 140.0;
 /// Side of the source's thumbnail in points.
 const THUMBNAIL: f32 = 72.0;
 
@@ -28,9 +31,16 @@ pub(super) fn side_ui(
     histogram: &mut HistogramPanel,
 ) -> Option<UiCommand> {
     let mut asked = None;
+    // Looking is at hand however long the rest is.
+    let foot = Frame::NONE.inner_margin(Margin::symmetric(0, space::S as i8));
+    Panel::bottom("edit view")
+        .frame(foot)
+        .show_separator_line(true)
+        .show(ui, |ui| view_ui(ui, studio));
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         // Nothing stands under the scroll bar.
         ui.set_max_width(ui.available_width() - space::M);
+        ui.spacing_mut().slider_width = SLIDER;
         ui.add_space(space::S);
         asked = source_ui(ui, studio, canvas);
         strength_ui(ui, studio);
@@ -42,8 +52,7 @@ pub(super) fn side_ui(
         only_masked_ui(ui, studio);
         section(ui, "Regions");
         asked = regions_ui(ui, studio, view).or(asked);
-        section(ui, "View");
-        view_ui(ui, studio);
+        ui.add_space(space::M);
         let shown = match studio.edit.shows {
             EditShows::Source => studio.covered_source().and_then(Result::ok).map(|s| s.0),
             EditShows::Result | EditShows::Wipe(_) => studio.edit_result().map(|r| r.0),
@@ -199,8 +208,7 @@ fn layer_line(ui: &mut Ui, studio: &mut Studio, view: &mut EditView) {
                 Layer::Region(index) => format!("region {}", index + 1),
             };
             let name = format!("paint {text}");
-            let text = RichText::new(text).color(layer_color(layer, tokens));
-            let button = Button::selectable(layer == chosen, text);
+            let button = Button::selectable(layer == chosen, chip(ui, layer, &text));
             if ui.add(button).accessible_name(name).clicked() {
                 studio.edit.choose_layer(layer);
             }
@@ -211,6 +219,17 @@ fn layer_line(ui: &mut Ui, studio: &mut Studio, view: &mut EditView) {
         None => (meaning(studio, view, chosen), tokens.text_weak),
     };
     ui.label(RichText::new(text).small().color(color));
+}
+
+/// A square of the layer's colour before a text of the usual one.
+pub(super) fn chip(ui: &Ui, layer: Layer, text: &str) -> LayoutJob {
+    let tokens = Tokens::in_ui(ui);
+    let font = egui::TextStyle::Button.resolve(ui.style());
+    let mut job = LayoutJob::default();
+    let color = layer_color(layer, tokens);
+    job.append("■ ", 0.0, TextFormat::simple(font.clone(), color));
+    job.append(text, 0.0, TextFormat::simple(font, tokens.text));
+    job
 }
 
 fn meaning(studio: &mut Studio, view: &mut EditView, layer: Layer) -> String {
