@@ -30,6 +30,8 @@ pub(crate) enum FileEvent {
         is_untitled: bool,
         /// What it holds.
         project: Box<Project>,
+        /// Models that are no longer where they were: names and places.
+        missing: Vec<(String, String)>,
         /// What the artist should know.
         notes: Vec<String>,
     },

@@ -176,9 +176,15 @@ fn take(
         file: opened.file,
         is_untitled,
     });
+    let missing = opened.project.missing_models();
+    let missing = missing.into_iter().map(|model| {
+        let place = model.path.clone().unwrap_or_default();
+        (model.name.clone(), place)
+    });
     FileEvent::Project {
         path,
         is_untitled,
+        missing: missing.collect(),
         project: Box::new(opened.project),
         notes: opened.notes,
     }

@@ -234,3 +234,61 @@ fn a_full_disk_leaves_the_project_as_it_was() {
     assert!(fs::read(place.path("p.vernier")).unwrap() == before);
     assert_success(&place.run(&["project", "show", "p.vernier"]));
 }
+
+#[test]
+fn pictures_are_starred_adopted_and_removed_and_a_model_is_found_again() {
+    let place = Place::new();
+    let moved = place.path("moved");
+    vernier_engine::checkpoint::tiny::write_model(&moved, 2).unwrap();
+    let was = place.path("was");
+    fs::rename(&moved, &was).unwrap();
+    let render = [
+        "--model",
+        "was",
+        "--seed",
+        "5",
+        "--count",
+        "2",
+        "--out",
+        "o",
+        "--project",
+        "p.vernier",
+    ];
+    assert_success(&place.render(&render));
+    fs::rename(&was, &moved).unwrap();
+    let all = shown(&place, "p.vernier");
+    let id = |at: usize| {
+        all["project"]["results"][at]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let project = |args: &[&str]| {
+        let mut all = vec!["project"];
+        all.extend(args);
+        place.run(&all)
+    };
+    assert_success(&project(&["star", "p.vernier", &id(1)]));
+    assert_success(&project(&["adopt", "p.vernier", &id(1)]));
+    assert_success(&project(&["remove", "p.vernier", &id(0)]));
+    assert_success(&project(&["rename", "p.vernier", "harbour"]));
+    let kept = shown(&place, "p.vernier");
+    let results = kept["project"]["results"].as_array().unwrap();
+    assert_eq!(
+        (results.len(), &results[0]["starred"]),
+        (1, &Value::Bool(true))
+    );
+    assert_eq!(kept["project"]["name"], "harbour");
+    assert_eq!(kept["project"]["bench"]["recipe"]["seed"], 6);
+    refused(&project(&["star", "p.vernier", &id(0)]), 2, &id(1));
+
+    let batch = ["batch", "p.vernier", "--out", "b"];
+    assert_ne!(place.run(&batch).status.code(), Some(0));
+    refused(
+        &project(&["relink", "p.vernier", "was", "nowhere"]),
+        1,
+        "nowhere",
+    );
+    assert_success(&project(&["relink", "p.vernier", "was", "moved"]));
+    assert_success(&place.run(&batch));
+}

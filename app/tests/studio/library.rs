@@ -5,6 +5,8 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use vernier::studio::StudioApp;
 use vernier_engine::checkpoint::tiny;
+use vernier_engine::project::{Project, ProjectFile};
+use vernier_engine::recipe::ModelRef;
 
 use super::desk::{options, until, window, write_prompt};
 
@@ -120,4 +122,49 @@ fn a_model_is_found_in_its_folder_and_put_on_the_bench() {
     harness.run_steps(2);
     let recipe = &harness.state().studio().bench.recipe;
     assert_eq!(recipe.model.name, "miniature");
+}
+
+#[test]
+fn a_project_whose_model_moved_asks_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let models = folder.path().join("models");
+    tiny::write_model(&models.join("small-one"), 1).unwrap();
+    let mut options = options(folder.path(), false);
+    options.own_models = Some(models.clone());
+    let Some(mut harness) = window([1366.0, 768.0], &options) else {
+        return;
+    };
+    let mut recipe = harness.state().studio().bench.recipe.clone();
+    recipe.model = ModelRef::at(&folder.path().join("before/small-one"));
+    let path = folder.path().join("p.vernier");
+    let project = Project::new("p", recipe);
+    drop(ProjectFile::create(&path, &project).unwrap());
+    until(&mut harness, "models", |h| {
+        h.state().studio().models().len() == 2
+    });
+    harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::O);
+    harness.run_steps(3);
+    let field = "Open a project, a recipe or a picture";
+    harness
+        .get_by_label(field)
+        .type_text(path.to_str().unwrap());
+    harness.run_steps(2);
+    click(&mut harness, "Open");
+    until(&mut harness, "asked", |h| {
+        h.query_by_label("folder of small-one").is_some()
+    });
+    let place = models.join("small-one");
+    let offer = format!("It is at {}", place.display());
+    click(&mut harness, &offer);
+    click(&mut harness, "Relink");
+    let model = |h: &Window| h.state().studio().bench.recipe.model.clone();
+    until(&mut harness, "relinked", |h| {
+        model(h).path.as_deref() == place.to_str()
+    });
+    // The file is told, too.
+    until(&mut harness, "saved", |_| {
+        let saved = ProjectFile::open_to_read(&path).unwrap().project;
+        saved.missing_models().is_empty()
+            && saved.bench.recipe.model.path.as_deref() == place.to_str()
+    });
 }

@@ -5,6 +5,7 @@
 
 mod archive;
 mod bench;
+mod change;
 mod control_key;
 mod document;
 mod file;
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 
 use crate::recipe::{ControlUse, ModelRef, Recipe};
 
+pub use change::{ProjectChange, relink};
 pub use control_key::ControlKey;
 pub use file::{Opened, ProjectFile};
 pub use rescue::Recovered;
@@ -121,6 +123,13 @@ impl Project {
         std::iter::once(&self.bench.recipe)
             .chain(self.recipes.iter().map(|named| &named.recipe))
             .chain(self.results.iter().map(|result| &result.recipe))
+    }
+
+    /// The same, to be changed.
+    fn recipes_mut(&mut self) -> impl Iterator<Item = &mut Recipe> {
+        std::iter::once(&mut self.bench.recipe)
+            .chain(self.recipes.iter_mut().map(|named| &mut named.recipe))
+            .chain(self.results.iter_mut().map(|result| &mut result.recipe))
     }
 
     /// Adds to [`Project::models`] what recipes name and is not listed yet. A model whose hash

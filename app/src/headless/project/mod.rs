@@ -1,6 +1,7 @@
 //! `vernier project`: project files.
 
 mod bring;
+mod change;
 mod export;
 mod show;
 
@@ -12,6 +13,7 @@ use vernier_engine::project::ProjectFile;
 use super::say;
 use crate::failure::Failure;
 
+use change::{AdoptArgs, RelinkArgs, RemoveArgs, RenameArgs, StarArgs};
 pub(super) use show::show;
 
 /// What can be done with project files.
@@ -23,6 +25,16 @@ pub(super) enum ProjectCommand {
     Show(ShowArgs),
     /// Put a recipe into one, under a name
     Add(AddArgs),
+    /// Mark a picture of one, or take the mark off
+    Star(StarArgs),
+    /// Take a picture or a named recipe out of one
+    Remove(RemoveArgs),
+    /// Give one another name
+    Rename(RenameArgs),
+    /// Put the recipe of a picture onto the bench of one
+    Adopt(AdoptArgs),
+    /// Say where a model lies now, for all recipes of one
+    Relink(RelinkArgs),
     /// Write the pictures of one to a folder
     Export(ExportArgs),
     /// Save what is whole in a damaged one into a new file; it is only read
@@ -101,6 +113,11 @@ pub(super) fn run(command: &ProjectCommand) -> Result<(), Failure> {
         ProjectCommand::New(args) => bring::new(args),
         ProjectCommand::Show(args) => show(&args.file, args.json),
         ProjectCommand::Add(args) => bring::add(args),
+        ProjectCommand::Star(args) => change::star(args),
+        ProjectCommand::Remove(args) => change::remove(args),
+        ProjectCommand::Rename(args) => change::rename(args),
+        ProjectCommand::Adopt(args) => change::adopt(args),
+        ProjectCommand::Relink(args) => change::relink(args),
         ProjectCommand::Export(args) => export::run(args),
         ProjectCommand::Recover(args) => recover(args),
         ProjectCommand::Compact(args) => compact(args),

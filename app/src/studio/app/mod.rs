@@ -26,7 +26,8 @@ use super::panes::{
 };
 use super::settings::Settings;
 use super::shell::{
-    Asked, Dialogs, Docks, Palette, Pane, keys_window, menu_bar, status_bar, toasts_ui,
+    Asked, Dialogs, Docks, Palette, Pane, Relink, Relinked, keys_window, menu_bar, status_bar,
+    toasts_ui,
 };
 use super::state::{Studio, ToastKind};
 use super::theme::{self, space};
@@ -107,6 +108,7 @@ pub struct StudioApp {
     library: LibraryView,
     palette: Palette,
     dialogs: Dialogs,
+    relink: Relink,
     keys: KeyBindings,
     shows_keys: bool,
     waiting_key: Option<UiCommand>,
@@ -178,6 +180,7 @@ impl StudioApp {
             library: LibraryView::default(),
             palette: Palette::default(),
             dialogs: Dialogs::default(),
+            relink: Relink::default(),
             keys,
             shows_keys: false,
             waiting_key: None,
@@ -312,7 +315,7 @@ impl eframe::App for StudioApp {
         let ctx = ui.ctx().clone();
         self.take_dropped_files(&ctx);
         self.take_pasted_pictures(&ctx);
-        let is_elsewhere = self.dialogs.is_open() || self.shows_keys;
+        let is_elsewhere = self.dialogs.is_open() || self.relink.is_open() || self.shows_keys;
         let mut asked = if is_elsewhere {
             None
         } else {
@@ -369,6 +372,9 @@ impl eframe::App for StudioApp {
         }
         if let Some((dialog, answer)) = self.dialogs.show(ui) {
             self.take_answer(&ctx, dialog, answer);
+        }
+        for Relinked { name, path } in self.relink.show(ui, self.studio.models()) {
+            self.studio.relink(&name, &path);
         }
         asked = toasts_ui(ui, &mut self.studio.toasts).or(asked);
         if let Some(command) = asked {

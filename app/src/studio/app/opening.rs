@@ -129,8 +129,10 @@ impl StudioApp {
                 path,
                 is_untitled,
                 project,
+                missing,
                 notes,
             } => {
+                self.relink.ask(missing);
                 if !project.layout.is_null() {
                     self.docks = Docks::from_json(&project.layout);
                 }

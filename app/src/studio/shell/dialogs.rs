@@ -139,7 +139,11 @@ impl Dialogs {
 
 /// Opens the system's file dialog on a thread of its own: it blocks until the artist has chosen,
 /// and where a desktop has none it never answers.
-fn browse(asked: Asked, text: &str, ctx: &egui::Context) -> Option<Receiver<Option<PathBuf>>> {
+pub(super) fn browse(
+    asked: Asked,
+    text: &str,
+    ctx: &egui::Context,
+) -> Option<Receiver<Option<PathBuf>>> {
     let (outbox, answers) = mpsc::channel();
     let start = Path::new(text).parent().map(Path::to_owned);
     let ctx = ctx.clone();

@@ -1,6 +1,10 @@
 //! What is taken from the library.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use vernier_engine::controls::ControlInfo;
+use vernier_engine::project::{ProjectChange, relink};
 
 use super::super::library::{first_setting, preview_recipes, subject_for};
 use super::super::{JobKind, ModelItem, Previews, ToastKind};
@@ -49,6 +53,28 @@ impl Studio {
         }
         recipe.model = item.model.clone();
         self.shown = Shown::Bench;
+    }
+
+    /// Says where the model that recipes call `name` lies now.
+    pub fn relink(&mut self, name: &str, path: &Path) {
+        relink(&mut self.bench.recipe.model, name, path);
+        for result in &mut self.results {
+            let mut recipe = (*result.recipe).clone();
+            if relink(&mut recipe.model, name, path) {
+                result.recipe = Arc::new(recipe);
+            }
+        }
+        let change = ProjectChange::Relink {
+            model: name.to_owned(),
+            path: path.to_owned(),
+        };
+        // What the bench and the results name need not stand in the rest of the project.
+        self.project.apply(&change).ok();
+        // It is to be saved, though nothing on the bench may have changed.
+        self.handed_over = None;
+        self.live.again();
+        let text = format!("{name} is at {} now", path.display());
+        self.toasts.push(ToastKind::Done, text, None);
     }
 
     /// Puts a control to work on `word`, or on whom it is for; its slider is unfolded and, if it
