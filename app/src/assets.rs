@@ -6,6 +6,7 @@ use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::controls::ControlLibrary;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::picture::PictureShelf;
+use vernier_engine::prompt::Wildcards;
 use vernier_engine::service::RenderOptions;
 use vernier_engine::user_folders;
 
@@ -72,6 +73,13 @@ pub(crate) fn sample_recipes() -> PathBuf {
     folder().join("samples.json")
 }
 
+/// Files that prompts choose lines from: those in `folder`, then the artist's own.
+pub(crate) fn wildcards(folder: Option<&Path>) -> Wildcards {
+    let own = user_folders::data().map(|data| data.join("wildcards"));
+    let named = folder.map(Path::to_owned);
+    Wildcards::new(named.into_iter().chain(own).collect())
+}
+
 /// What every job of this program has in common: the embedded model, the controls at hand, no
 /// previews.
 pub(crate) fn render_options(device: DeviceRequest) -> RenderOptions {
@@ -84,5 +92,6 @@ pub(crate) fn render_options(device: DeviceRequest) -> RenderOptions {
         want_latents: false,
         preview_every: None,
         pictures: PictureShelf::default(),
+        wildcards: wildcards(None),
     }
 }

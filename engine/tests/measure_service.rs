@@ -96,6 +96,7 @@ impl Studio {
                 want_latents: false,
                 preview_every: None,
                 pictures: PictureShelf::default(),
+                wildcards: vernier_engine::prompt::Wildcards::default(),
             },
         });
     }

@@ -138,6 +138,7 @@ fn options() -> RenderOptions {
         want_latents: true,
         preview_every: None,
         pictures: PictureShelf::default(),
+        wildcards: vernier_engine::prompt::Wildcards::default(),
     }
 }
 

@@ -74,6 +74,10 @@ pub(super) struct RenderArgs {
     /// What to steer away from; without guidance it does nothing
     #[arg(long, value_name = "TEXT")]
     pub(super) negative: Option<String>,
+    /// Folder of the files that prompts choose lines from: __NAME__ is a line of NAME.txt, {a|b}
+    /// needs none [default: wildcards in the user's data folder]
+    #[arg(long, value_name = "DIR")]
+    pub(super) wildcards: Option<PathBuf>,
     /// Model folder in diffusers layout [default: the embedded model]
     #[arg(long, value_name = "DIR")]
     pub(super) model: Option<PathBuf>,

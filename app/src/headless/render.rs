@@ -35,7 +35,10 @@ fn render(args: &RenderArgs, reporter: &mut Reporter) -> Result<(), Failure> {
     let base = base.collect::<Result<Vec<_>, Failure>>()?;
     let mut recipes = repeated(base, args.count);
     let pictures = PictureShelf::default();
+    let wildcards = assets::wildcards(args.wildcards.as_deref());
     for recipe in &mut recipes {
+        // Chosen here, so that what is saved says what was chosen.
+        *recipe = wildcards.resolved(recipe)?;
         recipe.validate()?;
         // A project or a saved recipe knows them by their hashes from the start.
         pictures.resolve(recipe)?;

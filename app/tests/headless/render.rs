@@ -66,6 +66,60 @@ fn another_program_s_picture_is_taken_over_as_far_as_it_goes() {
 }
 
 #[test]
+fn what_a_prompt_leaves_open_is_chosen_by_the_seed_and_told() {
+    let place = Place::new();
+    std::fs::create_dir(place.path("cards")).unwrap();
+    std::fs::write(place.path("cards/hue.txt"), "red\nblue\ngreen\n").unwrap();
+    let prompt = "a __hue__ {cat|dog}";
+    let run = |out: &str, prompt: &str| {
+        place.run(&[
+            "render",
+            "--prompt",
+            prompt,
+            "--wildcards",
+            "cards",
+            "--steps",
+            "1",
+            "--seed",
+            "1",
+            "--count",
+            "6",
+            "--out",
+            out,
+        ])
+    };
+    assert_success(&run("a", prompt));
+    assert_success(&run("b", prompt));
+    let prompts = |out: &str| -> Vec<String> {
+        let names = place.names(out).into_iter();
+        let read = |name| {
+            picture::read_recipe(&place.path(out).join(name))
+                .unwrap()
+                .prompt
+        };
+        names.map(read).collect()
+    };
+    let chosen = prompts("a");
+    assert_eq!(chosen, prompts("b"));
+    for prompt in &chosen {
+        let words: Vec<&str> = prompt.split(' ').collect();
+        assert!(["red", "blue", "green"].contains(&words[1]), "{prompt}");
+        assert!(["cat", "dog"].contains(&words[2]), "{prompt}");
+    }
+    assert!(
+        chosen.iter().any(|prompt| *prompt != chosen[0]),
+        "{chosen:?}"
+    );
+    let missing = run("c", "a __shape__");
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(
+        stderr(&missing).contains("no file shape.txt in cards"),
+        "{}",
+        stderr(&missing)
+    );
+}
+
+#[test]
 fn a_recipe_travels_through_json_and_png() {
     let place = Place::new();
     let first = place.render(&[

@@ -3,7 +3,9 @@
 mod chunks;
 mod stage;
 mod tokenizer;
+mod wildcards;
 
 pub use chunks::ChunkLayout;
 pub use stage::TextStage;
 pub use tokenizer::{Encoding, Tokenizer};
+pub use wildcards::Wildcards;

@@ -16,6 +16,7 @@ use crate::controls::ControlLibrary;
 use crate::device::DeviceRequest;
 use crate::measure::{Calibrated, Interference, Sweep};
 use crate::picture::{Picture, PictureShelf};
+use crate::prompt::Wildcards;
 use crate::recipe::{ControlUse, Recipe};
 use crate::render::{LatentRgb, Latents};
 
@@ -25,7 +26,8 @@ pub use handle::Service;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobId(pub u64);
 
-/// What a job needs to know beyond its recipes; nothing here changes a picture.
+/// What a job needs to know beyond its recipes. Nothing here changes what a recipe means that
+/// names its pictures and leaves nothing to chance.
 #[derive(Debug, Clone)]
 pub struct RenderOptions {
     /// Where to compute.
@@ -46,6 +48,8 @@ pub struct RenderOptions {
     pub preview_every: Option<u32>,
     /// Pictures that recipes name; those that it lacks are read from where the recipe says.
     pub pictures: PictureShelf,
+    /// Files that prompts choose lines from.
+    pub wildcards: Wildcards,
 }
 
 /// Something to measure.

@@ -231,13 +231,15 @@ fn render(
     let id = job.id;
     let pictures = recipes.len();
     inbox.tell(Event::Started { job: id, pictures });
+    let resolved = recipes.iter().map(|r| job.options.wildcards.resolved(r));
+    let recipes: Vec<Recipe> = resolved.collect::<Result<_>>()?;
     // All of a batch is checked before any of it takes time.
-    for recipe in recipes {
+    for recipe in &recipes {
         recipe.validate()?;
         job.options.pictures.resolve(&mut recipe.clone())?;
     }
     let device = device::choose(job.options.device)?;
-    for recipe in recipes {
+    for recipe in &recipes {
         recipe.dtype.parse::<Dtype>()?.check_on(device.device)?;
     }
     let mut pace = Pace::start(Instant::now());

@@ -95,9 +95,13 @@ impl Plan {
         let chosen = recipes.into_iter().filter(|(name, _)| is_asked(name));
         let shard = args.shard.unwrap_or(Shard { index: 1, count: 1 });
         let chosen = chosen.skip(shard.index - 1).step_by(shard.count);
-        let wanted: Vec<Wanted> = chosen
-            .map(|(name, asked)| Wanted::new(name, asked, &places))
-            .collect();
+        let wildcards = assets::wildcards(None);
+        let wanted = chosen.map(|(name, asked)| {
+            // What is there already tells what was chosen.
+            let asked = wildcards.resolved(&asked)?;
+            Ok(Wanted::new(name, asked, &places))
+        });
+        let wanted: Vec<Wanted> = wanted.collect::<Result<_, Failure>>()?;
         require_models(&wanted)?;
         for wanted in &wanted {
             wanted.recipe.validate().map_err(|e| {

@@ -41,6 +41,7 @@ pub(crate) fn prompt_pane(
         ui.vertical(|ui| {
             ui.set_width(width);
             prompt_edit(ui, studio, view);
+            chosen_row(ui, studio);
             subject_row(ui, studio, view);
             if view.shows_negative {
                 let hint = "what to steer away from";
@@ -155,6 +156,17 @@ fn laid_out(text: &str, subjects: &[Subject], tokens: &Tokens, ui: &Ui) -> Layou
     }
     job.append(text.get(from..).unwrap_or_default(), 0.0, plain);
     job
+}
+
+/// What the seed has chosen, where the prompt leaves something open.
+fn chosen_row(ui: &mut Ui, studio: &Studio) {
+    let Some(chosen) = studio.chosen_prompt() else {
+        return;
+    };
+    let tokens = Tokens::in_ui(ui);
+    let text = RichText::new(format!("this seed: {chosen}")).small();
+    let row = ui.add(egui::Label::new(text.color(tokens.text_weak)).truncate());
+    row.on_hover_text(chosen);
 }
 
 /// The same subjects as buttons, for the keyboard and for those who do not click into text.

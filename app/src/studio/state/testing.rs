@@ -4,6 +4,7 @@ use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::controls::ControlLibrary;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::picture::PictureShelf;
+use vernier_engine::prompt::Wildcards;
 use vernier_engine::recipe::Recipe;
 use vernier_engine::service::RenderOptions;
 
@@ -20,6 +21,7 @@ pub(crate) fn studio(recipe: Recipe, live: bool) -> Studio {
         want_latents: false,
         preview_every: None,
         pictures: PictureShelf::default(),
+        wildcards: Wildcards::default(),
     };
     Studio::new(recipe, live, options)
 }

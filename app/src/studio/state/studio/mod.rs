@@ -288,6 +288,13 @@ impl Studio {
         Some((self.last_bench_picture.clone()?, false))
     }
 
+    /// The prompt of the bench's picture, where the bench's own leaves something open.
+    pub fn chosen_prompt(&self) -> Option<&str> {
+        let made = self.bench_pictures.get(&self.bench.recipe)?;
+        let chosen = &made.recipe.prompt;
+        (*chosen != self.bench.recipe.prompt).then_some(chosen.as_str())
+    }
+
     /// What the look at the unfinished picture is, where one is shown.
     pub fn preview_note(&self) -> Option<&str> {
         Some(self.preview.as_ref()?.note.as_str())
