@@ -19,6 +19,8 @@ pub(crate) enum FileEvent {
         controls: Vec<FoundControl>,
         /// Nouns in lower case.
         nouns: Vec<String>,
+        /// Attributes that it reads as numbers.
+        attributes: Vec<String>,
     },
     /// A project was opened.
     Project {

@@ -12,7 +12,7 @@ use crate::studio::command::UiCommand;
 use crate::studio::files::{self, FileEvent};
 use crate::studio::shell::{Asked, Docks};
 use crate::studio::state::ToastKind;
-use crate::studio::workspaces::export_sweep;
+use crate::studio::workspaces::{TrainAsked, Workspace, export_sweep};
 
 impl StudioApp {
     /// Does a command, by the studio where it can, else by the window.
@@ -26,6 +26,7 @@ impl StudioApp {
                 self.begin_untitled(true);
             }
             UiCommand::Open => self.dialogs.ask(Asked::Open, ""),
+            UiCommand::Save if self.workspace == Workspace::Train => self.studio.training.save(),
             UiCommand::Save if self.keeping.path().is_some() => self.save_now(true),
             UiCommand::Save | UiCommand::SaveAs => {
                 let name = format!("{}.vernier", self.studio.project_name());
@@ -48,6 +49,7 @@ impl StudioApp {
                 }
             }
             UiCommand::PasteRecipe => self.dialogs.ask(Asked::Recipe, ""),
+            UiCommand::ShowTrain => self.workspace = Workspace::Train,
             UiCommand::ZoomToFit => self.canvas.fit(),
             UiCommand::ZoomToPixels => self.canvas.zoom_to(1.0),
             UiCommand::ZoomIn => self.canvas.zoom_by(1),
@@ -71,6 +73,7 @@ impl StudioApp {
     pub(super) fn take_answer(&mut self, ctx: &egui::Context, asked: Asked, answer: String) {
         match asked {
             Asked::Open => self.read_file(ctx, answer.into()),
+            Asked::Pictures => self.studio.training.open(answer),
             Asked::ExportSweep => {
                 let work = export_sweep(&self.studio, answer.into());
                 self.in_background(ctx, "vernier-export", || match work() {
@@ -101,6 +104,20 @@ impl StudioApp {
                 }
                 let layout = self.docks.to_json();
                 self.keeping.save_as(&mut self.studio, layout, path);
+            }
+        }
+    }
+
+    pub(super) fn take_train_asked(&mut self, asked: TrainAsked) {
+        match asked {
+            TrainAsked::OpenPictures => self.dialogs.ask(Asked::Pictures, ""),
+            TrainAsked::Calibrate(name) => {
+                self.measure.choose(name);
+                self.workspace = Workspace::Measure;
+            }
+            TrainAsked::Bench(name) => {
+                self.studio.put_on_bench(&name);
+                self.workspace = Workspace::Generate;
             }
         }
     }

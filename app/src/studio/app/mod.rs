@@ -2,6 +2,7 @@
 
 mod commands;
 mod opening;
+mod training;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -15,6 +16,7 @@ use vernier_engine::recipe;
 use vernier_engine::service::RenderOptions;
 
 use super::command::{KeyBindings, UiCommand};
+use super::desk::{Desk, DeskEvent};
 use super::files::{self, FileEvent};
 use super::gpu;
 use super::keeper::{Keeper, KeeperCommand};
@@ -28,9 +30,12 @@ use super::settings::Settings;
 use super::shell::{
     Asked, Dialogs, Docks, Palette, Pane, keys_window, menu_bar, status_bar, toasts_ui,
 };
-use super::state::{Studio, ToastKind};
+use super::state::{Studio, ToastKind, TrainingPlaces};
 use super::theme::{self, space};
-use super::workspaces::{MeasureView, SweepView, Workspace, measure_workspace, sweep_workspace};
+use super::workspaces::{
+    MeasureView, SweepView, TrainView, Workspace, measure_workspace, sweep_workspace,
+    train_workspace,
+};
 use crate::assets;
 
 /// Model calls from one look at the latents to the next.
@@ -49,8 +54,11 @@ pub struct StudioOptions {
     pub settings: Option<PathBuf>,
     /// Where projects lie that nobody has given a place; `None` keeps none.
     pub unsaved: Option<PathBuf>,
-    /// Where calibrated controls go; `None` keeps them where they are.
+    /// Where trained and calibrated controls go; `None` keeps calibrated ones where they are and
+    /// trains none.
     pub own_controls: Option<PathBuf>,
+    /// Where trainings have their work folders; `None` trains nothing.
+    pub trainings: Option<PathBuf>,
     /// Whether the picture follows from the start; `None` is as the settings say.
     pub live: Option<bool>,
 }
@@ -67,6 +75,7 @@ impl StudioOptions {
             settings: None,
             unsaved: None,
             own_controls: None,
+            trainings: None,
             live: None,
         }
     }
@@ -78,6 +87,7 @@ impl StudioOptions {
             settings: Settings::usual_path(),
             unsaved: assets::unsaved_projects(),
             own_controls: assets::user_controls(),
+            trainings: assets::trainings(),
             ..Self::plain()
         }
     }
@@ -94,6 +104,9 @@ pub struct StudioApp {
     workspace: Workspace,
     sweep: SweepView,
     measure: MeasureView,
+    train: TrainView,
+    desk: Desk,
+    desk_events: Receiver<DeskEvent>,
     own_controls: Option<PathBuf>,
     palette: Palette,
     dialogs: Dialogs,
@@ -151,6 +164,17 @@ impl StudioApp {
             outbox.send(event).ok();
             ctx.request_repaint();
         })?;
+        let (desk_outbox, desk_events) = mpsc::channel();
+        let ctx = cc.egui_ctx.clone();
+        let desk = Desk::start(move |event| {
+            desk_outbox.send(event).ok();
+            ctx.request_repaint();
+        })?;
+        studio.training.places = TrainingPlaces {
+            work: options.trainings.clone(),
+            own_controls: options.own_controls.clone(),
+        };
+        studio.training.find_runs();
         let app = Self {
             studio,
             link,
@@ -161,6 +185,9 @@ impl StudioApp {
             workspace: Workspace::default(),
             sweep: SweepView::default(),
             measure: MeasureView::default(),
+            train: TrainView::default(),
+            desk,
+            desk_events,
             own_controls: options.own_controls.clone(),
             palette: Palette::default(),
             dialogs: Dialogs::default(),
@@ -264,6 +291,7 @@ impl eframe::App for StudioApp {
         while let Ok(event) = self.file_events.try_recv() {
             self.take_file_event(event);
         }
+        self.look_after_training();
         if let Some(sentence) = self.render_state.as_ref().and_then(gpu::take_trouble) {
             self.studio.toasts.push(ToastKind::Trouble, sentence, None);
         }
@@ -302,7 +330,7 @@ impl eframe::App for StudioApp {
             .inner_margin(Margin::symmetric(space::M as i8, space::XS as i8));
         Panel::top("menu").frame(bar).show(ui, |ui| {
             ui.horizontal(|ui| {
-                let tabs = 250.0;
+                let tabs = 310.0;
                 let width = (ui.available_width() - tabs).max(0.0);
                 let height = ui.spacing().interact_size.y;
                 ui.allocate_ui(egui::vec2(width, height), |ui| {
@@ -312,10 +340,13 @@ impl eframe::App for StudioApp {
             });
         });
         let roomy = bar.inner_margin(Margin::same(space::M as i8));
-        Panel::top("prompt pane").frame(roomy).show(ui, |ui| {
-            asked = prompt_pane(ui, &mut self.studio, &mut self.prompt).or(asked);
-        });
-        if self.prompt.is_being_typed() {
+        // A training has prompts of its own.
+        if self.workspace != Workspace::Train {
+            Panel::top("prompt pane").frame(roomy).show(ui, |ui| {
+                asked = prompt_pane(ui, &mut self.studio, &mut self.prompt).or(asked);
+            });
+        }
+        if self.prompt.is_being_typed() || self.train.is_being_typed() {
             self.typed_at = Some(Instant::now());
         }
         Panel::bottom("status").frame(bar).show(ui, |ui| {
@@ -334,6 +365,11 @@ impl eframe::App for StudioApp {
                 let own = self.own_controls.as_deref();
                 measure_workspace(ui, &mut self.studio, &mut self.measure, own);
             }
+            Workspace::Train => {
+                if let Some(asked) = train_workspace(ui, &mut self.studio, &mut self.train) {
+                    self.take_train_asked(asked);
+                }
+            }
         });
         asked = self.palette.show(ui, &self.studio, &self.keys).or(asked);
         if self.shows_keys {
@@ -351,6 +387,7 @@ impl eframe::App for StudioApp {
 
     fn on_exit(&mut self) {
         self.keep_settings();
+        self.pause_trainings();
         // Dropping the keeper waits until it is on the disk.
         if self.studio.needs_saving() {
             self.save_now(false);

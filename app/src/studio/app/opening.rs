@@ -12,6 +12,7 @@ use crate::studio::keeper::KeeperCommand;
 use crate::studio::panes::Thumbnails;
 use crate::studio::shell::Docks;
 use crate::studio::state::ToastKind;
+use crate::studio::workspaces::Workspace;
 
 impl StudioApp {
     /// Reads the library on a thread of its own: it may be large, and on a slow disk.
@@ -25,7 +26,8 @@ impl StudioApp {
                 .and_then(|text| serde_json::from_str(&text).ok());
             FileEvent::Controls {
                 controls: library.list(),
-                nouns: config.map(|config| config.kinds()).unwrap_or_default(),
+                nouns: config.as_ref().map(MeterConfig::kinds).unwrap_or_default(),
+                attributes: config.as_ref().map(readable).unwrap_or_default(),
             }
         });
     }
@@ -68,7 +70,14 @@ impl StudioApp {
 
     pub(super) fn take_file_event(&mut self, event: FileEvent) {
         match event {
-            FileEvent::Controls { controls, nouns } => self.studio.set_controls(controls, nouns),
+            FileEvent::Controls {
+                controls,
+                nouns,
+                attributes,
+            } => {
+                self.studio.training.readable = attributes;
+                self.studio.set_controls(controls, nouns);
+            }
             FileEvent::Project {
                 path,
                 is_untitled,
@@ -127,7 +136,23 @@ impl StudioApp {
     pub(super) fn take_dropped_files(&mut self, ctx: &egui::Context) {
         let dropped = ctx.input(|input| input.raw.dropped_files.clone());
         for file in dropped {
-            self.read_file(ctx, file.path().to_owned());
+            let path = file.path().to_owned();
+            let is_table = path
+                .extension()
+                .is_some_and(|e| e.eq_ignore_ascii_case("csv"));
+            if is_table || path.is_dir() {
+                self.workspace = Workspace::Train;
+                self.studio.training.open(path);
+            } else {
+                self.read_file(ctx, path);
+            }
         }
     }
+}
+
+/// What a meter reads as a number.
+fn readable(config: &MeterConfig) -> Vec<String> {
+    let heads = config.subject_heads.iter().chain(&config.picture_heads);
+    let numbers = heads.filter(|head| head.classes.is_empty());
+    numbers.map(|head| head.name.clone()).collect()
 }

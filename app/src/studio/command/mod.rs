@@ -69,6 +69,10 @@ pub enum UiCommand {
     ZoomIn,
     /// Farther.
     ZoomOut,
+    /// Controls are trained, and pictures made ready for it.
+    ShowTrain,
+    /// Starts the training, pauses it, goes on with it.
+    ToggleTraining,
     /// Writing goes to the prompt.
     FocusPrompt,
     /// All commands, to be searched.
@@ -122,7 +126,7 @@ impl MenuName {
 
 impl UiCommand {
     /// All of them, in the order of menus and palette.
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 39] = [
         Self::NewProject,
         Self::Open,
         Self::Save,
@@ -145,6 +149,7 @@ impl UiCommand {
         Self::CancelCurrent,
         Self::CancelPending,
         Self::CancelAll,
+        Self::ToggleTraining,
         Self::AdoptResult,
         Self::PreviousResult,
         Self::NextResult,
@@ -157,6 +162,7 @@ impl UiCommand {
         Self::ZoomToPixels,
         Self::ZoomIn,
         Self::ZoomOut,
+        Self::ShowTrain,
         Self::ToggleTheme,
         Self::ResetLayout,
         Self::ShowKeys,
@@ -206,7 +212,8 @@ impl UiCommand {
             | Self::PreviousSeed
             | Self::CancelCurrent
             | Self::CancelPending
-            | Self::CancelAll => MenuName::Render,
+            | Self::CancelAll
+            | Self::ToggleTraining => MenuName::Render,
             Self::AdoptResult
             | Self::PreviousResult
             | Self::NextResult
@@ -219,6 +226,7 @@ impl UiCommand {
             | Self::ZoomToPixels
             | Self::ZoomIn
             | Self::ZoomOut
+            | Self::ShowTrain
             | Self::ToggleTheme
             | Self::ResetLayout
             | Self::ShowKeys => MenuName::View,
@@ -259,6 +267,8 @@ impl UiCommand {
             Self::ZoomToPixels => ("zoom_to_pixels", "1:1", "One pixel of the picture is one of the screen"),
             Self::ZoomIn => ("zoom_in", "Zoom in", "Nearer"),
             Self::ZoomOut => ("zoom_out", "Zoom out", "Farther"),
+            Self::ShowTrain => ("show_train", "Train", "Makes controls, from words or from pictures"),
+            Self::ToggleTraining => ("toggle_training", "Start or pause training", "Starts what the form asks for, pauses the shown training or goes on with it"),
             Self::FocusPrompt => ("focus_prompt", "Edit prompt", "Writing goes to the prompt"),
             Self::Palette => ("palette", "Command palette…", "All commands, to be searched"),
             Self::ToggleTheme => ("toggle_theme", "Light or dark", "Changes the theme"),

@@ -19,6 +19,8 @@ pub(crate) enum Asked {
     ExportSweep,
     /// A recipe as text.
     Recipe,
+    /// A folder of pictures to learn from.
+    Pictures,
 }
 
 impl Asked {
@@ -29,12 +31,13 @@ impl Asked {
             Self::ExportPicture => "Write the picture to",
             Self::ExportSweep => "Write the grid to",
             Self::Recipe => "A recipe as JSON, or another program's parameters",
+            Self::Pictures => "Open a folder of pictures, or the CSV file beside them",
         }
     }
 
     fn go(self) -> &'static str {
         match self {
-            Self::Open => "Open",
+            Self::Open | Self::Pictures => "Open",
             Self::SaveAs => "Save",
             Self::ExportPicture | Self::ExportSweep => "Write",
             Self::Recipe => "Take",
@@ -146,6 +149,7 @@ fn browse(asked: Asked, text: &str, ctx: &egui::Context) -> Option<Receiver<Opti
                 Asked::ExportPicture | Asked::ExportSweep => {
                     dialog.add_filter("PNG", &["png"]).save_file()
                 }
+                Asked::Pictures => dialog.pick_folder(),
                 Asked::Recipe => None,
             };
             outbox.send(path).ok();

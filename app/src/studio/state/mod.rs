@@ -13,6 +13,7 @@ mod sweep;
 pub(crate) mod testing;
 mod timeline;
 mod toasts;
+pub mod training;
 
 pub use live::{Live, LiveStep};
 pub use pictures::{BenchPictures, Made, NewPicture, ResultItem};
@@ -23,4 +24,8 @@ pub use subjects::{Nouns, Subject, word_at};
 pub use sweep::{Axis, AxisField, Sweep, SweepCell};
 pub use timeline::Timeline;
 pub use toasts::{Toast, ToastKind, Toasts};
+pub use training::{
+    ColumnCheck, Filling, Losses, Run, RunRecord, RunState, Sheet, SheetRow, Training,
+    TrainingForm, TrainingKind, TrainingPlaces,
+};
 pub use vernier_engine::project::{Bench, ControlKey};

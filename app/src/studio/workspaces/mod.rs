@@ -2,9 +2,11 @@
 
 mod measure;
 mod sweep;
+mod train;
 
 pub(crate) use measure::{MeasureView, measure_workspace};
 pub(crate) use sweep::{SweepView, export as export_sweep, sweep_workspace};
+pub(crate) use train::{TrainAsked, TrainView, train_workspace};
 
 use egui::{Button, Ui};
 
@@ -18,16 +20,19 @@ pub(crate) enum Workspace {
     Sweep,
     /// How far controls can be trusted.
     Measure,
+    /// Controls are made.
+    Train,
 }
 
 impl Workspace {
-    const ALL: [Self; 3] = [Self::Generate, Self::Sweep, Self::Measure];
+    const ALL: [Self; 4] = [Self::Generate, Self::Sweep, Self::Measure, Self::Train];
 
     fn title(self) -> &'static str {
         match self {
             Self::Generate => "Generate",
             Self::Sweep => "Sweep",
             Self::Measure => "Measure",
+            Self::Train => "Train",
         }
     }
 

@@ -41,6 +41,19 @@ pub fn read_picture(path: &Path, (width, height): (u32, u32)) -> Result<Picture>
     })
 }
 
+/// Width and height in pixels that a PNG or JPEG says it has; its pixels are not looked at.
+///
+/// # Errors
+/// The file cannot be read or is no such picture.
+pub fn picture_size_px(path: &Path) -> Result<(u32, u32)> {
+    let io = |e| EngineError::io(path, e);
+    let reader = ImageReader::open(path).map_err(io)?;
+    let reader = reader.with_guessed_format().map_err(io)?;
+    reader.into_dimensions().map_err(|e| {
+        EngineError::bad_file(path, format!("is not a PNG or JPEG that can be read ({e})"))
+    })
+}
+
 fn on_white(image: DynamicImage) -> RgbImage {
     if !image.color().has_alpha() {
         return image.into_rgb8();

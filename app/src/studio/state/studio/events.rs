@@ -14,6 +14,15 @@ use super::{LoadedModel, ModelState, Preview, Studio};
 impl Studio {
     /// Takes in what the engine tells.
     pub fn receive(&mut self, event: Event) {
+        let event = match self.training.receive(event) {
+            Ok(message) => {
+                if let Some(message) = message {
+                    self.tell_training(message);
+                }
+                return;
+            }
+            Err(event) => event,
+        };
         match event {
             Event::ModelLoading { model, .. } => self.model = ModelState::Loading(model),
             Event::ModelLoaded {
@@ -115,6 +124,11 @@ impl Studio {
             Event::Queued { .. }
             | Event::Started { .. }
             | Event::Preview { .. }
+            | Event::Training { .. }
+            | Event::Strip { .. }
+            | Event::Trained { .. }
+            | Event::TrainingStopped { .. }
+            | Event::Readings { .. }
             | Event::Measured { .. } => {}
         }
     }

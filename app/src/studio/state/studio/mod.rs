@@ -5,6 +5,7 @@ mod events;
 mod keeping;
 #[cfg(test)]
 mod tests;
+mod training;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ use crate::studio::gpu::Pixels;
 
 use super::{
     Bench, BenchPictures, JobKind, Live, LiveStep, NewPicture, Nouns, Queue, RackGroup, ResultItem,
-    Subject, Sweep, Timeline, Toasts, rack,
+    Sheet, Subject, Sweep, Timeline, ToastKind, Toasts, Training, rack,
 };
 
 /// What the canvas shows.
@@ -84,6 +85,7 @@ struct Scene {
     shown: Shown,
     removed: BTreeSet<String>,
     starred: BTreeSet<String>,
+    sheet: Option<Arc<Sheet>>,
 }
 
 /// The studio.
@@ -103,6 +105,8 @@ pub struct Studio {
     pub nouns: Nouns,
     /// Pictures side by side.
     pub sweep: Sweep,
+    /// Trainings, and the pictures that they learn from.
+    pub training: Training,
     /// Short messages.
     pub toasts: Toasts,
     options: RenderOptions,
@@ -145,6 +149,7 @@ impl Studio {
             shown: Shown::Bench,
             removed: BTreeSet::new(),
             starred: BTreeSet::new(),
+            sheet: None,
         };
         Self {
             bench,
@@ -154,6 +159,7 @@ impl Studio {
             selected_subject: None,
             nouns: Nouns::with([]),
             sweep: Sweep::default(),
+            training: Training::default(),
             toasts: Toasts::default(),
             options,
             queue: Queue::default(),
@@ -301,6 +307,10 @@ impl Studio {
         if self.looked_at.as_ref() != Some(&self.bench.recipe.prompt) {
             self.look_at_prompt();
         }
+        self.place_wanted();
+        for sentence in self.training.take_messages() {
+            self.toasts.push(ToastKind::Trouble, sentence, None);
+        }
         let scene = self.scene();
         self.timeline.observe(&scene, is_interacting);
         self.live.observe(&self.bench.recipe, now);
@@ -406,6 +416,7 @@ impl Studio {
             shown: self.shown.clone(),
             removed: self.removed.clone(),
             starred: self.starred.clone(),
+            sheet: self.training.sheet().cloned(),
         }
     }
 
@@ -414,5 +425,6 @@ impl Studio {
         self.shown = scene.shown;
         self.removed = scene.removed;
         self.starred = scene.starred;
+        self.training.set_sheet(scene.sheet);
     }
 }
