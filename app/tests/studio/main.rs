@@ -11,3 +11,4 @@ mod keyboard;
 mod looks;
 mod projects;
 mod real_window;
+mod training;

@@ -22,7 +22,7 @@ const OWN_CLIP: &str = "clip";
 
 /// What reads.
 enum Reader {
-    Quantity(Quantity, Option<ClipReader>),
+    Quantity(Quantity, Option<Box<ClipReader>>),
     Meter(Box<dyn Meter>, String, Option<Place>),
 }
 
@@ -72,7 +72,7 @@ impl Reader {
                 let clip = clip.or_else(|| own.is_dir().then_some(&own));
                 let clip = clip.filter(|_| quantity.needs_clip());
                 let clip = clip.map(|clip| open_clip(clip, device)).transpose()?;
-                Ok(Self::Quantity(quantity.clone(), clip))
+                Ok(Self::Quantity(quantity.clone(), clip.map(Box::new)))
             }
             ReadWhat::Attribute(name) => {
                 let meter = open_meter(folder, &options.meter, device)?;
@@ -88,7 +88,7 @@ impl Reader {
 
     fn read(&self, picture: &Picture) -> Result<f64> {
         match self {
-            Self::Quantity(quantity, clip) => quantity.measure(picture, clip.as_ref()),
+            Self::Quantity(quantity, clip) => quantity.measure(picture, clip.as_deref()),
             Self::Meter(meter, attribute, place) => {
                 let read = meter.read(&picture_tensor(&[picture])?, attribute, *place)?;
                 read.first().copied().ok_or_else(|| {

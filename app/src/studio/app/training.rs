@@ -27,16 +27,15 @@ impl StudioApp {
     /// Pauses what is being trained and keeps it; the pictures' table is saved. Dropping the desk
     /// waits until it is on the disk.
     pub(super) fn pause_trainings(&mut self) {
-        self.studio.training.save();
+        self.studio.training.save_now();
         self.studio.pause_all_trainings();
         for command in self.studio.take_outbox() {
             self.link.send(command);
         }
         let since = Instant::now();
         while self.studio.training.is_active() && since.elapsed() < PATIENCE {
-            match self.link.wait_for_event(Duration::from_millis(100)) {
-                Some(event) => self.studio.receive(event),
-                None => continue,
+            if let Some(event) = self.link.wait_for_event(Duration::from_millis(100)) {
+                self.studio.receive(event);
             }
         }
         for command in self.studio.training.take_desk() {

@@ -14,15 +14,12 @@ use super::{LoadedModel, ModelState, Preview, Studio};
 impl Studio {
     /// Takes in what the engine tells.
     pub fn receive(&mut self, event: Event) {
-        let event = match self.training.receive(event) {
-            Ok(message) => {
-                if let Some(message) = message {
-                    self.tell_training(message);
-                }
-                return;
+        if let Some(job) = self.training.job_of(&event) {
+            if let Some(message) = self.training.receive(job, event) {
+                self.tell_training(message);
             }
-            Err(event) => event,
-        };
+            return;
+        }
         match event {
             Event::ModelLoading { model, .. } => self.model = ModelState::Loading(model),
             Event::ModelLoaded {

@@ -226,9 +226,10 @@ impl Studio {
             return;
         };
         let (low, high) = (*spec.range.start(), *spec.range.end());
-        let setting = match spec.kind.takes_values() {
-            false => 1.0_f64.clamp(low, high),
-            true => f64::midpoint(low, high),
+        let setting = if spec.kind.takes_values() {
+            f64::midpoint(low, high)
+        } else {
+            1.0_f64.clamp(low, high)
         };
         let (key, scale) = (spec.key.clone(), spec.scale);
         self.set_control(&key, Some((scale, setting)));

@@ -256,6 +256,8 @@ fn encoded(cell: &str, separator: char) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
     use vernier_engine::train::folder::{ImageFolder, TableColumns};
 
@@ -337,7 +339,8 @@ mod tests {
         ) {
             let mut text = format!("file,age,caption{ending}");
             for (at, (caption, age)) in rows.iter().enumerate() {
-                text += &format!("{at}.png, {age} ,{}{ending}", encoded(caption, ','));
+                let caption = encoded(caption, ',');
+                write!(text, "{at}.png, {age} ,{caption}{ending}").unwrap();
             }
             let table = CsvText::parse(text.clone()).unwrap();
             let at = at.index(rows.len());

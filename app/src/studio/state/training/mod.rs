@@ -50,7 +50,7 @@ pub struct Filling {
 pub struct Training {
     /// What is to be trained; widgets change it in place.
     pub form: TrainingForm,
-    /// Why the form cannot be trained as it is, or the folder not opened; one sentence.
+    /// Why the form cannot be trained as it is; one sentence.
     pub problem: Option<String>,
     /// The training that is shown, by its place.
     pub shown: Option<usize>,
@@ -63,6 +63,9 @@ pub struct Training {
     checks: Vec<ColumnCheck>,
     unreadable: BTreeMap<PathBuf, String>,
     is_opening: bool,
+    /// Why the last folder could not be opened; one sentence.
+    not_opened: Option<String>,
+    opens_when_saved: Option<PathBuf>,
     is_saving: bool,
     pub(crate) starts_when_saved: bool,
     filling: Option<Filling>,
@@ -111,6 +114,11 @@ impl Training {
         self.is_opening
     }
 
+    /// Why the last folder could not be opened; one sentence.
+    pub fn not_opened(&self) -> Option<&str> {
+        self.not_opened.as_deref()
+    }
+
     /// Files that cannot be read as pictures, each with a sentence.
     pub fn unreadable(&self) -> &BTreeMap<PathBuf, String> {
         &self.unreadable
@@ -154,15 +162,26 @@ impl Training {
 
     /// Opens a folder of pictures, or the folder of a table; changes are saved before.
     pub fn open(&mut self, path: impl Into<PathBuf>) {
-        self.save();
         self.is_opening = true;
-        self.problem = None;
-        self.desk.push(DeskCommand::Open(path.into()));
+        self.not_opened = None;
+        if self.is_unsaved() {
+            self.opens_when_saved = Some(path.into());
+            self.save();
+        } else {
+            self.desk.push(DeskCommand::Open(path.into()));
+        }
     }
 
     /// Saves what has changed.
     pub fn save(&mut self) {
-        if self.is_saving || !self.is_unsaved() {
+        if !self.is_saving {
+            self.save_now();
+        }
+    }
+
+    /// The same, though a save may be on its way.
+    pub(crate) fn save_now(&mut self) {
+        if !self.is_unsaved() {
             return;
         }
         if let (Some(sheet), Some(saved)) = (&self.sheet, &self.saved) {
@@ -228,18 +247,19 @@ impl Training {
         self.filling = Some(filling);
     }
 
-    /// Takes in what the engine tells of a job that is one of ours; else gives the event back.
-    /// What to tell the artist comes with it.
-    pub(crate) fn receive(&mut self, event: Event) -> Result<Option<TrainingMessage>, Event> {
-        let Some(job) = job_of(&event) else {
-            return Err(event);
-        };
+    /// The job of an event, where it is one of ours.
+    pub(crate) fn job_of(&self, event: &Event) -> Option<JobId> {
+        let job = job_of(event)?;
+        let fills = self.filling.as_ref().is_some_and(|f| f.job == job);
+        (fills || self.runs.iter().any(|run| run.job == Some(job))).then_some(job)
+    }
+
+    /// Takes in what the engine tells of one of our jobs. Gives what to tell the artist.
+    pub(crate) fn receive(&mut self, job: JobId, event: Event) -> Option<TrainingMessage> {
         if self.filling.as_ref().is_some_and(|f| f.job == job) {
-            return Ok(self.take_reading(event));
+            return self.take_reading(event);
         }
-        let Some(at) = self.runs.iter().position(|run| run.job == Some(job)) else {
-            return Err(event);
-        };
+        let at = self.runs.iter().position(|run| run.job == Some(job))?;
         let was_trained = matches!(event, Event::Trained { .. });
         let (is_kept, is_stopped) = {
             let run = &mut self.runs[at];
@@ -250,7 +270,7 @@ impl Training {
         let name = run.plan.name.clone();
         if is_stopped && run.job.is_none() {
             self.forget_run(at);
-            return Ok(None);
+            return None;
         }
         if is_kept {
             run.saved_step = vernier_engine::control_training::saved_step(&work);
@@ -258,12 +278,12 @@ impl Training {
                 .push(DeskCommand::KeepRun(work, Box::new(run.record())));
         } else if was_trained {
             self.desk.push(DeskCommand::ForgetRun(work, false));
-            return Ok(Some(TrainingMessage::Trained(name)));
+            return Some(TrainingMessage::Trained(name));
         }
         if let RunState::Failed(sentence) = &self.runs[at].state {
-            return Ok(Some(TrainingMessage::Failed(sentence.clone())));
+            return Some(TrainingMessage::Failed(sentence.clone()));
         }
-        Ok(None)
+        None
     }
 
     fn take_reading(&mut self, event: Event) -> Option<TrainingMessage> {
@@ -303,7 +323,7 @@ impl Training {
         match event {
             DeskEvent::Opened(sheet) => {
                 self.is_opening = false;
-                self.problem = None;
+                self.not_opened = None;
                 self.unreadable.clear();
                 self.thumbnails.clear();
                 self.filling = None;
@@ -314,7 +334,7 @@ impl Training {
             }
             DeskEvent::NotOpened(sentence) => {
                 self.is_opening = false;
-                self.problem = Some(sentence);
+                self.not_opened = Some(sentence);
             }
             DeskEvent::Saved(sheet) => {
                 self.is_saving = false;
@@ -325,11 +345,17 @@ impl Training {
                 if is_ours {
                     self.was_saved(sheet);
                 }
+                if let Some(path) = self.opens_when_saved.take() {
+                    self.open(path);
+                }
                 return std::mem::take(&mut self.starts_when_saved);
             }
             DeskEvent::NotSaved(sentence) => {
                 self.is_saving = false;
                 self.starts_when_saved = false;
+                if self.opens_when_saved.take().is_some() {
+                    self.is_opening = false;
+                }
                 self.messages.push(sentence);
             }
             DeskEvent::Unreadable(folder, files) => {

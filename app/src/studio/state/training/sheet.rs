@@ -258,10 +258,10 @@ impl Sheet {
             CsvText::new(&[FILE.to_owned()])
         };
         let layout = Layout::of(&csv, &self.table)?;
-        write(&self.table, &self.into_table(saved, &csv, &layout))
+        write(&self.table, &self.rewritten(saved, &csv, &layout))
     }
 
-    fn into_table(&self, saved: &Self, csv: &CsvText, layout: &Layout) -> String {
+    fn rewritten(&self, saved: &Self, csv: &CsvText, layout: &Layout) -> String {
         let names = layout.names(csv);
         // Places of our columns in the file, and those that are new to it.
         let of_file: Vec<Option<usize>> = self

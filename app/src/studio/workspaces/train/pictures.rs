@@ -25,6 +25,8 @@ const ROW: f32 = 42.0;
 const FILE_WIDTH: f32 = 150.0;
 const CAPTION_WIDTH: f32 = 300.0;
 const VALUE_WIDTH: f32 = 104.0;
+/// Columns that cannot be learnt and say why in full.
+const MOST_SAID: usize = 2;
 /// Textures that are kept.
 const MOST_TEXTURES: usize = 600;
 
@@ -94,12 +96,12 @@ pub(super) fn pictures_ui(
         }
         folder_line(ui, studio, view);
     });
-    let Some(sheet) = studio.training.sheet().cloned() else {
+    if let Some(sentence) = studio.training.not_opened() {
         let tokens = Tokens::in_ui(ui);
+        ui.label(RichText::new(sentence).color(tokens.trouble));
+    }
+    let Some(sheet) = studio.training.sheet().cloned() else {
         ui.add_space(space::L);
-        if let Some(sentence) = &studio.training.problem {
-            ui.label(RichText::new(sentence).color(tokens.trouble));
-        }
         ui.weak(
             "Values and adapters learn from a folder of pictures; directions and sliders need none",
         );
@@ -298,7 +300,7 @@ fn header(ui: &mut Ui, sheet: &Sheet, checks: &[ColumnCheck], changes: &mut Vec<
         for (at, name) in sheet.columns.iter().enumerate() {
             let check = checks.get(at).cloned().unwrap_or_default();
             let (color, mark) = match (&check.problem, &check.gap) {
-                (Some(_), _) => (tokens.trouble, "⚠ "),
+                (Some(_), _) => (tokens.caution, "⚠ "),
                 (None, Some(_)) => (tokens.caution, "○ "),
                 (None, None) => (tokens.text, ""),
             };
@@ -315,10 +317,18 @@ fn header(ui: &mut Ui, sheet: &Sheet, checks: &[ColumnCheck], changes: &mut Vec<
         }
     });
     // What is wrong is said in full, not only to those who hover.
-    for check in checks {
-        if let Some(sentence) = &check.problem {
-            ui.label(RichText::new(sentence).small().color(tokens.trouble));
-        }
+    let problems: Vec<&String> = checks.iter().filter_map(|c| c.problem.as_ref()).collect();
+    for sentence in problems.iter().take(MOST_SAID) {
+        let text = RichText::new(sentence.as_str())
+            .small()
+            .color(tokens.text_weak);
+        ui.label(text);
+    }
+    if problems.len() > MOST_SAID {
+        let more = problems.len() - MOST_SAID;
+        ui.weak(format!(
+            "{more} more columns cannot be learnt; each says why under the pointer"
+        ));
     }
 }
 

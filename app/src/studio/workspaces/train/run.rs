@@ -101,7 +101,9 @@ fn head(
             }
             RunState::Paused | RunState::Failed(_) => {
                 button(ui, "▶ Resume", "Goes on from the kept state", Act::Resume);
-                button(ui, "Start over", "Begins with the first step", Act::Restart);
+                if matches!(run.state, RunState::Failed(_)) {
+                    button(ui, "Start over", "Begins with the first step", Act::Restart);
+                }
             }
             RunState::Pausing | RunState::Stopping => {
                 ui.spinner();
