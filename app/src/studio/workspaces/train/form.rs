@@ -10,7 +10,7 @@ use crate::studio::state::{
     ColumnCheck, Run, RunState, Studio, ToastKind, TrainingForm, TrainingKind, in_words,
 };
 use crate::studio::theme::{SEMIBOLD, Tokens, space};
-use crate::studio::widgets::icon_button;
+use crate::studio::widgets::{icon_button, left_label};
 
 /// Quantities that are read from every picture.
 pub(super) const QUANTITIES: [&str; 3] = ["brightness", "detail", "realism"];
@@ -69,10 +69,7 @@ fn what(ui: &mut Ui, form: &mut TrainingForm) {
 /// A label and a line of text.
 fn field(ui: &mut Ui, name: &str, text: &mut String, hint: &str) {
     ui.horizontal(|ui| {
-        let label = ui.add_sized(
-            [70.0, 20.0],
-            egui::Label::new(name).halign(egui::Align::LEFT),
-        );
+        let label = left_label(ui, RichText::new(name), 70.0, 20.0);
         let edit = TextEdit::singleline(text).hint_text(hint);
         ui.add(edit.desired_width(f32::INFINITY))
             .labelled_by(label.id)
@@ -87,7 +84,8 @@ fn from_words(ui: &mut Ui, form: &mut TrainingForm) {
     let can_remove = form.pairs.len() > 1;
     for (at, [less, more]) in form.pairs.iter_mut().enumerate() {
         ui.horizontal(|ui| {
-            let width = (ui.available_width() - 60.0) / 2.0;
+            // The arrow, the cross and the gaps between have the rest.
+            let width = ((ui.available_width() - 84.0) / 2.0).max(40.0);
             let number = at + 1;
             let hint = if at == 0 { ["young", "old"] } else { ["", ""] };
             ui.add_sized([width, 22.0], TextEdit::singleline(less).hint_text(hint[0]))

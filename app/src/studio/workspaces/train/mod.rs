@@ -4,10 +4,9 @@ mod form;
 mod pictures;
 mod run;
 
-use egui::{Button, Frame, Margin, Panel, Ui};
+use egui::{Button, Panel, Ui};
 
 use crate::studio::state::Studio;
-use crate::studio::theme::space;
 
 use pictures::PicturesView;
 use run::RunView;
@@ -76,30 +75,26 @@ pub(crate) fn train_workspace(
                 view.tab = Tab::Training;
             }
         });
-    let margin = Margin::symmetric(space::L as i8, space::M as i8);
-    let frame = Frame::central_panel(ui.style()).inner_margin(margin);
-    egui::CentralPanel::no_frame().show(ui, |ui| {
-        frame.show(ui, |ui| {
-            ui.horizontal(|ui| {
-                let unsaved = if studio.training.is_unsaved() {
-                    "Pictures *"
-                } else {
-                    "Pictures"
-                };
-                for (tab, title) in [(Tab::Pictures, unsaved), (Tab::Training, "Training")] {
-                    let button = Button::selectable(view.tab == tab, title);
-                    if ui.add(button).clicked() {
-                        view.tab = tab;
-                    }
-                }
-            });
-            ui.separator();
-            view.pictures.is_being_typed = false;
-            asked = match view.tab {
-                Tab::Pictures => pictures::pictures_ui(ui, studio, &mut view.pictures),
-                Tab::Training => run::run_ui(ui, studio, &mut view.run),
+    egui::CentralPanel::default_margins().show(ui, |ui| {
+        ui.horizontal(|ui| {
+            let unsaved = if studio.training.is_unsaved() {
+                "Pictures *"
+            } else {
+                "Pictures"
             };
+            for (tab, title) in [(Tab::Pictures, unsaved), (Tab::Training, "Training")] {
+                let button = Button::selectable(view.tab == tab, title);
+                if ui.add(button).clicked() {
+                    view.tab = tab;
+                }
+            }
         });
+        ui.separator();
+        view.pictures.is_being_typed = false;
+        asked = match view.tab {
+            Tab::Pictures => pictures::pictures_ui(ui, studio, &mut view.pictures),
+            Tab::Training => run::run_ui(ui, studio, &mut view.run),
+        };
     });
     asked
 }

@@ -15,7 +15,7 @@ use super::TrainAsked;
 use super::form::QUANTITIES;
 use crate::studio::state::{ColumnCheck, Sheet, Studio, in_words};
 use crate::studio::theme::{Tokens, space};
-use crate::studio::widgets::icon_button;
+use crate::studio::widgets::{icon_button, left_label};
 
 /// Side of a thumbnail in points.
 const THUMBNAIL: f32 = 40.0;
@@ -283,10 +283,7 @@ fn header(ui: &mut Ui, sheet: &Sheet, checks: &[ColumnCheck], changes: &mut Vec<
     let tokens = Tokens::in_ui(ui);
     ui.horizontal(|ui| {
         ui.allocate_exact_size(vec2(THUMBNAIL, 20.0), Sense::hover());
-        let title = |ui: &mut Ui, text: RichText, width: f32| {
-            let label = Label::new(text).truncate().halign(egui::Align::LEFT);
-            ui.add_sized([width, 20.0], label)
-        };
+        let title = |ui: &mut Ui, text: RichText, width: f32| left_label(ui, text, width, 20.0);
         title(
             ui,
             RichText::new("picture").color(tokens.text_weak),
@@ -379,8 +376,7 @@ fn row_ui(
             Some(_) => RichText::new(&known.file).color(tokens.trouble),
             None => RichText::new(&known.file),
         };
-        let label = Label::new(name).truncate().halign(egui::Align::LEFT);
-        let label = ui.add_sized([FILE_WIDTH, ROW - 4.0], label);
+        let label = left_label(ui, name, FILE_WIDTH, ROW - 4.0);
         if let Some(sentence) = trouble {
             label.on_hover_text(sentence);
         }

@@ -197,12 +197,16 @@ fn curve(ui: &mut Ui, run: &Run, view: &mut RunView) {
         .allow_scroll(false)
         .x_axis_label("step")
         .legend(Legend::default());
-    if is_log {
-        let powers = |mark: GridMark, _: &std::ops::RangeInclusive<f64>| {
+    let tick = move |mark: GridMark, _: &std::ops::RangeInclusive<f64>| {
+        if is_log {
             format!("{:.1e}", 10.0_f64.powf(mark.value))
-        };
-        plot = plot.y_axis_formatter(powers);
-    } else {
+        } else {
+            // Losses may be small; six places are enough for a mark.
+            ((mark.value * 1e6).round() / 1e6).to_string()
+        }
+    };
+    plot = plot.y_axis_formatter(tick).y_axis_min_width(52.0);
+    if !is_log {
         plot = plot.include_y(0.0);
     }
     plot.show(ui, |plot| {
