@@ -137,13 +137,11 @@ impl Wishes {
     fn next(&self) -> Option<PathBuf> {
         let mut wanted = self.lock();
         loop {
-            match wanted.as_mut()?.pop() {
-                Some(path) => return Some(path),
-                None => {
-                    let waited = self.changed.wait(wanted);
-                    wanted = waited.unwrap_or_else(PoisonError::into_inner);
-                }
+            if let Some(path) = wanted.as_mut()?.pop() {
+                return Some(path);
             }
+            let waited = self.changed.wait(wanted);
+            wanted = waited.unwrap_or_else(PoisonError::into_inner);
         }
     }
 }

@@ -3,7 +3,7 @@
 use egui_kittest::SnapshotResults;
 use vernier::studio::Settings;
 
-use super::desk::{options, window};
+use super::desk::{choose_theme, options, window};
 
 #[test]
 fn it_looks_as_it_did() {
@@ -26,6 +26,7 @@ fn it_looks_as_it_did() {
         let Some(mut harness) = window(size, &options) else {
             return;
         };
+        choose_theme(&harness, theme);
         harness.run_steps(6);
         harness.remove_cursor();
         harness.run_steps(2);

@@ -14,7 +14,7 @@ use vernier::studio::state::{RunState, Studio, TrainingKind};
 use vernier::studio::{Settings, StudioApp, StudioOptions};
 use vernier_engine::service::ReadWhat;
 
-use super::desk::{options, until, window};
+use super::desk::{choose_theme, options, until, window};
 
 const SIZE: [f32; 2] = [1366.0, 768.0];
 
@@ -390,6 +390,7 @@ fn the_room_looks_as_it_did() {
             .training
             .form
             .choose(TrainingKind::AttAdapter);
+        choose_theme(&harness, theme);
         harness.run_steps(4);
         harness.remove_cursor();
         harness.run_steps(2);

@@ -351,25 +351,17 @@ fn row_ui(
                 format!("thumbnail of {}", known.file),
             )
         });
-        match view.textures.get(&path) {
-            Some(texture) => {
-                Image::new(texture).paint_at(ui, rect);
-                response.on_hover_ui(|ui| {
-                    ui.add(Image::new(texture).fit_to_exact_size(vec2(160.0, 160.0)));
-                });
-            }
-            None => {
-                ui.painter().rect_filled(rect, 2.0, tokens.well);
-                if trouble.is_some() {
-                    let font = FontId::proportional(16.0);
-                    ui.painter().text(
-                        rect.center(),
-                        Align2::CENTER_CENTER,
-                        "⚠",
-                        font,
-                        tokens.trouble,
-                    );
-                }
+        if let Some(texture) = view.textures.get(&path) {
+            Image::new(texture).paint_at(ui, rect);
+            response.on_hover_ui(|ui| {
+                ui.add(Image::new(texture).fit_to_exact_size(vec2(160.0, 160.0)));
+            });
+        } else {
+            ui.painter().rect_filled(rect, 2.0, tokens.well);
+            if trouble.is_some() {
+                let (middle, font) = (rect.center(), FontId::proportional(16.0));
+                let painter = ui.painter();
+                painter.text(middle, Align2::CENTER_CENTER, "⚠", font, tokens.trouble);
             }
         }
         let name = match trouble {
