@@ -349,8 +349,8 @@ mod tests {
             let written = table.rewritten(&rewrite);
             let again = CsvText::parse(written.clone()).unwrap();
             prop_assert_eq!(again.rows(), rows.len());
-            for row in 0..rows.len() {
-                let caption = if row == at { &wanted } else { &rows[row].0 };
+            for (row, (own, _)) in rows.iter().enumerate() {
+                let caption = if row == at { &wanted } else { own };
                 prop_assert_eq!(&again.cell(row, 2), caption);
                 // The bytes of the others are the same.
                 prop_assert_eq!(again.raw(row, 1), table.raw(row, 1));
