@@ -26,7 +26,8 @@ pub(crate) struct ValueTrainer {
     parameters: Vec<(String, Tensor)>,
     captions: Captions,
     loss: DiffusionLoss,
-    /// By attribute, the pictures drawn from: every part of its range equally often.
+    /// By attribute, the pictures drawn from, every part of its range equally often; its value is
+    /// known of all of them.
     drawn: Vec<Vec<usize>>,
     batch: usize,
     seed: u64,
