@@ -68,6 +68,12 @@ pub(crate) fn unsaved_projects() -> Option<PathBuf> {
     Some(user_folders::data()?.join("unsaved"))
 }
 
+/// The folder of the window's trainings, each with a work folder of its control's name, in the
+/// user's data folder: what they have learnt is not to be made again in a moment.
+pub(crate) fn trainings() -> Option<PathBuf> {
+    Some(user_folders::data()?.join("training"))
+}
+
 /// The recipes that the program renders when it is not told anything.
 pub(crate) fn sample_recipes() -> PathBuf {
     folder().join("samples.json")

@@ -67,6 +67,7 @@ fn schedule(folder: &Path, work: &str, steps: u64) -> Schedule {
         weight_decay: 0.0,
         work: folder.join(work),
         strip_every: None,
+        report_every: Duration::from_secs(15),
     }
 }
 
@@ -172,7 +173,7 @@ fn strips_are_shown_while_it_trains() {
         &learned(often, false),
         Arc::default(),
         &mut |news| {
-            if let TrainingNews::Strip(path) = news {
+            if let TrainingNews::Strip { path, .. } = news {
                 strips.push(path);
             }
         },
@@ -214,7 +215,7 @@ fn a_slider_is_trained_and_fits_its_model() {
         Arc::default(),
         &mut |news| match news {
             TrainingNews::Note(text) => notes.push(text),
-            TrainingNews::Strip(_) => strips += 1,
+            TrainingNews::Strip { .. } => strips += 1,
             _ => {}
         },
     )

@@ -285,12 +285,17 @@ fn as_json(event: &Event) -> Option<Value> {
         Event::Finished { .. } => json!({"event": "finished"}),
         Event::Cancelled { .. } => json!({"event": "cancelled"}),
         // Told with its path by `saved`, with its exit code by `failed`, and with its files by
-        // whoever writes them.
+        // whoever writes them. Trainings from the command line go without the service.
         Event::Preview { .. }
         | Event::Picture { .. }
         | Event::Failed { .. }
         | Event::Latents { .. }
-        | Event::Measured { .. } => return None,
+        | Event::Measured { .. }
+        | Event::Training { .. }
+        | Event::Strip { .. }
+        | Event::Trained { .. }
+        | Event::TrainingStopped { .. }
+        | Event::Readings { .. } => return None,
     })
 }
 

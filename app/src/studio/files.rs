@@ -21,6 +21,8 @@ pub(crate) enum FileEvent {
         controls: Vec<FoundControl>,
         /// Nouns that the model's meter knows, in lower case.
         nouns: Vec<String>,
+        /// Attributes that it reads as numbers.
+        attributes: Vec<String>,
     },
     /// A project was opened.
     Project {

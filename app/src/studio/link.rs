@@ -2,6 +2,7 @@
 
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::Builder;
+use std::time::Duration;
 
 use vernier_engine::service::{Command, Event, Service};
 use vernier_engine::{EngineError, Result};
@@ -40,6 +41,11 @@ impl EngineLink {
     /// Sends a command.
     pub(crate) fn send(&self, command: Command) {
         self.commands.send(command).ok();
+    }
+
+    /// The next thing that the engine tells within `pause`.
+    pub(crate) fn wait_for_event(&self, pause: Duration) -> Option<Event> {
+        self.events.recv_timeout(pause).ok()
     }
 
     /// The next thing that the engine told, if there is one.

@@ -7,6 +7,7 @@
 
 mod app;
 pub mod command;
+mod desk;
 mod files;
 pub mod gpu;
 mod keeper;

@@ -65,6 +65,14 @@ pub(crate) fn options(folder: &Path, live: bool) -> StudioOptions {
     }
 }
 
+/// The harness sets a theme of its own after the window has set the artist's.
+pub(crate) fn choose_theme(harness: &Harness<'static, StudioApp>, name: &str) {
+    harness.ctx.set_theme(match name {
+        "light" => egui::Theme::Light,
+        _ => egui::Theme::Dark,
+    });
+}
+
 /// Draws frames until `is_so`, for a minute at most.
 #[track_caller]
 pub(crate) fn until(

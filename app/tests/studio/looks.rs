@@ -6,15 +6,7 @@ use vernier::studio::state::{Layer, Tool};
 use vernier::studio::{Settings, StudioApp};
 use vernier_engine::picture::Picture;
 
-use super::desk::{options, window};
-
-/// The harness puts its own theme in the place of the one that settings ask for.
-fn set_theme(harness: &Harness<'static, StudioApp>, theme: &str) {
-    harness.ctx.set_theme(match theme {
-        "light" => egui::Theme::Light,
-        _ => egui::Theme::Dark,
-    });
-}
+use super::desk::{choose_theme, options, window};
 
 #[test]
 fn it_looks_as_it_did() {
@@ -37,7 +29,7 @@ fn it_looks_as_it_did() {
         let Some(mut harness) = window(size, &options) else {
             return;
         };
-        set_theme(&harness, theme);
+        choose_theme(&harness, theme);
         harness.run_steps(6);
         harness.remove_cursor();
         harness.run_steps(2);
@@ -62,7 +54,7 @@ fn edit_looks_as_it_did() {
         let Some(mut harness) = window([1366.0, 768.0], &options) else {
             return;
         };
-        set_theme(&harness, theme);
+        choose_theme(&harness, theme);
         harness.get_by_label("Edit workspace").click();
         harness.run_steps(3);
         let studio = harness.state_mut().studio_mut();

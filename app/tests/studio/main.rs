@@ -13,3 +13,4 @@ mod library;
 mod looks;
 mod projects;
 mod real_window;
+mod training;

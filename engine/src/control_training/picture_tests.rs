@@ -81,6 +81,7 @@ impl Place {
             weight_decay: 0.0,
             work: self.path("work"),
             strip_every: None,
+            report_every: std::time::Duration::from_secs(15),
         }
     }
 

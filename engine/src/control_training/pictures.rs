@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde_json::{Map, Value, json};
 use tch::{Kind, Tensor};
 
-use super::session::{Named, REPORT_EVERY, Run, require_parent, schedule_settings};
+use super::session::{Named, Run, require_parent, schedule_settings};
 use super::work::Work;
 use super::{Schedule, TrainingEnd, TrainingNews};
 use crate::checkpoint::open_clip;
@@ -131,8 +131,9 @@ impl<'a> PictureSession<'a> {
         std::fs::create_dir_all(work).map_err(|e| EngineError::io(work, e))?;
         let total = folder.rows.len();
         let (news, mut told) = (&mut *self.news, Instant::now());
+        let report_every = self.schedule.report_every;
         let mut progress = |done| {
-            if told.elapsed() >= REPORT_EVERY {
+            if told.elapsed() >= report_every {
                 told = Instant::now();
                 news(TrainingNews::Pictures { done, total });
             }

@@ -57,10 +57,12 @@ pub struct Schedule {
     pub work: PathBuf,
     /// Time between strips of pictures in the work folder; `None` for none.
     pub strip_every: Option<Duration>,
+    /// Time between reports of progress.
+    pub report_every: Duration,
 }
 
 /// What a training tells on its way.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum TrainingNews {
     /// A sentence for people.
     Note(String),
@@ -81,7 +83,12 @@ pub enum TrainingNews {
     /// Steps done.
     Progress(StepReport),
     /// Pictures at several strengths of the control as it is now.
-    Strip(PathBuf),
+    Strip {
+        /// Steps done.
+        step: u64,
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 /// How a training ended.

@@ -24,8 +24,8 @@ use crate::{EngineError, Result};
 
 /// Time between saves of the training state.
 const SAVE_EVERY: Duration = Duration::from_mins(2);
-/// Time between lines of progress.
-pub(super) const REPORT_EVERY: Duration = Duration::from_secs(15);
+/// Time between words about prompts that are encoded.
+const REPORT_EVERY: Duration = Duration::from_secs(15);
 /// Steps over which the learning rate rises at the start.
 const WARMUP_STEPS: u64 = 10;
 /// Decay of the average over the steps that is kept in the end; trainings of controls are short.
@@ -262,7 +262,7 @@ fn train_options(schedule: &Schedule, workers: usize, state_file: PathBuf) -> Tr
         },
         state_file,
         save_every: SAVE_EVERY,
-        report_every: REPORT_EVERY,
+        report_every: schedule.report_every,
         show_every: schedule.strip_every,
     }
 }
@@ -343,7 +343,7 @@ impl<F: Fn(&[(String, Tensor)]) -> Result<Named>> Watch for Reporter<'_, F> {
         let shown = (self.tensors)(&averages)
             .and_then(|tensors| self.strips.show(step, self.info, &tensors));
         match shown {
-            Ok(path) => (self.news)(TrainingNews::Strip(path)),
+            Ok(path) => (self.news)(TrainingNews::Strip { step, path }),
             Err(EngineError::Cancelled) => {}
             Err(error) => (self.news)(TrainingNews::Note(format!(
                 "no strip at step {step}: {error}"

@@ -38,7 +38,8 @@ pub struct NamedQuantity {
 /// What a value encoder learns.
 #[derive(Debug, Clone)]
 pub struct ValueOptions {
-    /// The attributes; each gets an encoder of its own in the one file.
+    /// The attributes that are measured; each gets an encoder of its own in the one file, and so
+    /// does every column of the folder's table that was asked for.
     pub quantities: Vec<NamedQuantity>,
     /// Tokens for each attribute; `None` for as many as suit the width of the text embeddings.
     pub tokens: Option<i64>,
@@ -61,7 +62,9 @@ pub fn train_value(
     stop: Arc<AtomicBool>,
     news: &mut dyn FnMut(TrainingNews),
 ) -> Result<TrainingEnd> {
-    let names = options.names()?;
+    let names = options.names(&folder.attributes)?;
+    // Before minutes are spent on pictures.
+    folder.ranges()?;
     let mut session = PictureSession::open(request, schedule, stop, news)?;
     let shape = ValueShape {
         tokens: options.tokens.unwrap_or(if session.text_dim() < WIDE_TEXT {
@@ -77,7 +80,8 @@ pub fn train_value(
         .map(|q| q.quantity.clone())
         .collect();
     let (left, prepared) = session.prepare(folder, false, &quantities)?;
-    let ranks = options.rank(&prepared.measures)?;
+    let measures = measures(&prepared.measures, &left);
+    let ranks = rank(&names, &measures)?;
     for (name, table) in names.iter().zip(&ranks) {
         let (low, high) = (table.raw_of_value(0.0), table.raw_of_value(1.0));
         session.note(format!("{name} measures {low:.4} to {high:.4}"));
@@ -85,6 +89,9 @@ pub fn train_value(
     let mut settings = session.settings(left.rows.len());
     settings.insert("attributes".to_owned(), json!(names));
     settings.insert("quantities".to_owned(), json!(quantities));
+    if !left.attributes.is_empty() {
+        settings.insert("columns".to_owned(), json!(left.attributes));
+    }
     settings.insert("tokens".to_owned(), json!(shape.tokens));
     let mut info = session.info(ControlKind::Value, &names, &settings);
     info.about = format!(
@@ -99,12 +106,11 @@ pub fn train_value(
         .collect();
     ValueEncoder::describe(&mut info, shape, &kept);
 
-    let measures = prepared.measures.clone();
     let values = (0..left.rows.len())
         .map(|row| {
             let measured = ranks.iter().zip(&measures);
             measured
-                .map(|(table, measured)| Some(table.value_of_raw(measured[row])))
+                .map(|(table, measured)| Some(table.value_of_raw(measured[row]?)))
                 .collect()
         })
         .collect();
@@ -113,9 +119,10 @@ pub fn train_value(
     let drawn: Vec<Vec<usize>> = measures
         .iter()
         .map(|measured| {
-            let own: Vec<f64> = learnt.iter().map(|&row| measured[row]).collect();
+            let known = learnt.iter().filter_map(|&row| Some((row, measured[row]?)));
+            let (rows, own): (Vec<usize>, Vec<f64>) = known.unzip();
             let chosen = balanced(&own, BINS).into_iter();
-            chosen.map(|at| learnt[at]).collect()
+            chosen.map(|at| rows[at]).collect()
         })
         .collect();
     let trained = session.train(&settings, &held_out, |model, worker| {
@@ -136,30 +143,44 @@ pub fn train_value(
 }
 
 impl ValueOptions {
-    /// The attributes' names.
-    fn names(&self) -> Result<Vec<String>> {
-        let names: Vec<String> = self.quantities.iter().map(|q| q.name.clone()).collect();
+    /// The attributes' names: those of the quantities, then `columns`.
+    fn names(&self, columns: &[String]) -> Result<Vec<String>> {
+        let measured = self.quantities.iter().map(|q| &q.name);
+        let names: Vec<String> = measured.chain(columns).cloned().collect();
         let distinct: BTreeSet<&String> = names.iter().collect();
         if names.is_empty() || distinct.len() < names.len() {
-            let problem = "name at least one, and each only once";
+            let problem = "name at least one quantity or column, and each only once";
             return Err(EngineError::request("quantity", problem));
         }
         Ok(names)
     }
+}
 
-    /// The ranks of each quantity's measures, all parts of its range counted alike.
-    fn rank(&self, measures: &[Vec<f64>]) -> Result<Vec<RankTable>> {
-        let ranked = self.quantities.iter().zip(measures);
-        ranked
-            .map(|(quantity, raw)| {
-                let even: Vec<f64> = balanced(raw, BINS).into_iter().map(|at| raw[at]).collect();
-                RankTable::new(&even).map_err(|_| {
-                    EngineError::request(
-                        format!("quantity \"{}\"", quantity.name),
-                        "measures the same in all pictures, so nothing can be learnt of it",
-                    )
-                })
+/// What is known of each attribute in each picture: the measures of the quantities, then the
+/// columns of `folder`.
+fn measures(measured: &[Vec<f64>], folder: &ImageFolder) -> Vec<Vec<Option<f64>>> {
+    let measured = measured
+        .iter()
+        .map(|all| all.iter().copied().map(Some).collect());
+    let columns = (0..folder.attributes.len())
+        .map(|at| folder.rows.iter().map(|row| row.values[at]).collect());
+    measured.chain(columns).collect()
+}
+
+/// The ranks of each attribute's measures, all parts of its range counted alike.
+fn rank(names: &[String], measures: &[Vec<Option<f64>>]) -> Result<Vec<RankTable>> {
+    let ranked = names.iter().zip(measures);
+    ranked
+        .map(|(name, raw)| {
+            let known: Vec<f64> = raw.iter().copied().flatten().collect();
+            let chosen = balanced(&known, BINS).into_iter();
+            let even: Vec<f64> = chosen.map(|at| known[at]).collect();
+            RankTable::new(&even).map_err(|_| {
+                EngineError::request(
+                    format!("quantity \"{name}\""),
+                    "measures the same in all pictures, so nothing can be learnt of it",
+                )
             })
-            .collect()
-    }
+        })
+        .collect()
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::atomic::{self, Existing};
+use crate::weights::SafetensorsFile;
 use crate::{EngineError, Result};
 
 /// The file that says what the folder's training state is of.
@@ -61,7 +62,12 @@ impl Work {
 
     /// The training state.
     pub(super) fn state(&self) -> PathBuf {
-        self.folder.join("state.safetensors")
+        Self::state_in(&self.folder)
+    }
+
+    /// The training state in the work folder `folder`.
+    pub(super) fn state_in(folder: &Path) -> PathBuf {
+        folder.join("state.safetensors")
     }
 
     /// The encoded pictures in the work folder `folder`, which hold for trainings with other
@@ -79,6 +85,13 @@ impl Work {
     pub(super) fn strip(&self, step: u64) -> PathBuf {
         self.folder.join(format!("strip-{step:06}.png"))
     }
+}
+
+/// Steps that the training state in the work folder `folder` has taken; `None` where there is none
+/// that can be read.
+pub fn saved_step(folder: &Path) -> Option<u64> {
+    let file = SafetensorsFile::open(&Work::state_in(folder)).ok()?;
+    file.metadata().get("step")?.parse().ok()
 }
 
 #[cfg(test)]

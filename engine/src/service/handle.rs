@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{Builder, JoinHandle};
 
-use super::{Command, Event, worker};
+use super::background::Background;
+use super::{Command, Event, background, post, worker};
 use crate::{EngineError, Result};
 
-/// The running engine thread; dropping it cancels all jobs and waits for the thread to end.
+/// The running engine; dropping it cancels all jobs and waits for its threads to end.
 #[derive(Debug)]
 pub struct Service {
     commands: Sender<Command>,
@@ -16,18 +17,34 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts the engine thread.
+    /// Starts the engine's threads.
     ///
     /// # Errors
     /// The operating system gives no thread.
     pub fn spawn() -> Result<Self> {
-        let (commands, inbox) = mpsc::channel();
+        let (commands, letters) = mpsc::channel();
+        let (engine, inbox) = mpsc::channel();
         let (outbox, events) = mpsc::channel();
         worker::silence_panics();
-        let thread = Builder::new()
+        let no_thread = |e| EngineError::io(Path::new("engine thread"), e);
+        let background = Background::new(outbox.clone());
+        let at_work = background.clone();
+        let behind = Builder::new()
+            .name(background::THREAD_NAME.to_owned())
+            .spawn(move || at_work.run())
+            .map_err(no_thread)?;
+        let front = Builder::new()
             .name(worker::THREAD_NAME.to_owned())
             .spawn(move || worker::run(inbox, outbox))
-            .map_err(|e| EngineError::io(Path::new("engine thread"), e))?;
+            .map_err(no_thread)?;
+        let thread = Builder::new()
+            .name("vernier-post".to_owned())
+            .spawn(move || {
+                post::run(&letters, &engine, &background);
+                front.join().ok();
+                behind.join().ok();
+            })
+            .map_err(no_thread)?;
         Ok(Self {
             commands,
             events,

@@ -3,18 +3,28 @@
 //! One thread owns all tensors. The window and headless mode are both clients: they send a
 //! [`Command`] with a [`JobId`] of their own choosing and draw what the [`Event`]s say. Jobs run
 //! one after the other in the order they came; the model stays loaded between them.
+//!
+//! Trainings, and readings of pictures that lie on the disk, take minutes to hours, and the artist
+//! goes on rendering meanwhile: they have a queue and a thread of their own, with a model of their
+//! own. No tensor ever belongs to both. A third thread does nothing but hand commands to the right
+//! one of the two, so that a training hears of a cancel even while a large model is being loaded
+//! for a picture.
 
+mod background;
 mod handle;
 mod measure;
 mod pace;
+mod post;
+mod readings;
 mod worker;
 
 use std::path::PathBuf;
 
 use crate::checkpoint::MeterOptions;
+use crate::control_training::{TrainingNews, TrainingTask};
 use crate::controls::ControlLibrary;
 use crate::device::DeviceRequest;
-use crate::measure::{Calibrated, Interference, Sweep};
+use crate::measure::{Calibrated, Interference, Quantity, Sweep};
 use crate::picture::{Picture, PictureShelf};
 use crate::prompt::Wildcards;
 use crate::recipe::{ControlUse, Recipe};
@@ -138,6 +148,26 @@ pub enum Measured {
     Interference(Box<Interference>),
 }
 
+/// Numbers to be read from pictures that lie on the disk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReadRequest {
+    /// The files.
+    pub pictures: Vec<PathBuf>,
+    /// What is read from each, scaled and cut to the size that the model learnt.
+    pub what: ReadWhat,
+    /// The model; `None` for the embedded one.
+    pub model: Option<PathBuf>,
+}
+
+/// What is read from a picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadWhat {
+    /// A quantity, without a meter.
+    Quantity(Quantity),
+    /// An attribute that the model's meter reads: of the one subject, or of the whole picture.
+    Attribute(String),
+}
+
 /// What a client asks for.
 #[derive(Debug)]
 pub enum Command {
@@ -157,6 +187,23 @@ pub enum Command {
         /// What and how.
         request: Box<MeasureRequest>,
         /// The rest; nobody is shown the pictures.
+        options: RenderOptions,
+    },
+    /// Train a control beside everything else. A cancel stops it after the step at hand with its
+    /// state kept: the same task goes on from there.
+    Train {
+        /// The job's number, unused so far.
+        job: JobId,
+        /// What and how.
+        task: Box<TrainingTask>,
+    },
+    /// Read numbers from pictures, beside renders and after trainings.
+    ReadPictures {
+        /// The job's number, unused so far.
+        job: JobId,
+        /// Which, and what.
+        request: ReadRequest,
+        /// Device, embedded model and meter.
         options: RenderOptions,
     },
     /// Stop a waiting or running job; a running one stops before its next model call.
@@ -274,7 +321,48 @@ pub enum Event {
         /// What came of it.
         measured: Measured,
     },
-    /// All pictures are done.
+    /// A training is on its way. Strips come as [`Event::Strip`].
+    Training {
+        /// Which job.
+        job: JobId,
+        /// What there is to tell.
+        news: TrainingNews,
+    },
+    /// Pictures at several strengths of the control that is being trained.
+    Strip {
+        /// Which job.
+        job: JobId,
+        /// Steps done.
+        step: u64,
+        /// All of them on one: a prompt a row, a strength a column.
+        picture: Picture,
+    },
+    /// A training has made its control.
+    Trained {
+        /// Which job.
+        job: JobId,
+        /// The control's file.
+        saved: PathBuf,
+    },
+    /// A training was stopped and its state kept; [`Event::Cancelled`] follows.
+    TrainingStopped {
+        /// Which job.
+        job: JobId,
+        /// Steps done, over all runs.
+        step: u64,
+        /// Steps asked for.
+        total_steps: u64,
+    },
+    /// Numbers were read from pictures.
+    Readings {
+        /// Which job.
+        job: JobId,
+        /// Place of the first of them among the job's pictures.
+        first: usize,
+        /// The numbers, or why a picture has none.
+        readings: Vec<Result<f64, String>>,
+    },
+    /// All pictures are done, or whatever else the job was to make.
     Finished {
         /// Which job.
         job: JobId,

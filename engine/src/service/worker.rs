@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::measure::Bench;
 use super::pace::Pace;
-use super::{Command, Event, JobId, MeasureRequest, RenderOptions};
+use super::{Command, Event, JobId, MeasureRequest, RenderOptions, background};
 use crate::device::{self, ChosenDevice, Dtype};
 use crate::recipe::{ModelRef, Recipe};
 use crate::render::{Flow, LatentWatch, Latents, Renderer, StepAhead};
@@ -18,14 +18,18 @@ use crate::{EngineError, Result};
 
 pub(super) const THREAD_NAME: &str = "vernier-engine";
 
-/// Keeps the default hook from printing panics of the engine thread: they become
+/// Keeps the default hook from printing panics of the engine's threads: they become
 /// [`Event::Failed`], and the text goes to the log.
 pub(super) fn silence_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let default = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if std::thread::current().name() == Some(THREAD_NAME) {
+            let own = [THREAD_NAME, background::THREAD_NAME];
+            if std::thread::current()
+                .name()
+                .is_some_and(|name| own.contains(&name))
+            {
                 log::debug!("{info}");
             } else {
                 default(info);
@@ -92,7 +96,7 @@ pub(super) fn run(commands: Receiver<Command>, events: Sender<Event>) {
     }
 }
 
-fn internal_error(panic: &(dyn Any + Send)) -> EngineError {
+pub(super) fn internal_error(panic: &(dyn Any + Send)) -> EngineError {
     let said = panic
         .downcast_ref::<String>()
         .map(String::as_str)
@@ -159,6 +163,8 @@ impl Inbox {
                     self.tell(Event::Cancelled { job: id });
                 }
             }
+            // These go elsewhere before they come here.
+            Command::Train { .. } | Command::ReadPictures { .. } => {}
             Command::Shutdown => {
                 self.shutdown = true;
                 for job in std::mem::take(&mut self.waiting) {

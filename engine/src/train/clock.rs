@@ -21,6 +21,8 @@ pub(super) struct Clock {
     save: Alarm,
     show: Option<Alarm>,
     smooth: Vec<Figure>,
+    /// Sums since the last report, and how many values are in each.
+    sums: Vec<(Figure, usize)>,
     state_file: PathBuf,
     layout: String,
 }
@@ -35,6 +37,7 @@ impl Clock {
             save: Alarm::every(options.save_every),
             show: options.show_every.map(Alarm::every),
             smooth: Vec::new(),
+            sums: Vec::new(),
             state_file: options.state_file.clone(),
             layout,
         }
@@ -53,13 +56,24 @@ impl Clock {
                 Some((_, s)) => *s += SMOOTHING * (value - *s),
                 None => self.smooth.push((name, value)),
             }
+            match self.sums.iter_mut().find(|((n, _), _)| *n == name) {
+                Some(((_, sum), count)) => {
+                    *sum += value;
+                    *count += 1;
+                }
+                None => self.sums.push(((name, value), 1)),
+            }
         }
         if self.report.rings() {
             let steps = (state.step - self.first_step) as f64;
+            let sums = std::mem::take(&mut self.sums).into_iter();
             watch.report(&StepReport {
                 step: state.step,
                 total_steps: self.total_steps,
                 figures: self.smooth.clone(),
+                latest: sums
+                    .map(|((name, sum), n)| (name, sum / n as f64))
+                    .collect(),
                 steps_per_sec: steps / self.start.elapsed().as_secs_f64(),
             });
         }

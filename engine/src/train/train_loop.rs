@@ -43,7 +43,7 @@ pub trait Watch {
 }
 
 /// How far a training is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StepReport {
     /// Steps done, over all runs.
     pub step: u64,
@@ -51,6 +51,8 @@ pub struct StepReport {
     pub total_steps: u64,
     /// Figures smoothed over workers and steps, the loss first.
     pub figures: Vec<(&'static str, f64)>,
+    /// The same, averaged over the workers and the steps since the last report only.
+    pub latest: Vec<(&'static str, f64)>,
     /// Steps a second in this run.
     pub steps_per_sec: f64,
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use vernier_engine::render::Defaults;
 
 use super::att_adapter::AttAdapterArgs;
 use super::value::ValueArgs;
@@ -105,9 +104,9 @@ pub(in super::super) struct ScheduleArgs {
     pub(super) walks: u8,
     /// Sampler steps in a walk [default: what suits the model]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    sampling_steps: Option<u16>,
+    pub(super) sampling_steps: Option<u16>,
     /// Guidance scale of the walks [default: what suits the model; 3 for a slider]
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(super) guidance: Option<f64>,
     /// Fraction of all steps over which the learning rate falls to zero at the end
     #[arg(long, value_name = "X", default_value_t = 0.5, value_parser = fraction)]
@@ -131,14 +130,6 @@ pub(in super::super) struct ScheduleArgs {
     /// Minutes between strips of pictures in the work folder; 0 for none
     #[arg(long, value_name = "MIN", default_value_t = 2.0, value_parser = not_negative)]
     pub(super) strips_every: f64,
-}
-
-impl ScheduleArgs {
-    /// As asked, or as many as pictures are made with.
-    pub(super) fn sampling_steps(&self, defaults: &Defaults) -> usize {
-        let own = defaults.steps as usize;
-        self.sampling_steps.map_or(own, usize::from)
-    }
 }
 
 /// How a direction comes to be.

@@ -3,15 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use vernier_engine::control_training::{AttAdapterOptions, train_att_adapter};
+use vernier_engine::Result;
+use vernier_engine::control_training::{AdapterPlan, TrainingMethod, TrainingPlan};
 use vernier_engine::controls::Architecture;
-use vernier_engine::train::att_adapter::CvaeWeights;
 
 use super::args::not_negative;
 use super::pictures::{Pace, PictureArgs};
-use super::tell::Teller;
-use super::{catch_interrupts, finish, is_done};
-use crate::failure::Failure;
 
 #[derive(Debug, Args)]
 pub(in super::super) struct AttAdapterArgs {
@@ -46,33 +43,19 @@ pub(in super::super) struct AttAdapterArgs {
     pace: Pace,
 }
 
-/// Trains the adapter that `args` ask for.
-pub(super) fn run(args: &AttAdapterArgs, teller: &mut Teller) -> Result<(), Failure> {
-    let pictures = &args.pictures;
-    let request = pictures.request()?;
-    if is_done(
-        pictures.unless_done,
-        &request.out,
-        &request.command,
-        &request.model_folder,
-    )? {
-        teller.done_already(&request.out);
-        return Ok(());
+impl AttAdapterArgs {
+    /// What is to be trained.
+    pub(super) fn plan(&self) -> Result<TrainingPlan> {
+        let method = TrainingMethod::AttAdapter(AdapterPlan {
+            pictures: self.pictures.source(Some(&self.csv)),
+            columns: self.columns.clone(),
+            architecture: self.architecture,
+            tokens: self.tokens.into(),
+            latent_dim: self.latent_dim.into(),
+            hidden_dim: self.hidden_dim.into(),
+            kl_weight: self.kl_weight,
+            reconstruction_weight: self.reconstruction_weight,
+        });
+        self.pictures.plan(self.pace, method)
     }
-    let options = AttAdapterOptions {
-        architecture: args.architecture,
-        tokens: args.tokens.into(),
-        latent_dim: args.latent_dim.into(),
-        hidden_dim: args.hidden_dim.into(),
-        cvae: CvaeWeights {
-            kl: args.kl_weight,
-            reconstruction: args.reconstruction_weight,
-        },
-    };
-    let folder = pictures.folder(Some(&args.csv), &args.columns)?;
-    let schedule = pictures.schedule(args.pace)?;
-    let stop = catch_interrupts()?;
-    let tell = &mut |news| teller.tell(&news);
-    let end = train_att_adapter(&request, &options, &folder, &schedule, stop, tell)?;
-    finish(&end, &request.out, teller)
 }

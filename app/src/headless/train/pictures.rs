@@ -3,15 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use vernier_engine::control_training::{PictureRequest, Schedule};
-use vernier_engine::recipe::ModelRef;
-use vernier_engine::train::folder::{ImageFolder, TableColumns};
-use vernier_engine::{EngineError, Result as EngineResult};
+use vernier_engine::Result;
+use vernier_engine::control_training::{PicturePlan, TrainingMethod, TrainingPlan};
 
+use super::Passing;
 use super::args::{fraction, not_negative, positive};
-use super::{checked_name, command, out_file, work_folder};
-use crate::assets;
-use crate::failure::Failure;
 
 /// Options of every training from pictures.
 #[derive(Debug, Args)]
@@ -88,63 +84,42 @@ pub(in super::super) struct Pace {
 }
 
 impl PictureArgs {
-    /// What the engine is asked.
-    pub(super) fn request(&self) -> Result<PictureRequest, Failure> {
-        let (model, model_folder) = match &self.model {
-            Some(folder) => (ModelRef::at(folder), folder.clone()),
-            None => (ModelRef::embedded(), assets::require_embedded_model()?),
-        };
-        Ok(PictureRequest {
-            name: checked_name(&self.name)?,
-            about: self.about.clone(),
-            command: command::of_this_run(),
-            model,
-            model_folder,
-            clip: self.clip.clone(),
-            out: out_file(self.out.as_deref(), &self.name)?,
-            batch: self.batch.into(),
-            seed: self.seed,
-            device: self.device.parse()?,
-            dtype: self.dtype.parse()?,
-        })
+    pub(super) fn passing(&self) -> Passing {
+        Passing {
+            unless_done: self.unless_done,
+            fresh: self.fresh,
+            json: self.json,
+        }
     }
 
-    pub(super) fn schedule(&self, pace: Pace) -> Result<Schedule, Failure> {
-        Ok(Schedule {
-            steps: pace.steps,
+    /// Which pictures are meant, with `table` where there is one.
+    pub(super) fn source(&self, table: Option<&PathBuf>) -> PicturePlan {
+        PicturePlan {
+            data: self.data.clone(),
+            table: table.cloned(),
+            file_column: self.file_column.clone(),
+            caption_column: self.caption_column.clone(),
+            clip: self.clip.clone(),
+            batch: self.batch.into(),
+        }
+    }
+
+    /// A training by `method`.
+    pub(super) fn plan(&self, pace: Pace, method: TrainingMethod) -> Result<TrainingPlan> {
+        Ok(TrainingPlan {
+            about: self.about.clone(),
+            model: self.model.clone(),
+            out: self.out.clone(),
+            device: self.device.clone(),
+            dtype: self.dtype.parse()?,
             workers: self.workers.map(usize::from),
+            steps: pace.steps,
             learning_rate: pace.lr,
             decay: self.decay,
-            betas: (0.9, 0.99),
             weight_decay: self.weight_decay,
-            work: work_folder(self.work.as_deref(), &self.name, self.fresh)?,
-            strip_every: None,
+            seed: self.seed,
+            work: self.work.clone(),
+            ..TrainingPlan::new(&self.name, method)
         })
-    }
-
-    /// The pictures, with the values of `attributes` where there is a table.
-    pub(super) fn folder(
-        &self,
-        table: Option<&PathBuf>,
-        attributes: &[String],
-    ) -> EngineResult<ImageFolder> {
-        let Some(table) = table else {
-            for (option, given) in [
-                ("--file-column", &self.file_column),
-                ("--caption-column", &self.caption_column),
-            ] {
-                if given.is_some() {
-                    let problem = "names a column, but there is no table; name one with --csv";
-                    return Err(EngineError::request(option, problem));
-                }
-            }
-            return ImageFolder::list(&self.data);
-        };
-        let columns = TableColumns {
-            file: self.file_column.clone(),
-            caption: self.caption_column.clone(),
-            attributes: attributes.to_vec(),
-        };
-        ImageFolder::table(&self.data, table, &columns)
     }
 }

@@ -83,7 +83,7 @@ fn as_line(news: &TrainingNews) -> String {
                 figures.join(", ")
             )
         }
-        TrainingNews::Strip(path) => format!("strip: {}", path.display()),
+        TrainingNews::Strip { path, .. } => format!("strip: {}", path.display()),
     }
 }
 
@@ -111,7 +111,7 @@ fn as_json(news: &TrainingNews) -> Value {
                 "figures": figures,
             })
         }
-        TrainingNews::Strip(path) => json!({"event": "strip", "path": path}),
+        TrainingNews::Strip { path, .. } => json!({"event": "strip", "path": path}),
     }
 }
 
@@ -126,6 +126,7 @@ mod tests {
             step: 40,
             total_steps: 100,
             figures: vec![("loss", 0.123_45), ("unexplained", 0.5)],
+            latest: Vec::new(),
             steps_per_sec: 2.0,
         });
         assert_eq!(

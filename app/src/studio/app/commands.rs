@@ -12,7 +12,7 @@ use crate::studio::command::{MenuName, UiCommand};
 use crate::studio::files::{self, FileEvent};
 use crate::studio::shell::{Asked, Docks, Pane};
 use crate::studio::state::ToastKind;
-use crate::studio::workspaces::{Workspace, export_sweep};
+use crate::studio::workspaces::{TrainAsked, Workspace, export_sweep};
 
 impl StudioApp {
     /// Does a command, by the studio where it can, else by the window.
@@ -30,6 +30,7 @@ impl StudioApp {
                 self.begin_untitled(true);
             }
             UiCommand::Open => self.dialogs.ask(Asked::Open, ""),
+            UiCommand::Save if self.workspace == Workspace::Train => self.studio.training.save(),
             UiCommand::Save if self.keeping.path().is_some() => self.save_now(true),
             UiCommand::Save | UiCommand::SaveAs => {
                 let name = format!("{}.vernier", self.studio.project_name());
@@ -55,6 +56,7 @@ impl StudioApp {
             UiCommand::OpenSource => self.dialogs.ask(Asked::OpenSource, ""),
             // The system answers with an event of the next frame.
             UiCommand::PasteSource => ctx.send_viewport_cmd(ViewportCommand::RequestPaste),
+            UiCommand::ShowTrain => self.workspace = Workspace::Train,
             UiCommand::ZoomToFit => self.canvas.fit(),
             UiCommand::ZoomToPixels => self.canvas.zoom_to(1.0),
             UiCommand::ZoomIn => self.canvas.zoom_by(1),
@@ -90,6 +92,7 @@ impl StudioApp {
                     files::open_source(&path, &shelf)
                 });
             }
+            Asked::Pictures => self.studio.training.open(answer),
             Asked::ExportSweep => {
                 let work = export_sweep(&self.studio, answer.into());
                 self.in_background(ctx, "vernier-export", || match work() {
@@ -132,6 +135,20 @@ impl StudioApp {
                 }
                 let layout = self.docks.to_json();
                 self.keeping.save_as(&mut self.studio, layout, path);
+            }
+        }
+    }
+
+    pub(super) fn take_train_asked(&mut self, asked: TrainAsked) {
+        match asked {
+            TrainAsked::OpenPictures => self.dialogs.ask(Asked::Pictures, ""),
+            TrainAsked::Calibrate(name) => {
+                self.measure.choose(name);
+                self.workspace = Workspace::Measure;
+            }
+            TrainAsked::Bench(name) => {
+                self.studio.put_on_bench(&name);
+                self.workspace = Workspace::Generate;
             }
         }
     }

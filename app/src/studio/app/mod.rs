@@ -2,6 +2,7 @@
 
 mod commands;
 mod opening;
+mod training;
 
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -15,6 +16,7 @@ use vernier_engine::recipe;
 use vernier_engine::service::RenderOptions;
 
 use super::command::{KeyBindings, MenuName, UiCommand};
+use super::desk::{Desk, DeskEvent};
 use super::files::{self, FileEvent};
 use super::gpu::{self, Pixels};
 use super::keeper::{Keeper, KeeperCommand};
@@ -29,10 +31,11 @@ use super::shell::{
     Asked, Dialogs, Docks, Palette, Pane, Relink, Relinked, keys_window, menu_bar, status_bar,
     toasts_ui,
 };
-use super::state::{Studio, ToastKind};
+use super::state::{Studio, ToastKind, TrainingPlaces};
 use super::theme::{self, space};
 use super::workspaces::{
-    EditView, MeasureView, SweepView, Workspace, edit_workspace, measure_workspace, sweep_workspace,
+    EditView, MeasureView, SweepView, TrainView, Workspace, edit_workspace, measure_workspace,
+    sweep_workspace, train_workspace,
 };
 use crate::assets;
 
@@ -52,10 +55,13 @@ pub struct StudioOptions {
     pub settings: Option<PathBuf>,
     /// Where projects lie that nobody has given a place; `None` keeps none.
     pub unsaved: Option<PathBuf>,
-    /// Where calibrated controls go; `None` keeps them where they are.
+    /// Where trained and calibrated controls go; `None` keeps calibrated ones where they are and
+    /// trains none.
     pub own_controls: Option<PathBuf>,
     /// The artist's own models; `None` looks only where the settings say.
     pub own_models: Option<PathBuf>,
+    /// Where trainings have their work folders; `None` trains nothing.
+    pub trainings: Option<PathBuf>,
     /// Whether the picture follows from the start; `None` is as the settings say.
     pub live: Option<bool>,
 }
@@ -73,6 +79,7 @@ impl StudioOptions {
             unsaved: None,
             own_controls: None,
             own_models: None,
+            trainings: None,
             live: None,
         }
     }
@@ -85,6 +92,7 @@ impl StudioOptions {
             unsaved: assets::unsaved_projects(),
             own_controls: assets::user_controls(),
             own_models: assets::user_models(),
+            trainings: assets::trainings(),
             ..Self::plain()
         }
     }
@@ -103,6 +111,9 @@ pub struct StudioApp {
     edit: EditView,
     sweep: SweepView,
     measure: MeasureView,
+    train: TrainView,
+    desk: Desk,
+    desk_events: Receiver<DeskEvent>,
     own_controls: Option<PathBuf>,
     own_models: Option<PathBuf>,
     library: LibraryView,
@@ -163,6 +174,17 @@ impl StudioApp {
             outbox.send(event).ok();
             ctx.request_repaint();
         })?;
+        let (desk_outbox, desk_events) = mpsc::channel();
+        let ctx = cc.egui_ctx.clone();
+        let desk = Desk::start(move |event| {
+            desk_outbox.send(event).ok();
+            ctx.request_repaint();
+        })?;
+        studio.training.places = TrainingPlaces {
+            work: options.trainings.clone(),
+            own_controls: options.own_controls.clone(),
+        };
+        studio.training.find_runs();
         let app = Self {
             studio,
             link,
@@ -175,6 +197,9 @@ impl StudioApp {
             edit: EditView::default(),
             sweep: SweepView::default(),
             measure: MeasureView::default(),
+            train: TrainView::default(),
+            desk,
+            desk_events,
             own_controls: options.own_controls.clone(),
             own_models: options.own_models.clone(),
             library: LibraryView::default(),
@@ -286,6 +311,7 @@ impl eframe::App for StudioApp {
         while let Ok(event) = self.file_events.try_recv() {
             self.take_file_event(event);
         }
+        self.look_after_training();
         if let Some(sentence) = self.render_state.as_ref().and_then(gpu::take_trouble) {
             self.studio.toasts.push(ToastKind::Trouble, sentence, None);
         }
@@ -328,7 +354,7 @@ impl eframe::App for StudioApp {
             .inner_margin(Margin::symmetric(space::M as i8, space::XS as i8));
         Panel::top("menu").frame(bar).show(ui, |ui| {
             ui.horizontal(|ui| {
-                let tabs = 310.0;
+                let tabs = 370.0;
                 let width = (ui.available_width() - tabs).max(0.0);
                 let height = ui.spacing().interact_size.y;
                 ui.allocate_ui(egui::vec2(width, height), |ui| {
@@ -338,10 +364,18 @@ impl eframe::App for StudioApp {
             });
         });
         let roomy = bar.inner_margin(Margin::same(space::M as i8));
-        Panel::top("prompt pane").frame(roomy).show(ui, |ui| {
-            asked = prompt_pane(ui, &mut self.studio, &mut self.prompt).or(asked);
-        });
-        if self.prompt.is_being_typed() || self.edit.is_being_typed() {
+        // A training has prompts of its own.
+        if self.workspace != Workspace::Train {
+            Panel::top("prompt pane").frame(roomy).show(ui, |ui| {
+                asked = prompt_pane(ui, &mut self.studio, &mut self.prompt).or(asked);
+            });
+        }
+        let is_typed = [
+            self.prompt.is_being_typed(),
+            self.edit.is_being_typed(),
+            self.train.is_being_typed(),
+        ];
+        if is_typed.contains(&true) {
             self.typed_at = Some(Instant::now());
         }
         Panel::bottom("status").frame(bar).show(ui, |ui| {
@@ -365,6 +399,11 @@ impl eframe::App for StudioApp {
                 let own = self.own_controls.as_deref();
                 measure_workspace(ui, &mut self.studio, &mut self.measure, own);
             }
+            Workspace::Train => {
+                if let Some(asked) = train_workspace(ui, &mut self.studio, &mut self.train) {
+                    self.take_train_asked(asked);
+                }
+            }
         });
         asked = self.palette.show(ui, &self.studio, &self.keys).or(asked);
         if self.shows_keys {
@@ -385,6 +424,7 @@ impl eframe::App for StudioApp {
 
     fn on_exit(&mut self) {
         self.keep_settings();
+        self.pause_trainings();
         // Dropping the keeper waits until it is on the disk.
         if self.studio.needs_saving() {
             self.save_now(false);

@@ -31,7 +31,8 @@ impl StudioApp {
             FileEvent::Library {
                 models: list_models(&model, &folders),
                 controls: library.list(),
-                nouns: config.map(|config| config.kinds()).unwrap_or_default(),
+                nouns: config.as_ref().map(MeterConfig::kinds).unwrap_or_default(),
+                attributes: config.as_ref().map(readable).unwrap_or_default(),
             }
         });
     }
@@ -121,8 +122,10 @@ impl StudioApp {
                 models,
                 controls,
                 nouns,
+                attributes,
             } => {
                 self.studio.set_models(models);
+                self.studio.training.readable = attributes;
                 self.studio.set_controls(controls, nouns);
             }
             FileEvent::Project {
@@ -186,7 +189,16 @@ impl StudioApp {
     pub(super) fn take_dropped_files(&mut self, ctx: &egui::Context) {
         let dropped = ctx.input(|input| input.raw.dropped_files.clone());
         for file in dropped {
-            self.read_file(ctx, file.path().to_owned());
+            let path = file.path().to_owned();
+            let is_table = path
+                .extension()
+                .is_some_and(|e| e.eq_ignore_ascii_case("csv"));
+            if is_table || path.is_dir() {
+                self.workspace = Workspace::Train;
+                self.studio.training.open(path);
+            } else {
+                self.read_file(ctx, path);
+            }
         }
     }
 }
@@ -203,4 +215,11 @@ fn as_picture(image: &ColorImage) -> Picture {
         height_px: image.size[1] as u32,
         rgb: image.pixels.iter().flat_map(over_white).collect(),
     }
+}
+
+/// What a meter reads as a number.
+fn readable(config: &MeterConfig) -> Vec<String> {
+    let heads = config.subject_heads.iter().chain(&config.picture_heads);
+    let numbers = heads.filter(|head| head.classes.is_empty());
+    numbers.map(|head| head.name.clone()).collect()
 }

@@ -120,6 +120,8 @@ fn usual(command: UiCommand) -> Option<&'static str> {
         UiCommand::ZoomIn => "Ctrl+Plus",
         UiCommand::ZoomOut => "Ctrl+Minus",
         UiCommand::FocusPrompt => "Ctrl+T",
+        UiCommand::ShowTrain => "Ctrl+Shift+T",
+        UiCommand::ToggleTraining => "Ctrl+Shift+Enter",
         UiCommand::Palette => "Ctrl+K",
         UiCommand::ShowKeys => "F1",
         UiCommand::Quit => "Ctrl+Q",

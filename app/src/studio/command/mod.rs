@@ -105,6 +105,10 @@ pub enum UiCommand {
     ZoomIn,
     /// Farther.
     ZoomOut,
+    /// Controls are trained, and pictures made ready for it.
+    ShowTrain,
+    /// Starts the training, pauses it, goes on with it.
+    ToggleTraining,
     /// Writing goes to the prompt.
     FocusPrompt,
     /// Models and controls, to be searched.
@@ -166,7 +170,7 @@ impl MenuName {
 
 impl UiCommand {
     /// All of them, in the order of menus and palette.
-    pub const ALL: [Self; 57] = [
+    pub const ALL: [Self; 59] = [
         Self::NewProject,
         Self::Open,
         Self::Save,
@@ -191,6 +195,7 @@ impl UiCommand {
         Self::CancelCurrent,
         Self::CancelPending,
         Self::CancelAll,
+        Self::ToggleTraining,
         Self::AdoptResult,
         Self::PreviousResult,
         Self::NextResult,
@@ -221,6 +226,7 @@ impl UiCommand {
         Self::ZoomToPixels,
         Self::ZoomIn,
         Self::ZoomOut,
+        Self::ShowTrain,
         Self::ToggleTheme,
         Self::ResetLayout,
         Self::ShowKeys,
@@ -272,7 +278,8 @@ impl UiCommand {
             | Self::PreviousSeed
             | Self::CancelCurrent
             | Self::CancelPending
-            | Self::CancelAll => MenuName::Render,
+            | Self::CancelAll
+            | Self::ToggleTraining => MenuName::Render,
             Self::AdoptResult
             | Self::PreviousResult
             | Self::NextResult
@@ -303,6 +310,7 @@ impl UiCommand {
             | Self::ZoomToPixels
             | Self::ZoomIn
             | Self::ZoomOut
+            | Self::ShowTrain
             | Self::ToggleTheme
             | Self::ResetLayout
             | Self::ShowKeys => MenuName::View,
@@ -361,6 +369,8 @@ impl UiCommand {
             Self::ZoomToPixels => ("zoom_to_pixels", "1:1", "One pixel of the picture is one of the screen"),
             Self::ZoomIn => ("zoom_in", "Zoom in", "Nearer"),
             Self::ZoomOut => ("zoom_out", "Zoom out", "Farther"),
+            Self::ShowTrain => ("show_train", "Train", "Makes controls, from words or from pictures"),
+            Self::ToggleTraining => ("toggle_training", "Start or pause training", "Starts what the form asks for, pauses the shown training or goes on with it"),
             Self::FocusPrompt => ("focus_prompt", "Edit prompt", "Writing goes to the prompt"),
             Self::SearchLibrary => ("search_library", "Search the library", "Models and controls at hand; they can be drawn onto the prompt"),
             Self::AddModels => ("add_models", "Add a folder of models…", "Models are looked for there, too"),

@@ -23,6 +23,8 @@ pub(crate) enum Asked {
     ModelFolder,
     /// A recipe as text.
     Recipe,
+    /// A folder of pictures to learn from.
+    Pictures,
 }
 
 impl Asked {
@@ -35,19 +37,20 @@ impl Asked {
             Self::ExportSweep => "Write the grid to",
             Self::ModelFolder => "Look for models in the folder",
             Self::Recipe => "A recipe as JSON, or another program's parameters or graph",
+            Self::Pictures => "Open a folder of pictures, or the CSV file beside them",
         }
     }
 
     fn hint(self) -> &'static str {
         match self {
-            Self::ModelFolder => "path of the folder",
+            Self::ModelFolder | Self::Pictures => "path of the folder",
             _ => "path of the file",
         }
     }
 
     fn go(self) -> &'static str {
         match self {
-            Self::Open | Self::OpenSource => "Open",
+            Self::Open | Self::OpenSource | Self::Pictures => "Open",
             Self::SaveAs => "Save",
             Self::ExportPicture | Self::ExportSweep => "Write",
             Self::ModelFolder => "Look",
@@ -167,7 +170,7 @@ pub(super) fn browse(
                 Asked::ExportPicture | Asked::ExportSweep => {
                     dialog.add_filter("PNG", &["png"]).save_file()
                 }
-                Asked::ModelFolder => dialog.pick_folder(),
+                Asked::ModelFolder | Asked::Pictures => dialog.pick_folder(),
                 Asked::Recipe => None,
             };
             outbox.send(path).ok();

@@ -15,6 +15,7 @@ mod sweep;
 pub(crate) mod testing;
 mod timeline;
 mod toasts;
+pub mod training;
 
 pub use edit::{
     BRUSH_RADIUS_RANGE_PX, EditRoom, EditShows, FEATHER_RANGE_PX, GROW_RANGE_PX, Layer, ShownMask,
@@ -30,4 +31,8 @@ pub use subjects::{Nouns, Subject, word_at};
 pub use sweep::{Axis, AxisField, Sweep, SweepCell};
 pub use timeline::Timeline;
 pub use toasts::{Toast, ToastKind, Toasts};
+pub use training::{
+    ColumnCheck, Filling, Losses, Run, RunRecord, RunState, Sheet, SheetRow, Training,
+    TrainingForm, TrainingKind, TrainingPlaces,
+};
 pub use vernier_engine::project::{Bench, ControlKey};

@@ -192,6 +192,11 @@ impl Queue {
         }
     }
 
+    /// A number for a job that does not stand in this queue.
+    pub fn fresh_id(&mut self) -> JobId {
+        self.next_id()
+    }
+
     fn next_id(&mut self) -> JobId {
         self.last_id += 1;
         JobId(self.last_id)

@@ -19,6 +19,14 @@ pub(crate) struct MeasureView {
     seeds: u64,
 }
 
+impl MeasureView {
+    /// Shows the control `name`.
+    pub(crate) fn choose(&mut self, name: String) {
+        self.search.clear();
+        self.chosen = Some(name);
+    }
+}
+
 impl Default for MeasureView {
     fn default() -> Self {
         Self {
@@ -67,7 +75,7 @@ fn list(ui: &mut Ui, studio: &Studio, view: &mut MeasureView) {
     let search = view.search.to_lowercase();
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         if studio.controls().is_empty() {
-            ui.weak("There are no controls yet; `vernier train` makes them");
+            ui.weak("There are no controls yet; Train makes them");
         }
         for found in studio.controls() {
             let info = &found.info;

@@ -3,10 +3,12 @@
 mod edit;
 mod measure;
 mod sweep;
+mod train;
 
 pub(crate) use edit::{EditView, edit_workspace};
 pub(crate) use measure::{MeasureView, measure_workspace};
 pub(crate) use sweep::{SweepView, export as export_sweep, sweep_workspace};
+pub(crate) use train::{TrainAsked, TrainView, train_workspace};
 
 use egui::{Button, Ui};
 
@@ -22,10 +24,18 @@ pub(crate) enum Workspace {
     Sweep,
     /// How far controls can be trusted.
     Measure,
+    /// Controls are made.
+    Train,
 }
 
 impl Workspace {
-    const ALL: [Self; 4] = [Self::Generate, Self::Edit, Self::Sweep, Self::Measure];
+    const ALL: [Self; 5] = [
+        Self::Generate,
+        Self::Edit,
+        Self::Sweep,
+        Self::Measure,
+        Self::Train,
+    ];
 
     fn title(self) -> &'static str {
         match self {
@@ -33,6 +43,7 @@ impl Workspace {
             Self::Edit => "Edit",
             Self::Sweep => "Sweep",
             Self::Measure => "Measure",
+            Self::Train => "Train",
         }
     }
 

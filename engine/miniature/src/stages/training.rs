@@ -214,6 +214,7 @@ mod tests {
             step: 400,
             total_steps: 1000,
             figures: vec![("loss", 0.123_45), ("top1", 0.5)],
+            latest: Vec::new(),
             steps_per_sec: 2.0,
         };
         assert_eq!(

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use crate::controls::AttributeRange;
 use crate::{EngineError, Result};
 
-pub use picture::read_picture;
+pub use picture::{picture_size_px, read_picture};
 pub use prepare::{Measured, Preparation, PreparedPictures};
-pub use table::TableColumns;
+pub use table::{TableColumns, caption_column, file_column, value_in_cell};
 
 /// Endings of pictures, in lower case.
 const ENDINGS: [&str; 3] = ["png", "jpg", "jpeg"];
@@ -45,19 +45,8 @@ impl ImageFolder {
     /// # Errors
     /// The folder cannot be read or holds none.
     pub fn list(folder: &Path) -> Result<Self> {
-        let io = |e| EngineError::io(folder, e);
-        let mut rows = Vec::new();
-        for entry in std::fs::read_dir(folder).map_err(io)? {
-            let path = entry.map_err(io)?.path();
-            if is_picture(&path) {
-                rows.push(PictureRow {
-                    path,
-                    caption: String::new(),
-                    values: Vec::new(),
-                });
-            }
-        }
-        rows.sort_by(|a, b| a.path.cmp(&b.path));
+        let rows = pictures_in(folder)?;
+        let rows = rows.into_iter().map(PictureRow::bare).collect();
         Self::new(folder, Vec::new(), rows)
     }
 
@@ -165,6 +154,34 @@ impl ImageFolder {
         }
         told
     }
+}
+
+impl PictureRow {
+    /// A picture of which nothing is known.
+    fn bare(path: PathBuf) -> Self {
+        Self {
+            path,
+            caption: String::new(),
+            values: Vec::new(),
+        }
+    }
+}
+
+/// Every PNG and JPEG that lies in `folder`, by name.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let io = |e| EngineError::io(folder, e);
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        if is_picture(&path) {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
 }
 
 fn is_picture(path: &Path) -> bool {

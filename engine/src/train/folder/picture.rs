@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use image::ImageReader;
 use image::imageops::FilterType;
 
-use crate::Result;
 use crate::picture::{Picture, read_image};
+use crate::{EngineError, Result};
 
 /// Reads a PNG or JPEG, turned as its camera says and on white where it is transparent, scaled to
 /// cover `width` × `height` pixels and cut to them about its centre.
@@ -14,6 +15,19 @@ use crate::picture::{Picture, read_image};
 /// The file cannot be read or is no such picture.
 pub fn read_picture(path: &Path, (width, height): (u32, u32)) -> Result<Picture> {
     Ok(read_image(path)?.covering_with(width, height, FilterType::CatmullRom))
+}
+
+/// Width and height in pixels that a PNG or JPEG says it has; its pixels are not looked at.
+///
+/// # Errors
+/// The file cannot be read or is no such picture.
+pub fn picture_size_px(path: &Path) -> Result<(u32, u32)> {
+    let io = |e| EngineError::io(path, e);
+    let reader = ImageReader::open(path).map_err(io)?;
+    let reader = reader.with_guessed_format().map_err(io)?;
+    reader.into_dimensions().map_err(|e| {
+        EngineError::bad_file(path, format!("is not a PNG or JPEG that can be read ({e})"))
+    })
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ const CAPTION_COLUMNS: [&str; 3] = ["caption", "text", "prompt"];
 const MISSING: [&str; 7] = ["", "nan", "na", "n/a", "null", "none", "-"];
 
 /// Which columns of a table are meant.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TableColumns {
     /// Column of file names; where it is `None`, the first of the usual names.
     pub file: Option<String>,
@@ -43,7 +43,7 @@ pub(super) fn read(table: &Path, folder: &Path, columns: &TableColumns) -> Resul
     };
     let file = match &columns.file {
         Some(name) => named(name)?,
-        None => FILE_COLUMNS.into_iter().find_map(find).ok_or_else(|| {
+        None => file_column(&columns_of(&header)).ok_or_else(|| {
             bad(format!(
                 "has no column of file names ({}); name it with --file-column, it has {}",
                 FILE_COLUMNS.join(", "),
@@ -53,7 +53,7 @@ pub(super) fn read(table: &Path, folder: &Path, columns: &TableColumns) -> Resul
     };
     let caption = match &columns.caption {
         Some(name) => Some(named(name)?),
-        None => CAPTION_COLUMNS.into_iter().find_map(find),
+        None => caption_column(&columns_of(&header)),
     };
     let attributes = columns
         .attributes
@@ -70,16 +70,7 @@ pub(super) fn read(table: &Path, folder: &Path, columns: &TableColumns) -> Resul
         }
         let values = attributes
             .iter()
-            .map(|&(name, at)| {
-                number(cell(at)).map_err(|()| {
-                    bad(format!(
-                        "column \"{name}\" holds \"{}\" in line {line}, which is no number; leave \
-                         it empty where it is not known, and give classes one column each with 0 \
-                         and 1",
-                        cell(at)
-                    ))
-                })
-            })
+            .map(|&(name, at)| value_in_cell(table, name, cell(at), line))
             .collect::<Result<_>>()?;
         rows.push(PictureRow {
             path: resolve(folder, &record, file),
@@ -106,6 +97,43 @@ fn open(text: &str) -> Reader<&[u8]> {
         .delimiter(separator)
         .trim(csv::Trim::All)
         .from_reader(text.as_bytes())
+}
+
+/// The value that a cell in `line` of the column `name` of `table` holds, `None` where it says that
+/// there is none.
+///
+/// # Errors
+/// It holds something else than a finite number.
+pub fn value_in_cell(table: &Path, name: &str, cell: &str, line: u64) -> Result<Option<f64>> {
+    number(cell.trim()).map_err(|()| {
+        EngineError::bad_file(
+            table,
+            format!(
+                "column \"{name}\" holds \"{}\" in line {line}, which is no number; leave it empty \
+                 where it is not known, and give classes one column each with 0 and 1",
+                cell.trim()
+            ),
+        )
+    })
+}
+
+/// Where the column of files stands among those of a `header`: the first of the usual names.
+pub fn file_column(header: &[&str]) -> Option<usize> {
+    usual(&FILE_COLUMNS, header)
+}
+
+/// Where the column of captions stands among those of a `header`: the first of the usual names.
+pub fn caption_column(header: &[&str]) -> Option<usize> {
+    usual(&CAPTION_COLUMNS, header)
+}
+
+fn columns_of(header: &StringRecord) -> Vec<&str> {
+    header.iter().collect()
+}
+
+fn usual(names: &[&str], header: &[&str]) -> Option<usize> {
+    let find = |name: &&str| header.iter().position(|column| column == name);
+    names.iter().find_map(find)
 }
 
 /// A cell's number, `None` where it says that there is none.

@@ -26,7 +26,8 @@ pub(crate) struct ValueTrainer {
     parameters: Vec<(String, Tensor)>,
     captions: Captions,
     loss: DiffusionLoss,
-    /// By attribute, the pictures drawn from: every part of its range equally often.
+    /// By attribute, the pictures drawn from, every part of its range equally often; its value is
+    /// known of all of them.
     drawn: Vec<Vec<usize>>,
     batch: usize,
     seed: u64,
@@ -109,7 +110,7 @@ impl Replica for ValueTrainer {
         let mut rng = step_rng(self.seed, self.worker, step);
         let first = rng.random_range(0..self.attributes.len());
         // Tokens are there or not for a whole batch: within one, attention has no mask.
-        let attributes: Vec<usize> = (0..self.attributes.len())
+        let mut attributes: Vec<usize> = (0..self.attributes.len())
             .filter(|&at| rng.random_bool(TOGETHER) || at == first)
             .collect();
         let rows = draw(&self.drawn[first], self.batch, &mut rng);
@@ -117,9 +118,16 @@ impl Replica for ValueTrainer {
         let clean = self.data.latents(&rows, &self.model)?;
         let noised = self.loss.noised(&clean, &mut rng)?;
         let values: Vec<Row> = rows.iter().map(|&row| self.values(row)).collect();
+        // The first is known of all that were drawn for it.
+        attributes.retain(|&at| is_known(at, &values));
         let output = self.predict(&noised, &captions, &attributes, &values)?;
         Ok((noised.loss(&output)?, Vec::new()))
     }
+}
+
+/// Whether the attribute has a value in every row: within one batch, attention has no mask.
+fn is_known(attribute: usize, values: &[Row]) -> bool {
+    values.iter().all(|row| row[attribute].is_some())
 }
 
 impl Judged for ValueTrainer {
@@ -140,9 +148,12 @@ impl Judged for ValueTrainer {
         let clean = self.data.latents(pictures, &self.model)?;
         let noised = self.loss.noised(&clean, rng)?;
         let captions: Vec<Option<usize>> = pictures.iter().copied().map(Some).collect();
-        let all: Vec<usize> = (0..self.attributes.len()).collect();
         let output = match values {
-            Some(values) => self.predict(&noised, &captions, &all, values)?,
+            Some(values) => {
+                let known = (0..self.attributes.len()).filter(|&at| is_known(at, values));
+                let known: Vec<usize> = known.collect();
+                self.predict(&noised, &captions, &known, values)?
+            }
             None => self.predict(&noised, &captions, &[], &[])?,
         };
         noised.loss(&output)

@@ -78,6 +78,7 @@ impl Studio {
                 }
             }
             UiCommand::ResetControls => self.reset_controls(),
+            UiCommand::ToggleTraining => self.toggle_training(),
             UiCommand::AdoptResult => {
                 if let Some(recipe) = self.shown_result().map(|r| r.recipe.clone()) {
                     self.adopt(&recipe);

@@ -14,6 +14,12 @@ use super::{LoadedModel, ModelState, Preview, Studio};
 impl Studio {
     /// Takes in what the engine tells.
     pub fn receive(&mut self, event: Event) {
+        if let Some(job) = self.training.job_of(&event) {
+            if let Some(message) = self.training.receive(job, event) {
+                self.tell_training(message);
+            }
+            return;
+        }
         match event {
             Event::ModelLoading { model, .. } => self.model = ModelState::Loading(model),
             Event::ModelLoaded {
@@ -115,6 +121,11 @@ impl Studio {
             Event::Queued { .. }
             | Event::Started { .. }
             | Event::Preview { .. }
+            | Event::Training { .. }
+            | Event::Strip { .. }
+            | Event::Trained { .. }
+            | Event::TrainingStopped { .. }
+            | Event::Readings { .. }
             | Event::Measured { .. } => {}
         }
     }

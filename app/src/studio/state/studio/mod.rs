@@ -6,6 +6,7 @@ mod keeping;
 mod library;
 #[cfg(test)]
 mod tests;
+mod training;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -22,7 +23,8 @@ use crate::studio::gpu::Pixels;
 
 use super::{
     Bench, BenchPictures, EditRoom, JobKind, Live, LiveStep, ModelItem, NewPicture, Nouns,
-    Previews, Queue, RackGroup, ResultItem, Subject, Sweep, Timeline, Toasts, rack,
+    Previews, Queue, RackGroup, ResultItem, Sheet, Subject, Sweep, Timeline, ToastKind, Toasts,
+    Training, rack,
 };
 
 /// What the canvas shows.
@@ -85,6 +87,7 @@ struct Scene {
     shown: Shown,
     removed: BTreeSet<String>,
     starred: BTreeSet<String>,
+    sheet: Option<Arc<Sheet>>,
 }
 
 /// The studio.
@@ -106,6 +109,8 @@ pub struct Studio {
     pub sweep: Sweep,
     /// Tools of the Edit workspace.
     pub edit: EditRoom,
+    /// Trainings, and the pictures that they learn from.
+    pub training: Training,
     /// Short messages.
     pub toasts: Toasts,
     pub(super) options: RenderOptions,
@@ -150,6 +155,7 @@ impl Studio {
             shown: Shown::Bench,
             removed: BTreeSet::new(),
             starred: BTreeSet::new(),
+            sheet: None,
         };
         Self {
             bench,
@@ -160,6 +166,7 @@ impl Studio {
             nouns: Nouns::with([]),
             sweep: Sweep::default(),
             edit: EditRoom::default(),
+            training: Training::default(),
             toasts: Toasts::default(),
             options,
             queue: Queue::default(),
@@ -316,6 +323,10 @@ impl Studio {
         if self.looked_at.as_ref() != Some(&self.bench.recipe.prompt) {
             self.look_at_prompt();
         }
+        self.place_wanted();
+        for sentence in self.training.take_messages() {
+            self.toasts.push(ToastKind::Trouble, sentence, None);
+        }
         let scene = self.scene();
         self.timeline.observe(&scene, is_interacting);
         self.edit.settle(self.bench.recipe.regions.len());
@@ -444,6 +455,7 @@ impl Studio {
             shown: self.shown.clone(),
             removed: self.removed.clone(),
             starred: self.starred.clone(),
+            sheet: self.training.sheet().cloned(),
         }
     }
 
@@ -452,5 +464,6 @@ impl Studio {
         self.shown = scene.shown;
         self.removed = scene.removed;
         self.starred = scene.starred;
+        self.training.set_sheet(scene.sheet);
     }
 }
