@@ -109,8 +109,6 @@ pub(super) struct RenderArgs {
     /// same subject
     #[arg(long = "control", value_name = "CONTROL", value_parser = parse_control)]
     pub(super) controls: Vec<ControlUse>,
-    #[command(flatten)]
-    pub(super) edit: EditArgs,
     /// Folder with both of CLIP's towers, to read pictures for controls that are to reach a
     /// measured value [default: the model's own meter]
     #[arg(long, value_name = "DIR")]
@@ -130,6 +128,9 @@ pub(super) struct RenderArgs {
     /// Tell events on stdout, one JSON object a line
     #[arg(long)]
     pub(super) json: bool,
+    // Last: its heading in the help holds for everything behind it.
+    #[command(flatten)]
+    pub(super) edit: EditArgs,
 }
 
 #[derive(Debug, Args)]

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 
 use vernier_engine::checkpoint::MeterOptions;
-use vernier_engine::picture;
+use vernier_engine::picture::{self, PictureShelf};
 use vernier_engine::recipe::{self, ControlUse, ModelRef, RECIPE_VERSION, Recipe};
 use vernier_engine::render::Defaults;
 
@@ -32,9 +32,12 @@ fn render(args: &RenderArgs, reporter: &mut Reporter) -> Result<(), Failure> {
     };
     let base = base.into_iter().map(|recipe| overridden(recipe, args));
     let base = base.collect::<Result<Vec<_>, Failure>>()?;
-    let recipes = repeated(base, args.count);
-    for recipe in &recipes {
+    let mut recipes = repeated(base, args.count);
+    let pictures = PictureShelf::default();
+    for recipe in &mut recipes {
         recipe.validate()?;
+        // A project or a saved recipe knows them by their hashes from the start.
+        pictures.resolve(recipe)?;
         if recipe.model.path.is_none() {
             assets::require_embedded_model()?;
         }

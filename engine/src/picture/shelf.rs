@@ -111,10 +111,22 @@ impl PictureShelf {
     /// # Errors
     /// As [`Self::get`].
     pub fn resolve(&self, recipe: &mut Recipe) -> Result<()> {
+        self.name(recipe)?;
+        for picture in recipe.pictures() {
+            self.get(picture)?;
+        }
+        Ok(())
+    }
+
+    /// Fills in the hashes of the pictures of `recipe` that have none yet; the others need not be
+    /// at hand.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn name(&self, recipe: &mut Recipe) -> Result<()> {
         for picture in recipe.pictures_mut() {
-            let found = self.get(picture)?;
             if picture.hash.is_empty() {
-                picture.hash = found.hash();
+                picture.hash = self.get(picture)?.hash();
             }
         }
         Ok(())

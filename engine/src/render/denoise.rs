@@ -10,10 +10,11 @@ use super::phases::{Contexts, Phase};
 use super::pixels::is_finite;
 use super::shelf::{Resolved, Shelf};
 use super::snapshots::{Seen, Snapshot, Snapshots};
+use super::start::Start;
 use super::watch::Watched;
 use super::{Flow, OnStep, Plan, StepAhead};
 use crate::layers::AttentionHook;
-use crate::sampling::{Guidance, ImageNoise, Schedule};
+use crate::sampling::{Guidance, ImageNoise};
 use crate::{EngineError, Result};
 
 /// A U-Net with where and how it computes.
@@ -38,39 +39,6 @@ pub(super) struct Walk<'a> {
     pub(super) start: Option<Start>,
     /// Who looks at the latents on their way.
     pub(super) watched: Option<Watched<'a>>,
-}
-
-/// A source, encoded.
-pub(super) struct Start {
-    /// Its latents as the U-Net knows them, `[1, channels, h, w]` in fp32.
-    pub(super) clean: Tensor,
-    /// 1 where cells may change and 0 elsewhere, `[1, 1, h, w]`; `None` for everywhere.
-    pub(super) free: Option<Tensor>,
-    /// Whether nothing of the source is in the first latents.
-    pub(super) from_noise: bool,
-}
-
-impl Start {
-    /// `latents` after the call before `next`, with the source, noised as much, in all cells that
-    /// may not change; clean where there is no next call.
-    fn held(
-        &self,
-        latents: Tensor,
-        noise: &Tensor,
-        schedule: &Schedule,
-        next: usize,
-    ) -> Result<Tensor> {
-        let Some(free) = &self.free else {
-            return Ok(latents);
-        };
-        let source = if next < schedule.timesteps.len() {
-            schedule.noised(&self.clean, noise, next)?
-        } else {
-            self.clean.shallow_clone()
-        };
-        let kept = free.f_neg()?.f_add_scalar(1.0)?.f_mul(&source)?;
-        Ok(kept.f_add(&latents.f_mul(free)?)?)
-    }
 }
 
 impl Denoiser<'_> {
@@ -111,8 +79,10 @@ impl Denoiser<'_> {
             }
         } else {
             first = 0;
-            latents = match walk.start.as_ref().filter(|start| !start.from_noise) {
-                Some(start) => schedule.noised(&start.clean, &first_noise, 0)?,
+            let start = walk.start.as_ref();
+            let start = start.map(|start| start.first(&first_noise, &schedule));
+            latents = match start.transpose()?.flatten() {
+                Some(start) => start,
                 None => first_noise.f_mul_scalar(schedule.init_noise_sigma)?,
             };
         }

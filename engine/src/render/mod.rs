@@ -22,6 +22,7 @@ mod renderer;
 mod shelf;
 mod snapshots;
 mod source;
+mod start;
 mod watch;
 
 pub use defaults::Defaults;

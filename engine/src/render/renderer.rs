@@ -4,27 +4,28 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
-use super::denoise::{Denoiser, Start, Walk};
+use super::denoise::{Denoiser, Walk};
 use super::halves::Halves;
 use super::meter_push::PushedModel;
 use super::phases::{Contexts, EncodedPrompt, PhaseMaker};
 use super::plan::{LatentSpace, Plan};
 use super::regions::RegionTexts;
 use super::shelf::{Resolved, Shelf};
-use super::snapshots::Snapshots;
-use super::source::{Frame, SourcePixels, check_channels};
+use super::snapshots::{Snapshots, everything_but_controls};
+use super::source::{Frame, SourcePixels};
+use super::start::SourceEncoder;
 use super::watch::Watched;
 use super::{LatentRgb, LatentWatch, OnStep, closed_loop, defaults, layout, to_picture};
 use crate::checkpoint::{MeterOptions, ModelFolder, open_meter};
 use crate::controls::ControlLibrary;
 use crate::device::Dtype;
-use crate::measure::{Meter, picture_tensor};
+use crate::measure::Meter;
 use crate::models::unet::UNetConfig;
-use crate::models::vae::{LatentDistribution, Vae, VaeConfig};
+use crate::models::vae::{Vae, VaeConfig};
 use crate::picture::{Picture, PictureShelf};
 use crate::prompt::TextStage;
-use crate::recipe::{MaskUse, Recipe};
-use crate::sampling::{ImageNoise, NoiseSchedule, SchedulerConfig};
+use crate::recipe::Recipe;
+use crate::sampling::{NoiseSchedule, SchedulerConfig};
 use crate::{EngineError, Result};
 
 /// A picture and what it came from.
@@ -55,8 +56,7 @@ pub struct Renderer {
     encoded: Option<EncodedPrompt>,
     region_texts: RegionTexts,
     pictures: PictureShelf,
-    /// The last source by what it shows, encoded.
-    source: Option<(String, LatentDistribution)>,
+    sources: SourceEncoder,
     shelf: Shelf,
     snapshots: Snapshots,
     meter_options: MeterOptions,
@@ -114,7 +114,7 @@ impl Renderer {
             encoded: None,
             region_texts: RegionTexts::default(),
             pictures: PictureShelf::default(),
-            source: None,
+            sources: SourceEncoder::default(),
             shelf: Shelf::default(),
             snapshots: Snapshots::default(),
             meter_options: MeterOptions::default(),
@@ -199,7 +199,6 @@ impl Renderer {
         let controls = self.resolve(&recipe, &mut notes)?;
         self.encode(&recipe, plan.guidance.is_some())?;
         let source = SourcePixels::read(&recipe, &self.pictures)?;
-        let is_masked = source.as_ref().is_some_and(SourcePixels::is_masked);
         if source.as_ref().is_some_and(SourcePixels::is_fixed) {
             notes.push("mask: nothing may change, so the picture stays as it is".to_owned());
         }
@@ -213,13 +212,12 @@ impl Renderer {
             (plan.latent_shape, self.device),
             &mut notes,
         )?;
-        let (noise, start) = match &source {
-            None => (self.noise(&recipe, &plan)?, None),
-            Some(source) => {
-                let (noise, start) = self.start(&recipe, &plan, source, is_masked)?;
-                (noise, Some(start))
-            }
-        };
+        let (noise, start) = self.sources.noise_and_start(
+            &recipe,
+            &plan,
+            source.as_ref(),
+            (&self.vae, self.device),
+        )?;
         if controls.iter().any(Resolved::needs_meter) {
             self.meter()?;
         }
@@ -287,52 +285,6 @@ impl Renderer {
         })
     }
 
-    /// The noise of a picture that starts from nothing else. It is drawn for this image alone, on
-    /// the CPU: the same seed gives the same noise everywhere.
-    fn noise(&self, recipe: &Recipe, plan: &Plan) -> Result<ImageNoise> {
-        let [_, channels, height, width] = plan.latent_shape;
-        let size = [channels, height, width];
-        ImageNoise::draw(recipe.seed, size, plan.sampler.as_ref())
-    }
-
-    /// The noise of a picture that starts from `source`, and the source's latents: a sample of what
-    /// the encoder says, as diffusers takes it.
-    fn start(
-        &mut self,
-        recipe: &Recipe,
-        plan: &Plan,
-        source: &SourcePixels,
-        is_masked: bool,
-    ) -> Result<(ImageNoise, Start)> {
-        let [_, channels, height, width] = plan.latent_shape;
-        check_channels(self.vae.config().latent_channels, channels)?;
-        let (of_source, noise) = ImageNoise::draw_beside_source(
-            recipe.seed,
-            [channels, height, width],
-            plan.sampler.as_ref(),
-            is_masked,
-        )?;
-        let seen = source.seen();
-        let hash = seen.hash();
-        let encoded = match self.source.take().filter(|(known, _)| *known == hash) {
-            Some((_, encoded)) => encoded,
-            None => self
-                .vae
-                .encode(&picture_tensor(&[&seen])?.f_to_device(self.device)?)?,
-        };
-        let clean = encoded.sample(&of_source.f_to_device(self.device)?)?;
-        let clean = self.vae.scale(&clean.f_to_kind(Kind::Float)?)?;
-        self.source = Some((hash, encoded));
-        let strength = recipe.source.as_ref().map_or(1.0, |source| source.strength);
-        let start = Start {
-            clean,
-            free: source.free_cells(self.space.pixels_per_cell, self.device)?,
-            // Only the pipeline for inpainting forgets the source altogether.
-            from_noise: is_masked && strength >= 1.0,
-        };
-        Ok((noise, start))
-    }
-
     /// Says what reads this model's pictures, where it is not the meter that comes with it.
     pub fn set_meter_options(&mut self, options: MeterOptions) {
         if options != self.meter_options {
@@ -371,7 +323,7 @@ impl Renderer {
     pub(super) fn forget_prompt(&mut self) {
         self.encoded = None;
         self.region_texts = RegionTexts::default();
-        self.source = None;
+        self.sources = SourceEncoder::default();
         self.snapshots = Snapshots::default();
     }
 
@@ -407,34 +359,4 @@ impl Renderer {
 
 fn not_encoded() -> EngineError {
     EngineError::request("prompt", "was not encoded")
-}
-
-/// What the latents of one model depend on, the controls aside.
-fn everything_but_controls(recipe: &Recipe) -> String {
-    format!(
-        "{:?}",
-        (
-            &recipe.prompt,
-            &recipe.negative_prompt,
-            recipe.seed,
-            (recipe.width_px, recipe.height_px),
-            recipe.steps,
-            recipe.guidance_scale,
-            &recipe.sampler,
-            recipe.source.as_ref().map(|source| {
-                let mask = source.mask.as_ref().map(of_mask);
-                let only = source.only_masked;
-                (&source.picture.hash, source.strength, mask, only)
-            }),
-            recipe
-                .regions
-                .iter()
-                .map(|region| (&region.prompt, region.weight, of_mask(&region.mask)))
-                .collect::<Vec<_>>(),
-        )
-    )
-}
-
-fn of_mask(mask: &MaskUse) -> (&str, f64, bool) {
-    (&mask.picture.hash, mask.feather_px, mask.inverted)
 }

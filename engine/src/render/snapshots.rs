@@ -3,6 +3,8 @@
 
 use tch::Tensor;
 
+use crate::recipe::{MaskUse, Recipe};
+
 /// Snapshots kept at most.
 const MOST: usize = 24;
 
@@ -57,6 +59,36 @@ impl Snapshots {
         }
         self.kept.push((key, snapshot));
     }
+}
+
+/// What the latents of one model depend on, the controls aside.
+pub(super) fn everything_but_controls(recipe: &Recipe) -> String {
+    format!(
+        "{:?}",
+        (
+            &recipe.prompt,
+            &recipe.negative_prompt,
+            recipe.seed,
+            (recipe.width_px, recipe.height_px),
+            recipe.steps,
+            recipe.guidance_scale,
+            &recipe.sampler,
+            recipe.source.as_ref().map(|source| {
+                let mask = source.mask.as_ref().map(of_mask);
+                let only = source.only_masked;
+                (&source.picture.hash, source.strength, mask, only)
+            }),
+            recipe
+                .regions
+                .iter()
+                .map(|region| (&region.prompt, region.weight, of_mask(&region.mask)))
+                .collect::<Vec<_>>(),
+        )
+    )
+}
+
+fn of_mask(mask: &MaskUse) -> (&str, f64, bool) {
+    (&mask.picture.hash, mask.feather_px, mask.inverted)
 }
 
 #[cfg(test)]

@@ -149,7 +149,7 @@ fn named_recipes(source: &Path, pictures: &PictureShelf) -> Result<Named, Failur
         let mut recipes = recipe::read(source)?;
         for recipe in &mut recipes {
             // A picture whose source has changed is another picture.
-            pictures.resolve(recipe)?;
+            pictures.name(recipe)?;
         }
         let recipes = recipes.into_iter().enumerate();
         let named = recipes.map(|(i, recipe)| (format!("{:04}", i + 1), recipe));

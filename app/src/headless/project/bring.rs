@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use vernier_engine::EngineError;
+use vernier_engine::picture::PictureShelf;
 use vernier_engine::project::{Project, ProjectFile, ResultEntry, result_png_name};
 use vernier_engine::recipe::Recipe;
 
@@ -16,10 +17,12 @@ use crate::headless::say;
 pub(super) fn new(args: &NewArgs) -> Result<(), Failure> {
     let mut project: Option<Project> = None;
     let mut attachments = Vec::new();
+    let pictures = PictureShelf::default();
     for path in &args.from {
         let recipes = read_recipes(path)?;
         let several = recipes.len() > 1;
-        for (number, recipe) in (1..).zip(recipes) {
+        for (number, mut recipe) in (1..).zip(recipes) {
+            pictures.name(&mut recipe)?;
             let name = args.name.clone().unwrap_or_else(|| name_of(&args.file));
             let project = project.get_or_insert_with(|| Project::new(name, recipe.clone()));
             if is_png(path) {
@@ -62,7 +65,8 @@ fn has(project: &Project, name: &str) -> bool {
 
 /// Puts a recipe into a project.
 pub(super) fn add(args: &AddArgs) -> Result<(), Failure> {
-    let recipe = one_recipe(&args.from)?;
+    let mut recipe = one_recipe(&args.from)?;
+    PictureShelf::default().name(&mut recipe)?;
     if args.recipe_name.trim().is_empty() {
         return Err(Failure::Usage("--recipe-name: is empty".to_owned()));
     }
