@@ -459,6 +459,6 @@ fn a_project_keeps_source_mask_and_regions() {
     assert_eq!(mask(&mut harness, Layer::Mask).unwrap(), painted);
     assert_eq!(mask(&mut harness, Layer::Region(0)).unwrap(), place);
     let studio = harness.state_mut().studio_mut();
-    let (source, _) = studio.covered_source().unwrap().unwrap();
-    assert_eq!(*source, grey);
+    let source = studio.covered_source().unwrap().unwrap();
+    assert_eq!(*source.picture, grey);
 }

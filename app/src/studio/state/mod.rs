@@ -18,8 +18,8 @@ mod toasts;
 pub mod training;
 
 pub use edit::{
-    BRUSH_RADIUS_RANGE_PX, EditRoom, EditShows, FEATHER_RANGE_PX, GROW_RANGE_PX, Layer, ShownMask,
-    Stroke, Tool, USUAL_PADDING_PX,
+    BRUSH_RADIUS_RANGE_PX, Covered, EditRoom, EditShows, FEATHER_RANGE_PX, GROW_RANGE_PX, Layer,
+    ShownMask, Stroke, Tool, USUAL_PADDING_PX,
 };
 pub use library::{ControlPreview, ModelItem, Previews, is_match, list_models, searched_text};
 pub use live::{Live, LiveStep};

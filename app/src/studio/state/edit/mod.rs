@@ -16,6 +16,7 @@ use vernier_engine::picture::Ink;
 
 use layers::Layers;
 pub use layers::ShownMask;
+pub use source::Covered;
 use source::CoveredSource;
 pub use strokes::Stroke;
 

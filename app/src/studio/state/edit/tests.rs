@@ -167,8 +167,11 @@ fn a_mask_fits_a_bench_of_another_size() {
     studio.bench.recipe.height_px = 128;
     let mask = mask(&mut studio).unwrap();
     assert_eq!((mask.width_px(), mask.get(64, 64)), (128, 255));
-    let (picture, own_px) = studio.covered_source().unwrap().unwrap();
-    assert_eq!((picture.width_px, own_px), (128, [SIDE, SIDE]));
+    let covered = studio.covered_source().unwrap().unwrap();
+    assert_eq!(
+        (covered.picture.width_px, covered.own_px),
+        (128, [SIDE, SIDE])
+    );
 }
 
 #[test]
@@ -245,8 +248,8 @@ fn the_first_stroke_takes_the_shown_picture_as_its_source() {
         secs: 0.1,
     });
     assert!(studio.begin_stroke([3.0, 3.0], false));
-    let (source, _) = studio.covered_source().unwrap().unwrap();
-    assert_eq!(*source, picture);
+    let source = studio.covered_source().unwrap().unwrap();
+    assert_eq!(*source.picture, picture);
     assert_eq!(studio.shown, Shown::Bench);
 }
 

@@ -10,7 +10,7 @@ use crate::studio::theme::Tokens;
 use crate::studio::widgets::{icon_button, icon_toggle};
 
 /// Room for a region's weight and its two icons, in points.
-const AFTER_WORDS: f32 = 150.0;
+const AFTER_WORDS: f32 = 130.0;
 
 pub(super) fn regions_ui(
     ui: &mut Ui,

@@ -13,8 +13,8 @@ use crate::studio::command::UiCommand;
 use crate::studio::gpu::{self, Compare, Pixels, View};
 use crate::studio::panes::{CanvasView, HistogramPanel};
 use crate::studio::state::{
-    BRUSH_RADIUS_RANGE_PX, EditShows, FEATHER_RANGE_PX, GROW_RANGE_PX, Layer, Studio, Tool,
-    USUAL_PADDING_PX,
+    BRUSH_RADIUS_RANGE_PX, Covered, EditShows, FEATHER_RANGE_PX, GROW_RANGE_PX, Layer, Studio,
+    Tool, USUAL_PADDING_PX,
 };
 use crate::studio::theme::{SEMIBOLD, Tokens, space};
 
@@ -54,7 +54,10 @@ pub(super) fn side_ui(
         asked = regions_ui(ui, studio, view).or(asked);
         ui.add_space(space::M);
         let shown = match studio.edit.shows {
-            EditShows::Source => studio.covered_source().and_then(Result::ok).map(|s| s.0),
+            EditShows::Source => studio
+                .covered_source()
+                .and_then(Result::ok)
+                .map(|s| s.picture),
             EditShows::Result | EditShows::Wipe(_) => studio.edit_result().map(|r| r.0),
         };
         let shown = shown.map(|picture| canvas.source(&Pixels::Picture(picture)));
@@ -79,7 +82,7 @@ fn source_ui(ui: &mut Ui, studio: &mut Studio, canvas: &mut CanvasView) -> Optio
     let mut asked = None;
     ui.label(RichText::new("Source").family(egui::FontFamily::Name(SEMIBOLD.into())));
     let source = studio.covered_source();
-    let mut other_shape = None;
+    let mut has_other_shape = false;
     ui.horizontal_top(|ui| {
         let (rect, response) = ui.allocate_exact_size(vec2(THUMBNAIL, THUMBNAIL), Sense::hover());
         let name = match &source {
@@ -91,7 +94,7 @@ fn source_ui(ui: &mut Ui, studio: &mut Studio, canvas: &mut CanvasView) -> Optio
         let edge = Stroke::new(1.0, tokens.line);
         ui.painter()
             .rect_stroke(rect, 2.0, edge, StrokeKind::Inside);
-        if let Some(Ok((picture, _))) = &source {
+        if let Some(Ok(Covered { picture, .. })) = &source {
             thumbnail(
                 ui,
                 rect.shrink(1.0),
@@ -103,15 +106,15 @@ fn source_ui(ui: &mut Ui, studio: &mut Studio, canvas: &mut CanvasView) -> Optio
             let text = match &source {
                 None => "None: the picture starts from noise alone.".to_owned(),
                 Some(Err(problem)) => problem.clone(),
-                Some(Ok((_, [width, height]))) => {
-                    let own = [*width, *height];
+                Some(Ok(Covered { own_px, .. })) => {
+                    let [width, height] = *own_px;
                     let [w, h] = studio.edit_size_px();
-                    if own == [w, h] {
+                    if *own_px == [w, h] {
                         format!("{w} × {h} px")
                     } else {
                         let is_same_shape =
-                            u64::from(*width) * u64::from(h) == u64::from(*height) * u64::from(w);
-                        other_shape = (!is_same_shape).then_some(own);
+                            u64::from(width) * u64::from(h) == u64::from(height) * u64::from(w);
+                        has_other_shape = !is_same_shape;
                         let verb = if is_same_shape { "scaled" } else { "cut" };
                         format!("{width} × {height} px, {verb} to {w} × {h}")
                     }
@@ -122,15 +125,21 @@ fn source_ui(ui: &mut Ui, studio: &mut Studio, canvas: &mut CanvasView) -> Optio
                 _ => tokens.text_weak,
             };
             ui.label(RichText::new(text).small().color(color));
-            if other_shape.is_some() {
+            if has_other_shape {
                 let button = ui.button("Match its shape");
                 let help = "Gives the picture the source's shape, at about as many pixels as now";
                 if button.on_hover_text(help).clicked() {
                     studio.match_source_shape();
                 }
             }
+            asked = source_buttons(ui, studio);
         });
     });
+    asked
+}
+
+fn source_buttons(ui: &mut Ui, studio: &Studio) -> Option<UiCommand> {
+    let mut asked = None;
     ui.horizontal_wrapped(|ui| {
         for (command, text) in [
             (UiCommand::UseAsSource, "Use shown picture"),
