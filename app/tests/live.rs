@@ -12,7 +12,10 @@ mod desk;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use egui_kittest::kittest::Queryable as _;
 use vernier::studio::gpu::Pixels;
+use vernier::studio::state::Layer;
+use vernier_engine::picture::Mask;
 
 use desk::{options, until, until_shown, window};
 
@@ -92,4 +95,50 @@ fn a_move_is_answered_by_a_quick_look() {
     answers.sort();
     println!("a move was answered after {:?} (median of 7)", answers[3]);
     assert!(answers[3] < Duration::from_secs(2), "{answers:?}");
+}
+
+#[test]
+fn a_stroke_on_a_large_mask_keeps_up_with_the_screen() {
+    let _alone = ALONE.lock().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let Some(mut harness) = window(SIZE, &options(folder.path(), false)) else {
+        return;
+    };
+    harness.run_steps(2);
+    let studio = harness.state_mut().studio_mut();
+    (studio.bench.recipe.width_px, studio.bench.recipe.height_px) = (1024, 1024);
+    let grey = Mask::filled(1024, 1024, 128).to_picture();
+    let grey = studio.options().pictures.insert(grey);
+    studio.set_source(grey);
+    studio.edit.brush_radius_px = 48.0;
+    harness.get_by_label("Edit workspace").click();
+    harness.run_steps(3);
+    let canvas = harness.get_by_label_contains("edit canvas").rect();
+    let place = |step: u32| canvas.center() + egui::vec2(step as f32 * 4.0 - 120.0, 20.0);
+    harness.hover_at(place(0));
+    harness.step();
+    let mut frames = Vec::new();
+    harness.drag_at(place(0));
+    for step in 1..=60 {
+        let started = Instant::now();
+        harness.step();
+        frames.push(started.elapsed());
+        harness.hover_at(place(step));
+    }
+    assert!(harness.state().studio().edit.stroke().is_some());
+    let first = frames[0];
+    harness.drop_at(place(60));
+    let started = Instant::now();
+    harness.step();
+    let ending = started.elapsed();
+    frames.sort();
+    let median = frames[30];
+    println!(
+        "first frame {first:?}, median {median:?}, longest {:?}, ending the stroke {ending:?}",
+        frames[59]
+    );
+    // The longest is the machine's, not ours.
+    assert!(median < Duration::from_millis(16), "{median:?}");
+    let studio = harness.state_mut().studio_mut();
+    assert!(studio.shown_mask(Layer::Mask).is_some());
 }

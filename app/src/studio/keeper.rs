@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{Builder, JoinHandle};
 
-use vernier_engine::picture;
+use vernier_engine::picture::{self, PictureShelf};
 use vernier_engine::project::{Opened, Project, ProjectFile, result_png_name};
 use vernier_engine::{EngineError, Result};
 
@@ -59,15 +59,20 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the thread; it tells what came of everything through `tell`.
+    /// Starts the thread; it tells what came of everything through `tell`. Pictures that recipes
+    /// name go from the project to `shelf` when it is opened, and from there to it when it is
+    /// saved.
     ///
     /// # Errors
     /// The operating system gives no thread.
-    pub(crate) fn start(tell: impl Fn(FileEvent) + Send + 'static) -> Result<Self> {
+    pub(crate) fn start(
+        shelf: PictureShelf,
+        tell: impl Fn(FileEvent) + Send + 'static,
+    ) -> Result<Self> {
         let (commands, inbox) = mpsc::channel();
         let thread = Builder::new()
             .name("vernier-project".to_owned())
-            .spawn(move || run(&inbox, &tell))
+            .spawn(move || run(&inbox, &shelf, &tell))
             .map_err(|e| EngineError::io(Path::new("project thread"), e))?;
         Ok(Self {
             commands: Some(commands),
@@ -93,7 +98,7 @@ impl Drop for Keeper {
     }
 }
 
-fn run(inbox: &Receiver<KeeperCommand>, tell: &impl Fn(FileEvent)) {
+fn run(inbox: &Receiver<KeeperCommand>, shelf: &PictureShelf, tell: &impl Fn(FileEvent)) {
     let mut open: Option<Open> = None;
     while let Ok(command) = inbox.recv() {
         match command {
@@ -102,11 +107,11 @@ fn run(inbox: &Receiver<KeeperCommand>, tell: &impl Fn(FileEvent)) {
                 fresh,
                 wants_new,
             } => match untitled(&folder, &fresh, wants_new) {
-                Ok(opened) => tell(take(opened, true, &mut open)),
+                Ok(opened) => tell(take(opened, true, shelf, &mut open)),
                 Err(error) => tell(FileEvent::Failed(error.to_string())),
             },
             KeeperCommand::Open(path) => match ProjectFile::open(&path) {
-                Ok(opened) => tell(take(opened, false, &mut open)),
+                Ok(opened) => tell(take(opened, false, shelf, &mut open)),
                 Err(error) => tell(FileEvent::Failed(error.to_string())),
             },
             KeeperCommand::Save {
@@ -136,7 +141,7 @@ fn run(inbox: &Receiver<KeeperCommand>, tell: &impl Fn(FileEvent)) {
                 path,
                 project,
                 pictures,
-            } => match save_as(&mut open, &path, &project, &pictures) {
+            } => match save_as(&mut open, shelf, &path, &project, &pictures) {
                 Ok(()) => tell(FileEvent::Saved {
                     path,
                     is_asked: true,
@@ -158,7 +163,14 @@ struct Open {
     is_untitled: bool,
 }
 
-fn take(opened: Opened, is_untitled: bool, open: &mut Option<Open>) -> FileEvent {
+fn take(
+    mut opened: Opened,
+    is_untitled: bool,
+    shelf: &PictureShelf,
+    open: &mut Option<Open>,
+) -> FileEvent {
+    let notes = opened.file.share_pictures(&opened.project, shelf);
+    opened.notes.extend(notes);
     let path = opened.file.path().to_owned();
     *open = Some(Open {
         file: opened.file,
@@ -182,6 +194,7 @@ fn encoded(pictures: &[NewPicture]) -> Result<Vec<(String, Vec<u8>)>> {
 
 fn save_as(
     open: &mut Option<Open>,
+    shelf: &PictureShelf,
     path: &Path,
     project: &Project,
     pictures: &[NewPicture],
@@ -191,6 +204,8 @@ fn save_as(
         Some(open) => open.file.save_as(path, project)?,
         None => ProjectFile::create(path, project)?,
     };
+    // A new file gets the recipes' pictures from there.
+    file.share_pictures(project, shelf);
     file.save(project, &new)?;
     let named = Open {
         file,
@@ -264,7 +279,8 @@ mod tests {
 
     fn start() -> (Keeper, Receiver<FileEvent>) {
         let (outbox, events) = mpsc::channel();
-        let keeper = Keeper::start(move |event| drop(outbox.send(event))).unwrap();
+        let tell = move |event| drop(outbox.send(event));
+        let keeper = Keeper::start(PictureShelf::default(), tell).unwrap();
         (keeper, events)
     }
 

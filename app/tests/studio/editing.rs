@@ -9,9 +9,10 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use vernier::studio::StudioApp;
 use vernier::studio::state::{Layer, Shown, Studio, Tool};
-use vernier_engine::picture::{Ink, Mask, Picture};
+use vernier_engine::picture::{Ink, Mask, Picture, PictureShelf};
+use vernier_engine::project::ProjectFile;
 
-use super::desk::{options, until, window, write_prompt};
+use super::desk::{keeping, options, projects_in, until, window, write_prompt};
 
 const SIZE: [f32; 2] = [1366.0, 900.0];
 
@@ -397,4 +398,67 @@ fn the_histogram_counts_what_is_shown() {
         h.query_by_label_contains(&expected).is_some()
     });
     harness.get_by_label("histogram");
+}
+
+#[test]
+fn a_project_keeps_source_mask_and_regions() {
+    let folder = tempfile::tempdir().unwrap();
+    let unsaved = folder.path().join("unsaved");
+    let Some(mut harness) = window(SIZE, &keeping(folder.path())) else {
+        return;
+    };
+    until(&mut harness, "a file", |_| projects_in(&unsaved).len() == 1);
+    harness.run_steps(2);
+    harness.get_by_label("Edit workspace").click();
+    harness.run_steps(2);
+    let grey = {
+        let [width, height] = studio(&harness).edit_size_px();
+        Mask::filled(width, height, 90).to_picture()
+    };
+    let studio_mut = harness.state_mut().studio_mut();
+    let source = studio_mut.options().pictures.insert(grey.clone());
+    studio_mut.set_source(source);
+    harness.run_steps(2);
+    draw(
+        &mut harness,
+        PointerButton::Primary,
+        &[[0.3, 0.3], [0.5, 0.5]],
+    );
+    let painted = mask(&mut harness, Layer::Mask).unwrap();
+    harness.get_by_label("Add a region").click();
+    harness.run_steps(4);
+    harness
+        .get_by_label("words of region 1")
+        .type_text("a red car");
+    harness.run_steps(2);
+    draw(
+        &mut harness,
+        PointerButton::Primary,
+        &[[0.7, 0.7], [0.8, 0.7]],
+    );
+    let place = mask(&mut harness, Layer::Region(0)).unwrap();
+    let recipe = studio(&harness).bench.recipe.clone();
+    let path = projects_in(&unsaved).remove(0);
+    until(&mut harness, "saved", |_| {
+        let opened = ProjectFile::open_to_read(&path).unwrap();
+        opened.project.bench.recipe == recipe
+    });
+    drop(harness);
+
+    // Another machine: nothing but the file.
+    let next = tempfile::tempdir().unwrap();
+    let named = next.path().join("edit.vernier");
+    std::fs::copy(&path, &named).unwrap();
+    let mut options = keeping(next.path());
+    options.open = Some(named);
+    options.engine.pictures = PictureShelf::default();
+    let Some(mut harness) = window(SIZE, &options) else {
+        return;
+    };
+    until(&mut harness, "opened", |h| studio(h).bench.recipe == recipe);
+    assert_eq!(mask(&mut harness, Layer::Mask).unwrap(), painted);
+    assert_eq!(mask(&mut harness, Layer::Region(0)).unwrap(), place);
+    let studio = harness.state_mut().studio_mut();
+    let source = studio.covered_source().unwrap().unwrap();
+    assert_eq!(*source.picture, grey);
 }

@@ -96,6 +96,11 @@ impl PictureShelf {
         Ok(picture)
     }
 
+    /// Lets go of every picture whose hash `is_needed` does not want.
+    pub fn retain(&self, is_needed: impl Fn(&str) -> bool) {
+        self.kept().retain(|hash, _| is_needed(hash));
+    }
+
     /// Whether the picture of this hash is kept.
     pub fn holds(&self, hash: &str) -> bool {
         self.kept().contains_key(hash)
@@ -155,7 +160,10 @@ mod tests {
         let name = shelf.clone().insert(picture(7));
         assert_eq!(*shelf.get(&name).unwrap(), picture(7));
         assert_eq!(shelf.insert(picture(7)), name);
-        assert_ne!(shelf.insert(picture(8)).hash, name.hash);
+        let other = shelf.insert(picture(8));
+        assert_ne!(other.hash, name.hash);
+        shelf.retain(|hash| hash == name.hash);
+        assert!(shelf.get(&name).is_ok() && shelf.get(&other).is_err());
         // The size counts: 2 x 1 is not 1 x 2.
         let turned = Picture {
             width_px: 1,

@@ -63,6 +63,9 @@ impl CanvasView {
     /// Looks from there from now on.
     pub(crate) fn look(&mut self, view: View) {
         self.view = Some(view);
+        if let Some((last, _)) = &mut self.last {
+            *last = view;
+        }
     }
 
     /// `pixels` under their name on the GPU.

@@ -16,8 +16,8 @@ mod timeline;
 mod toasts;
 
 pub use edit::{
-    BRUSH_RADIUS_RANGE_PX, EditRoom, EditShows, FEATHER_RANGE_PX, GROW_RANGE_PX, Layer, ShownMask,
-    Stroke, Tool, USUAL_PADDING_PX,
+    BRUSH_RADIUS_RANGE_PX, Covered, EditRoom, EditShows, FEATHER_RANGE_PX, GROW_RANGE_PX, Layer,
+    ShownMask, Stroke, Tool, USUAL_PADDING_PX,
 };
 pub use live::{Live, LiveStep};
 pub use pictures::{BenchPictures, Made, NewPicture, ResultItem};

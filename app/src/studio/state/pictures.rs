@@ -88,6 +88,11 @@ impl BenchPictures {
         self.newest_first.truncate(BENCH_CAPACITY);
     }
 
+    /// The benches whose pictures are remembered.
+    pub fn recipes(&self) -> impl Iterator<Item = &Recipe> {
+        self.newest_first.iter().map(|(recipe, _)| recipe)
+    }
+
     /// The picture of the bench `recipe`.
     pub fn get(&self, recipe: &Recipe) -> Option<&Made> {
         let mut all = self.newest_first.iter();

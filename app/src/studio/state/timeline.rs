@@ -50,6 +50,11 @@ impl<T: Clone + PartialEq> Timeline<T> {
         Some(next)
     }
 
+    /// All that can still be gone to.
+    pub fn states(&self) -> &[T] {
+        &self.states
+    }
+
     /// Whether there is a step back from `present`.
     pub fn can_undo(&self, present: &T) -> bool {
         self.cursor > 0 || self.states[self.cursor] != *present

@@ -142,7 +142,13 @@ fn clipped(corners: &[[f64; 2]], size: [f64; 2]) -> Vec<[f64; 2]> {
         (1, 0.0, true),
         (1, size[1], false),
     ] {
-        let is_in = |c: [f64; 2]| (c[axis] >= limit) == above || c[axis] == limit;
+        let is_in = |c: [f64; 2]| {
+            if above {
+                c[axis] >= limit
+            } else {
+                c[axis] <= limit
+            }
+        };
         let mut next = Vec::with_capacity(kept.len() + 4);
         for (i, &to) in kept.iter().enumerate() {
             let from = kept[(i + kept.len() - 1) % kept.len()];
@@ -210,7 +216,7 @@ impl Area {
         let (first, end) = (left as usize, right.ceil() as usize);
         if end <= first + 1 {
             // Within one pixel: what is right of the piece's middle.
-            let uncovered = (left + right) / 2.0 - first as f64;
+            let uncovered = f64::midpoint(left, right) - first as f64;
             self.steps[line + first] += tall * (1.0 - uncovered);
             self.steps[line + first + 1] += tall * uncovered;
             return;
@@ -223,7 +229,7 @@ impl Area {
             let crossed = stop - start;
             // A trapezium over the crossed columns, and all that was crossed before.
             let inside =
-                slope * ((start - left) + crossed * (i as f64 + 1.0 - (start + stop) / 2.0));
+                slope * ((start - left) + crossed * (i as f64 + 1.0 - f64::midpoint(start, stop)));
             self.steps[line + i] += inside - before;
             before = inside;
         }

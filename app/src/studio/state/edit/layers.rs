@@ -1,13 +1,16 @@
 //! The masks of the recipe as pixels, made once and remembered while nothing about them changes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use vernier_engine::picture::{Mask, PictureShelf};
-use vernier_engine::recipe::MaskUse;
+use vernier_engine::recipe::{MaskUse, Recipe};
 
 use super::super::{Shown, Studio};
 use super::Layer;
+
+/// After so many new masks the shelf is tidied.
+const TIDY_EVERY: usize = 64;
 
 /// A mask as it is drawn.
 #[derive(Debug, Clone)]
@@ -177,6 +180,7 @@ impl Studio {
         });
         if let Some(of) = &of {
             self.edit.layers.remember(layer, of, mask);
+            self.edit.new_masks += 1;
         }
         let recipe = &mut self.bench.recipe;
         match (layer, of) {
@@ -195,6 +199,22 @@ impl Studio {
             (Layer::Region(_), None) => {}
         }
         self.shown = Shown::Bench;
+        if self.edit.new_masks >= TIDY_EVERY {
+            self.edit.new_masks = 0;
+            self.tidy_shelf();
+        }
+    }
+
+    /// Every stroke leaves a mask in the shelf; those that undo no longer reaches and that nothing
+    /// else names go.
+    fn tidy_shelf(&self) {
+        let needed: HashSet<String> = self
+            .all_recipes()
+            .flat_map(Recipe::pictures)
+            .map(|picture| picture.hash.clone())
+            .collect();
+        let shelf = &self.options.pictures;
+        shelf.retain(|hash| needed.contains(hash));
     }
 
     /// Changes a layer's mask as a whole; a layer without one begins as nothing covered.

@@ -16,6 +16,7 @@ use vernier_engine::picture::Ink;
 
 use layers::Layers;
 pub use layers::ShownMask;
+pub use source::Covered;
 use source::CoveredSource;
 pub use strokes::Stroke;
 
@@ -82,6 +83,8 @@ pub struct EditRoom {
     layer: Layer,
     hidden: BTreeSet<usize>,
     stroke: Option<Stroke>,
+    /// Masks that were made since the shelf was last tidied.
+    new_masks: usize,
     layers: Layers,
     covered: Option<CoveredSource>,
 }
@@ -99,6 +102,7 @@ impl Default for EditRoom {
             layer: Layer::Mask,
             hidden: BTreeSet::new(),
             stroke: None,
+            new_masks: 0,
             layers: Layers::default(),
             covered: None,
         }

@@ -13,12 +13,21 @@ use crate::studio::command::UiCommand;
 /// picture again.
 const USUAL_STRENGTH: f64 = 0.6;
 
-/// The source at the recipe's size, as a render takes it.
+/// The source as a render takes it.
+#[derive(Debug, Clone)]
+pub struct Covered {
+    /// Scaled and cut to the recipe's size.
+    pub picture: Arc<Picture>,
+    /// Its own width and height in pixels.
+    pub own_px: [u32; 2],
+}
+
+/// What has been read of the recipe's source.
 #[derive(Debug)]
 pub(super) struct CoveredSource {
     of: PictureRef,
     size_px: [u32; 2],
-    picture: Result<(Arc<Picture>, [u32; 2]), String>,
+    covered: Result<Covered, String>,
 }
 
 impl Studio {
@@ -51,32 +60,31 @@ impl Studio {
         self.shown = Shown::Bench;
     }
 
-    /// The source as a render takes it, scaled and cut to the recipe's size, with its own size;
-    /// `Err` says why it is not there. `None` without one.
-    pub fn covered_source(&mut self) -> Option<Result<(Arc<Picture>, [u32; 2]), String>> {
+    /// The source as a render takes it; `Err` says why it is not there. `None` without one.
+    pub fn covered_source(&mut self) -> Option<Result<Covered, String>> {
         let of = self.bench.recipe.source.as_ref()?.picture.clone();
         let size_px = self.edit_size_px();
         let is_it = |c: &CoveredSource| c.of == of && c.size_px == size_px;
         if !self.edit.covered.as_ref().is_some_and(is_it) {
-            let picture = match self.options.pictures.get(&of) {
+            let covered = match self.options.pictures.get(&of) {
                 Ok(whole) => {
                     let own_px = [whole.width_px, whole.height_px];
-                    let fitted = if own_px == size_px {
+                    let picture = if own_px == size_px {
                         whole
                     } else {
                         Arc::new(whole.covering(size_px[0], size_px[1]))
                     };
-                    Ok((fitted, own_px))
+                    Ok(Covered { picture, own_px })
                 }
                 Err(e) => Err(e.to_string()),
             };
             self.edit.covered = Some(CoveredSource {
                 of,
                 size_px,
-                picture,
+                covered,
             });
         }
-        self.edit.covered.as_ref().map(|c| c.picture.clone())
+        self.edit.covered.as_ref().map(|c| c.covered.clone())
     }
 
     /// What has come of the bench so far, where it has the recipe's size.
@@ -88,7 +96,7 @@ impl Studio {
 
     /// Gives the recipe the source's shape, at about as many pixels as it has now.
     pub fn match_source_shape(&mut self) {
-        let Some(Ok((_, own_px))) = self.covered_source() else {
+        let Some(Ok(Covered { own_px, .. })) = self.covered_source() else {
             return;
         };
         let recipe = &mut self.bench.recipe;

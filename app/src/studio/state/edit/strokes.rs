@@ -101,7 +101,7 @@ impl Studio {
             }
             Tool::Lasso => {}
         }
-        if last != at {
+        if (at[0] - last[0]).hypot(at[1] - last[1]) > 0.0 {
             self.paint(last, at);
         }
     }

@@ -167,8 +167,11 @@ fn a_mask_fits_a_bench_of_another_size() {
     studio.bench.recipe.height_px = 128;
     let mask = mask(&mut studio).unwrap();
     assert_eq!((mask.width_px(), mask.get(64, 64)), (128, 255));
-    let (picture, own_px) = studio.covered_source().unwrap().unwrap();
-    assert_eq!((picture.width_px, own_px), (128, [SIDE, SIDE]));
+    let covered = studio.covered_source().unwrap().unwrap();
+    assert_eq!(
+        (covered.picture.width_px, covered.own_px),
+        (128, [SIDE, SIDE])
+    );
 }
 
 #[test]
@@ -245,9 +248,34 @@ fn the_first_stroke_takes_the_shown_picture_as_its_source() {
         secs: 0.1,
     });
     assert!(studio.begin_stroke([3.0, 3.0], false));
-    let (source, _) = studio.covered_source().unwrap().unwrap();
-    assert_eq!(*source, picture);
+    let source = studio.covered_source().unwrap().unwrap();
+    assert_eq!(*source.picture, picture);
     assert_eq!(studio.shown, Shown::Bench);
+}
+
+#[test]
+fn masks_that_nobody_names_any_more_go() {
+    let mut studio = studio();
+    draw(&mut studio, &[[20.0, 20.0]]);
+    let first = studio.mask_use(Layer::Mask).unwrap().picture.clone();
+    // More than undo reaches back.
+    for step in 0..300_u32 {
+        let place = [f64::from(step % 60), f64::from(step / 60) * 9.0];
+        studio.edit.swap_ink();
+        draw(&mut studio, &[place, [place[0] + 3.0, place[1]]]);
+    }
+    let shelf = studio.options().pictures.clone();
+    assert!(shelf.get(&first).is_err());
+    let present = studio.mask_use(Layer::Mask).unwrap().picture.clone();
+    assert!(shelf.get(&present).is_ok());
+    for _ in 0..150 {
+        studio.apply(UiCommand::Undo);
+        if let Some(of) = studio.mask_use(Layer::Mask) {
+            assert!(shelf.get(&of.picture).is_ok(), "undo finds every mask");
+        }
+    }
+    let source = studio.bench.recipe.source.as_ref().unwrap();
+    assert!(shelf.get(&source.picture).is_ok());
 }
 
 #[test]

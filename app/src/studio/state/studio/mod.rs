@@ -412,6 +412,20 @@ impl Studio {
         });
     }
 
+    /// Every recipe that can still be rendered, shown or saved from here.
+    pub(super) fn all_recipes(&self) -> impl Iterator<Item = &Recipe> {
+        let running = self.queue.running().map(|running| &running.job);
+        let jobs = self.queue.pending().chain(running);
+        let undone = self.timeline.states().iter();
+        std::iter::once(&self.bench.recipe)
+            .chain(undone.map(|scene| &scene.bench.recipe))
+            .chain(self.project.recipes.iter().map(|named| &named.recipe))
+            .chain(self.results.iter().map(|result| result.recipe.as_ref()))
+            .chain(self.sweep.cells().iter().map(|cell| &cell.recipe))
+            .chain(self.bench_pictures.recipes())
+            .chain(jobs.flat_map(|job| &job.recipes))
+    }
+
     fn scene(&self) -> Scene {
         Scene {
             bench: self.bench.clone(),

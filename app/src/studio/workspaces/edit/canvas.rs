@@ -33,7 +33,6 @@ pub(super) fn canvas_ui(
     let scale = ui.pixels_per_point();
     let mut now = canvas.view_of(size, rect, scale);
     pointer::take(ui, studio, view, canvas, (rect, &response, &mut now));
-    canvas.view_of(size, rect, scale);
 
     let painter = ui.painter().with_clip_rect(rect);
     let Some(painted) = painted else {
@@ -75,7 +74,7 @@ struct Painted {
 /// The source, what came of it, or both; whichever there is where the other is missing.
 fn painted(studio: &mut Studio, canvas: &mut CanvasView) -> Option<Painted> {
     let source = studio.covered_source().and_then(Result::ok);
-    let source = source.map(|(picture, _)| canvas.source(&Pixels::Picture(picture)));
+    let source = source.map(|s| canvas.source(&Pixels::Picture(s.picture)));
     let size = studio.edit_size_px();
     let result = studio.shown_pixels().and_then(|(pixels, is_current)| {
         let shown = canvas.source(&pixels);

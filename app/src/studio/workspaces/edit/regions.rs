@@ -3,10 +3,14 @@
 use egui::{Button, DragValue, RichText, TextEdit, Ui};
 
 use super::EditView;
+use super::side::chip;
 use crate::studio::command::UiCommand;
 use crate::studio::state::{Layer, Shown, Studio};
-use crate::studio::theme::{SEMIBOLD, Tokens};
+use crate::studio::theme::Tokens;
 use crate::studio::widgets::{icon_button, icon_toggle};
+
+/// Room for a region's weight and its two icons, in points.
+const AFTER_WORDS: f32 = 130.0;
 
 pub(super) fn regions_ui(
     ui: &mut Ui,
@@ -49,11 +53,8 @@ fn region_ui(ui: &mut Ui, studio: &mut Studio, view: &mut EditView, index: usize
     let number = index + 1;
     let mut is_removed = false;
     ui.horizontal(|ui| {
-        let color = tokens.subject(index);
         let is_chosen = studio.edit.layer() == layer;
-        let text = RichText::new(format!("■ {number}"))
-            .family(egui::FontFamily::Name(SEMIBOLD.into()))
-            .color(color);
+        let text = chip(ui, layer, &number.to_string());
         let chip = ui.add(Button::selectable(is_chosen, text));
         let chip = chip.accessible_name(format!("mask of region {number}"));
         if chip.on_hover_text("Paints on this region").clicked() {
@@ -63,8 +64,7 @@ fn region_ui(ui: &mut Ui, studio: &mut Studio, view: &mut EditView, index: usize
             return;
         };
         let edit = TextEdit::singleline(&mut region.prompt).hint_text("what to show here");
-        // Room for the weight and two icons.
-        let width = (ui.available_width() - 110.0).max(60.0);
+        let width = (ui.available_width() - AFTER_WORDS).max(60.0);
         let edit = ui.add(edit.desired_width(width));
         let edit = edit.accessible_name(format!("words of region {number}"));
         if view.wants_words == Some(index) {

@@ -1,8 +1,9 @@
 //! The panel beside the canvas: source, strength, tools, regions.
 
+use egui::text::{LayoutJob, TextFormat};
 use egui::{
-    Button, DragValue, Grid, Rect, RichText, ScrollArea, Sense, Shape, Slider, Stroke, StrokeKind,
-    Ui, vec2,
+    Button, DragValue, Frame, Grid, Margin, Panel, Rect, RichText, ScrollArea, Sense, Shape,
+    Slider, Stroke, StrokeKind, Ui, vec2,
 };
 use vernier_engine::picture::Ink;
 
@@ -12,11 +13,13 @@ use crate::studio::command::UiCommand;
 use crate::studio::gpu::{self, Compare, Pixels, View};
 use crate::studio::panes::{CanvasView, HistogramPanel};
 use crate::studio::state::{
-    BRUSH_RADIUS_RANGE_PX, EditShows, FEATHER_RANGE_PX, GROW_RANGE_PX, Layer, Studio, Tool,
-    USUAL_PADDING_PX,
+    BRUSH_RADIUS_RANGE_PX, Covered, EditShows, FEATHER_RANGE_PX, GROW_RANGE_PX, Layer, Studio,
+    Tool, USUAL_PADDING_PX,
 };
 use crate::studio::theme::{SEMIBOLD, Tokens, space};
 
+/// Length of sliders in points.
+const SLIDER: f32 = 140.0;
 /// Side of the source's thumbnail in points.
 const THUMBNAIL: f32 = 72.0;
 
@@ -28,9 +31,16 @@ pub(super) fn side_ui(
     histogram: &mut HistogramPanel,
 ) -> Option<UiCommand> {
     let mut asked = None;
+    // Looking is at hand however long the rest is.
+    let foot = Frame::NONE.inner_margin(Margin::symmetric(0, space::S as i8));
+    Panel::bottom("edit view")
+        .frame(foot)
+        .show_separator_line(true)
+        .show(ui, |ui| view_ui(ui, studio));
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         // Nothing stands under the scroll bar.
         ui.set_max_width(ui.available_width() - space::M);
+        ui.spacing_mut().slider_width = SLIDER;
         ui.add_space(space::S);
         asked = source_ui(ui, studio, canvas);
         strength_ui(ui, studio);
@@ -42,10 +52,12 @@ pub(super) fn side_ui(
         only_masked_ui(ui, studio);
         section(ui, "Regions");
         asked = regions_ui(ui, studio, view).or(asked);
-        section(ui, "View");
-        view_ui(ui, studio);
+        ui.add_space(space::M);
         let shown = match studio.edit.shows {
-            EditShows::Source => studio.covered_source().and_then(Result::ok).map(|s| s.0),
+            EditShows::Source => studio
+                .covered_source()
+                .and_then(Result::ok)
+                .map(|s| s.picture),
             EditShows::Result | EditShows::Wipe(_) => studio.edit_result().map(|r| r.0),
         };
         let shown = shown.map(|picture| canvas.source(&Pixels::Picture(picture)));
@@ -70,7 +82,7 @@ fn source_ui(ui: &mut Ui, studio: &mut Studio, canvas: &mut CanvasView) -> Optio
     let mut asked = None;
     ui.label(RichText::new("Source").family(egui::FontFamily::Name(SEMIBOLD.into())));
     let source = studio.covered_source();
-    let mut other_shape = None;
+    let mut has_other_shape = false;
     ui.horizontal_top(|ui| {
         let (rect, response) = ui.allocate_exact_size(vec2(THUMBNAIL, THUMBNAIL), Sense::hover());
         let name = match &source {
@@ -82,7 +94,7 @@ fn source_ui(ui: &mut Ui, studio: &mut Studio, canvas: &mut CanvasView) -> Optio
         let edge = Stroke::new(1.0, tokens.line);
         ui.painter()
             .rect_stroke(rect, 2.0, edge, StrokeKind::Inside);
-        if let Some(Ok((picture, _))) = &source {
+        if let Some(Ok(Covered { picture, .. })) = &source {
             thumbnail(
                 ui,
                 rect.shrink(1.0),
@@ -94,15 +106,15 @@ fn source_ui(ui: &mut Ui, studio: &mut Studio, canvas: &mut CanvasView) -> Optio
             let text = match &source {
                 None => "None: the picture starts from noise alone.".to_owned(),
                 Some(Err(problem)) => problem.clone(),
-                Some(Ok((_, [width, height]))) => {
-                    let own = [*width, *height];
+                Some(Ok(Covered { own_px, .. })) => {
+                    let [width, height] = *own_px;
                     let [w, h] = studio.edit_size_px();
-                    if own == [w, h] {
+                    if *own_px == [w, h] {
                         format!("{w} × {h} px")
                     } else {
                         let is_same_shape =
-                            u64::from(*width) * u64::from(h) == u64::from(*height) * u64::from(w);
-                        other_shape = (!is_same_shape).then_some(own);
+                            u64::from(width) * u64::from(h) == u64::from(height) * u64::from(w);
+                        has_other_shape = !is_same_shape;
                         let verb = if is_same_shape { "scaled" } else { "cut" };
                         format!("{width} × {height} px, {verb} to {w} × {h}")
                     }
@@ -113,15 +125,21 @@ fn source_ui(ui: &mut Ui, studio: &mut Studio, canvas: &mut CanvasView) -> Optio
                 _ => tokens.text_weak,
             };
             ui.label(RichText::new(text).small().color(color));
-            if other_shape.is_some() {
+            if has_other_shape {
                 let button = ui.button("Match its shape");
                 let help = "Gives the picture the source's shape, at about as many pixels as now";
                 if button.on_hover_text(help).clicked() {
                     studio.match_source_shape();
                 }
             }
+            asked = source_buttons(ui, studio);
         });
     });
+    asked
+}
+
+fn source_buttons(ui: &mut Ui, studio: &Studio) -> Option<UiCommand> {
+    let mut asked = None;
     ui.horizontal_wrapped(|ui| {
         for (command, text) in [
             (UiCommand::UseAsSource, "Use shown picture"),
@@ -199,8 +217,7 @@ fn layer_line(ui: &mut Ui, studio: &mut Studio, view: &mut EditView) {
                 Layer::Region(index) => format!("region {}", index + 1),
             };
             let name = format!("paint {text}");
-            let text = RichText::new(text).color(layer_color(layer, tokens));
-            let button = Button::selectable(layer == chosen, text);
+            let button = Button::selectable(layer == chosen, chip(ui, layer, &text));
             if ui.add(button).accessible_name(name).clicked() {
                 studio.edit.choose_layer(layer);
             }
@@ -211,6 +228,17 @@ fn layer_line(ui: &mut Ui, studio: &mut Studio, view: &mut EditView) {
         None => (meaning(studio, view, chosen), tokens.text_weak),
     };
     ui.label(RichText::new(text).small().color(color));
+}
+
+/// A square of the layer's colour before a text of the usual one.
+pub(super) fn chip(ui: &Ui, layer: Layer, text: &str) -> LayoutJob {
+    let tokens = Tokens::in_ui(ui);
+    let font = egui::TextStyle::Button.resolve(ui.style());
+    let mut job = LayoutJob::default();
+    let color = layer_color(layer, tokens);
+    job.append("■ ", 0.0, TextFormat::simple(font.clone(), color));
+    job.append(text, 0.0, TextFormat::simple(font, tokens.text));
+    job
 }
 
 fn meaning(studio: &mut Studio, view: &mut EditView, layer: Layer) -> String {
