@@ -3,6 +3,8 @@
 //! `tests/fixtures/make_edits.py` rendered the fixtures with `StableDiffusionImg2ImgPipeline` and
 //! `StableDiffusionInpaintPipeline`.
 
+#![allow(clippy::unwrap_used, reason = "clippy only knows test functions")]
+
 use std::path::Path;
 
 use vernier_engine::device::Dtype;

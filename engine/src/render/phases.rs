@@ -209,13 +209,11 @@ fn apply_direction(
     prompt: &mut Conditioning,
     regions: &mut [Conditioning],
 ) -> Result<()> {
-    let named = |text: &Conditioning| match &control.wanted.subject {
-        Some(subject) => !text.find_all(subject).is_empty(),
-        None => {
-            let mut nouns = control.loaded.info.subjects.iter();
-            nouns.any(|noun| !text.find_all(noun).is_empty())
-        }
+    let nouns = match &control.wanted.subject {
+        Some(subject) => std::slice::from_ref(subject),
+        None => control.loaded.info.subjects.as_slice(),
     };
+    let named = |text: &Conditioning| nouns.iter().any(|noun| !text.find_all(noun).is_empty());
     let mut found = false;
     for region in regions.iter_mut().filter(|region| named(region)) {
         let span = subject_span(control, region)?;

@@ -99,12 +99,11 @@ impl SourceEncoder {
         let seen = pixels.seen();
         let hash = seen.hash();
         let known = self.last.take().filter(|(known, _)| *known == hash);
-        let last = match known {
-            Some(known) => known,
-            None => {
-                let image = picture_tensor(&[&seen])?.f_to_device(device)?;
-                (hash, vae.encode(&image)?)
-            }
+        let last = if let Some(known) = known {
+            known
+        } else {
+            let image = picture_tensor(&[&seen])?.f_to_device(device)?;
+            (hash, vae.encode(&image)?)
         };
         Ok(&self.last.insert(last).1)
     }
