@@ -1,5 +1,6 @@
 //! The window: what happens in a frame.
 
+mod anew;
 mod commands;
 mod opening;
 mod training;
@@ -14,6 +15,8 @@ use vernier_engine::device::DeviceRequest;
 use vernier_engine::project::Project;
 use vernier_engine::recipe;
 use vernier_engine::service::RenderOptions;
+
+pub use anew::{Anew, Reopened};
 
 use super::command::{KeyBindings, MenuName, UiCommand};
 use super::desk::{Desk, DeskEvent};
@@ -64,6 +67,10 @@ pub struct StudioOptions {
     pub trainings: Option<PathBuf>,
     /// Whether the picture follows from the start; `None` is as the settings say.
     pub live: Option<bool>,
+    /// Where the window says that it is to be opened anew.
+    pub anew: Anew,
+    /// Whether it takes the place of one that was lost.
+    pub is_reopened: bool,
 }
 
 impl StudioOptions {
@@ -81,6 +88,8 @@ impl StudioOptions {
             own_models: None,
             trainings: None,
             live: None,
+            anew: Anew::default(),
+            is_reopened: false,
         }
     }
 
@@ -135,6 +144,8 @@ pub struct StudioApp {
     file_events: Receiver<FileEvent>,
     render_state: Option<RenderState>,
     adapter: Option<String>,
+    anew: Anew,
+    is_leaving: bool,
 }
 
 impl StudioApp {
@@ -165,6 +176,9 @@ impl StudioApp {
         );
         for problem in problems {
             studio.toasts.push(ToastKind::Trouble, problem, None);
+        }
+        if options.is_reopened {
+            anew::tell(&mut studio);
         }
         let ctx = cc.egui_ctx.clone();
         let link = EngineLink::start(move || ctx.request_repaint())?;
@@ -220,6 +234,8 @@ impl StudioApp {
             file_events,
             render_state: cc.wgpu_render_state.clone(),
             adapter,
+            anew: options.anew.clone(),
+            is_leaving: false,
         };
         app.set_theme(&cc.egui_ctx);
         app.look_for_library(&cc.egui_ctx);
@@ -315,6 +331,7 @@ impl eframe::App for StudioApp {
         if let Some(sentence) = self.render_state.as_ref().and_then(gpu::take_trouble) {
             self.studio.toasts.push(ToastKind::Trouble, sentence, None);
         }
+        self.leave_lost_device(ctx);
         let now = Instant::now();
         let is_typing = self.typed_at.is_some_and(|at| now - at < TYPING);
         let is_held = ctx.input(|input| input.pointer.any_down());
