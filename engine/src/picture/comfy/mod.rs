@@ -84,9 +84,14 @@ impl ComfyGraph {
             graph: self,
             notes: Vec::new(),
         };
-        if first.later > 0 {
-            let note = format!("{} later passes over the picture are left out", first.later);
-            reading.notes.push(note);
+        match first.later {
+            0 => {}
+            1 => reading
+                .notes
+                .push("1 later pass over the picture is left out".to_owned()),
+            many => reading
+                .notes
+                .push(format!("{many} later passes over the picture are left out")),
         }
         reading.take(first.node, &mut recipe);
         (recipe, reading.notes)

@@ -70,19 +70,16 @@ impl<'a> Reading<'a> {
 
     fn take_sampler(&mut self, method: Option<&str>, scheduler: Option<&str>, to: &mut Recipe) {
         let (method, scheduler) = (method.unwrap_or(""), scheduler.unwrap_or("normal"));
-        match sampler_called(method, scheduler) {
-            Some((name, is_whole)) => {
-                name.name().clone_into(&mut to.sampler);
-                if !is_whole {
-                    let label = name.label();
-                    let note = format!("{label} has its usual sigmas here, not \"{scheduler}\"");
-                    self.notes.push(note);
-                }
-            }
-            None => {
-                let note = format!("sampler_name: \"{method}\" cannot be taken over");
-                self.notes.push(note);
-            }
+        let Some((name, is_whole)) = sampler_called(method, scheduler) else {
+            let note = format!("sampler_name: \"{method}\" cannot be taken over");
+            self.notes.push(note);
+            return;
+        };
+        name.name().clone_into(&mut to.sampler);
+        if !is_whole {
+            let label = name.label();
+            let note = format!("{label} has its usual sigmas here, not \"{scheduler}\"");
+            self.notes.push(note);
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::Job;
 use super::inbox::Inbox;
 use crate::device::{ChosenDevice, Dtype};
-use crate::recipe::{ModelRef, Recipe};
+use crate::recipe::{ModelRef, Recipe, short_hash};
 use crate::render::Renderer;
 use crate::service::Event;
 use crate::{EngineError, Result};
@@ -53,17 +53,13 @@ pub(super) fn ready<'a>(
             job: job.id,
             message: format!(
                 "model hash: the recipe was made with {} and {} is {}, so the picture will differ",
-                short(asked),
+                short_hash(asked),
                 folder.display(),
-                short(renderer.hash())
+                short_hash(renderer.hash())
             ),
         });
     }
     Ok(renderer)
-}
-
-fn short(hash: &str) -> &str {
-    hash.get(..10).unwrap_or(hash)
 }
 
 /// The folder that a recipe's model lies in.
