@@ -9,7 +9,7 @@ use vernier_engine::controls::Architecture;
 use crate::studio::state::{
     ColumnCheck, Run, RunState, Studio, ToastKind, TrainingForm, TrainingKind, in_words,
 };
-use crate::studio::theme::{SEMIBOLD, Tokens, space};
+use crate::studio::theme::{Tokens, semibold, space};
 use crate::studio::widgets::{icon_button, left_label};
 
 /// Quantities that are read from every picture.
@@ -21,16 +21,13 @@ pub(super) fn form_ui(ui: &mut Ui, studio: &mut Studio) -> bool {
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.add_space(space::S);
         heading(ui, "What to train");
-        let columns: Vec<(String, ColumnCheck)> = {
-            let checks = studio.training.checks().to_vec();
-            let sheet = studio.training.sheet();
-            let names = sheet.map_or_else(Vec::new, |sheet| sheet.columns.clone());
-            names.into_iter().zip(checks).collect()
-        };
+        let checks = studio.training.checks();
+        let sheet = studio.training.sheet().cloned();
+        let columns = sheet.as_ref().map_or(&[][..], |sheet| &sheet.columns);
         let form = &mut studio.training.form;
         what(ui, form);
         if form.kind.needs_pictures() {
-            from_pictures(ui, form, &columns);
+            from_pictures(ui, form, columns, &checks);
         } else {
             from_words(ui, form);
         }
@@ -44,7 +41,7 @@ pub(super) fn form_ui(ui: &mut Ui, studio: &mut Studio) -> bool {
 }
 
 fn heading(ui: &mut Ui, text: &str) {
-    ui.label(RichText::new(text).family(egui::FontFamily::Name(SEMIBOLD.into())));
+    ui.label(semibold(text));
 }
 
 fn what(ui: &mut Ui, form: &mut TrainingForm) {
@@ -119,7 +116,7 @@ fn from_words(ui: &mut Ui, form: &mut TrainingForm) {
     field(ui, "subjects", &mut form.subjects, "man, woman");
 }
 
-fn from_pictures(ui: &mut Ui, form: &mut TrainingForm, columns: &[(String, ColumnCheck)]) {
+fn from_pictures(ui: &mut Ui, form: &mut TrainingForm, columns: &[String], checks: &[ColumnCheck]) {
     let tokens = Tokens::in_ui(ui);
     ui.add_space(space::S);
     if form.kind == TrainingKind::Value {
@@ -139,7 +136,7 @@ fn from_pictures(ui: &mut Ui, form: &mut TrainingForm, columns: &[(String, Colum
     if columns.is_empty() {
         ui.weak("The pictures have no columns yet; add some beside them");
     }
-    for (name, check) in columns {
+    for (name, check) in columns.iter().zip(checks) {
         let mut is_chosen = form.columns.contains(name);
         let is_good = check.problem.is_none();
         ui.horizontal(|ui| {
