@@ -75,12 +75,14 @@ pub(crate) fn library_pane(
 fn models(ui: &mut Ui, studio: &mut Studio, search: &str) {
     let tokens = Tokens::in_ui(ui);
     let mut taken = None;
+    let mut is_any = false;
     for (at, item) in studio.models().iter().enumerate() {
         let path = item.path.to_string_lossy();
         let about = item.about.as_ref().unwrap_or_else(|e| e);
         if !is_match(search, &format!("{} {about} {path}", item.model.name)) {
             continue;
         }
+        is_any = true;
         let is_on_bench = studio.bench.recipe.model.name == item.model.name
             && studio.bench.recipe.model.path == item.model.path;
         card(ui, is_on_bench, |ui| {
@@ -91,6 +93,9 @@ fn models(ui: &mut Ui, studio: &mut Studio, search: &str) {
             }
             model_lines(ui, item, tokens);
         });
+    }
+    if !is_any && !search.trim().is_empty() {
+        ui.weak("No model matches the search");
     }
     if let Some(item) = taken {
         studio.take_model(&item);

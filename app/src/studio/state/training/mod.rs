@@ -72,7 +72,7 @@ pub struct Training {
     pub(crate) starts_when_saved: bool,
     filling: Option<Filling>,
     runs: Vec<Run>,
-    /// Controls that go on the bench as soon as they are known.
+    /// The control that goes on the bench as soon as it is known, by its name.
     pub(crate) wanted_on_bench: Option<String>,
     thumbnails: Vec<(PathBuf, Result<Picture, String>)>,
     messages: Vec<String>,

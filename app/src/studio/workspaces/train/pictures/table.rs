@@ -35,7 +35,7 @@ pub(super) fn table(
         .id_salt("columns")
         .auto_shrink(false)
         .show(ui, |ui| {
-            header(ui, sheet, checks, changes);
+            let removed = header(ui, sheet, checks);
             let gap = ui.spacing().item_spacing.y;
             let mut area = ScrollArea::vertical().id_salt("rows").auto_shrink(false);
             if let Some((row, _)) = view.next_cell
@@ -60,11 +60,15 @@ pub(super) fn table(
                     row_ui(ui, studio, view, sheet, row, changes);
                 }
             });
+            // Last, for the other changes count the columns as they were drawn.
+            changes.extend(removed.map(Change::RemoveColumn));
         });
 }
 
-fn header(ui: &mut Ui, sheet: &Sheet, checks: &[ColumnCheck], changes: &mut Vec<Change>) {
+/// Names of the columns, and what is wrong with them; gives the one that is to be removed.
+fn header(ui: &mut Ui, sheet: &Sheet, checks: &[ColumnCheck]) -> Option<usize> {
     let tokens = Tokens::in_ui(ui);
+    let mut removed = None;
     ui.horizontal(|ui| {
         ui.allocate_exact_size(vec2(THUMBNAIL, 20.0), Sense::hover());
         let title = |ui: &mut Ui, text: RichText, width: f32| left_label(ui, text, width, 20.0);
@@ -79,21 +83,22 @@ fn header(ui: &mut Ui, sheet: &Sheet, checks: &[ColumnCheck], changes: &mut Vec<
             CAPTION_WIDTH,
         );
         for (at, name) in sheet.columns.iter().enumerate() {
-            let check = checks.get(at).cloned().unwrap_or_default();
-            let (color, mark) = match (&check.problem, &check.gap) {
+            let check = checks.get(at);
+            let problem = check.and_then(|check| check.problem.as_deref());
+            let gap = check.and_then(|check| check.gap.as_deref());
+            let (color, mark) = match (problem, gap) {
                 (Some(_), _) => (tokens.caution, "⚠ "),
                 (None, Some(_)) => (tokens.caution, "○ "),
                 (None, None) => (tokens.text, ""),
             };
             let text = RichText::new(format!("{mark}{name}")).color(color);
-            let said = check.problem.or(check.gap);
             let label = title(ui, text, VALUE_WIDTH - 32.0);
-            if let Some(said) = said {
+            if let Some(said) = problem.or(gap) {
                 label.on_hover_text(said);
             }
             let help = "Takes the column out of the table; undo brings it back";
             if icon_button(ui, "✖", &format!("remove column {name}"), help).clicked() {
-                changes.push(Change::RemoveColumn(at));
+                removed = Some(at);
             }
         }
     });
@@ -111,6 +116,7 @@ fn header(ui: &mut Ui, sheet: &Sheet, checks: &[ColumnCheck], changes: &mut Vec<
             "{more} more columns cannot be learnt; each says why under the pointer"
         ));
     }
+    removed
 }
 
 fn row_ui(
