@@ -178,26 +178,23 @@ fn numbers(ui: &mut Ui, form: &mut TrainingForm) {
         return;
     }
     Grid::new("numbers").num_columns(2).show(ui, |ui| {
-        ui.label("steps");
-        ui.add(
-            DragValue::new(&mut form.steps)
-                .range(1..=1_000_000)
-                .speed(5.0),
-        )
-        .accessible_name("training steps");
-        ui.end_row();
-        ui.label("learning rate");
-        let rate = DragValue::new(&mut form.learning_rate);
-        ui.add(rate.range(1e-7..=10.0).speed(1e-4).max_decimals(7))
-            .accessible_name("learning rate");
-        ui.end_row();
+        let steps = DragValue::new(&mut form.steps).range(1..=1_000_000);
+        number(ui, "steps", steps.speed(5.0), "training steps");
+        let rate = DragValue::new(&mut form.learning_rate).range(1e-7..=10.0);
+        let rate = rate.speed(1e-4).max_decimals(7);
+        number(ui, "learning rate", rate, "learning rate");
         if form.kind.needs_pictures() {
-            ui.label("pictures a step");
-            ui.add(DragValue::new(&mut form.batch).range(1..=512))
-                .accessible_name("pictures a step");
-            ui.end_row();
+            let batch = DragValue::new(&mut form.batch).range(1..=512);
+            number(ui, "pictures a step", batch, "pictures a step");
         }
     });
+}
+
+/// A row of a grid: a label, and a number that screen readers call `name`.
+fn number(ui: &mut Ui, label: &str, value: DragValue<'_>, name: &str) {
+    ui.label(label);
+    ui.add(value).accessible_name(name);
+    ui.end_row();
 }
 
 fn more(ui: &mut Ui, form: &mut TrainingForm) {
@@ -225,28 +222,17 @@ fn more(ui: &mut Ui, form: &mut TrainingForm) {
         }
         Grid::new("more numbers").num_columns(2).show(ui, |ui| {
             if form.kind == TrainingKind::Slider {
-                ui.label("rank");
-                ui.add(DragValue::new(&mut form.rank).range(1..=128))
-                    .accessible_name("rank");
-                ui.end_row();
+                let rank = DragValue::new(&mut form.rank).range(1..=128);
+                number(ui, "rank", rank, "rank");
             }
-            ui.label("seed");
-            ui.add(DragValue::new(&mut form.seed))
-                .accessible_name("training seed");
-            ui.end_row();
-            ui.label("workers, 0 for what suits");
-            ui.add(DragValue::new(&mut form.workers).range(0..=255))
-                .accessible_name("workers");
-            ui.end_row();
+            let seed = DragValue::new(&mut form.seed);
+            number(ui, "seed", seed, "training seed");
+            let workers = DragValue::new(&mut form.workers).range(0..=255);
+            number(ui, "workers, 0 for what suits", workers, "workers");
             if !form.kind.needs_pictures() {
-                ui.label("minutes between samples");
-                ui.add(
-                    DragValue::new(&mut form.strip_every_min)
-                        .range(0.0..=600.0)
-                        .speed(0.1),
-                )
-                .accessible_name("minutes between samples");
-                ui.end_row();
+                let minutes = DragValue::new(&mut form.strip_every_min).range(0.0..=600.0);
+                let name = "minutes between samples";
+                number(ui, name, minutes.speed(0.1), name);
             }
         });
     });
