@@ -2,23 +2,21 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy only knows test functions")]
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+mod service_common;
 
+use std::path::{Path, PathBuf};
+
+use service_common::{PATIENCE, options, recipe};
 use tch::{Device, Kind, Tensor};
 use vernier_engine::checkpoint::{MeterOptions, tiny};
 use vernier_engine::controls::{ControlFile, ControlInfo, ControlKind, ControlLibrary, Direction};
-use vernier_engine::device::DeviceRequest;
 use vernier_engine::measure::{ClipAttribute, TextPair};
-use vernier_engine::picture::PictureShelf;
-use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe};
+use vernier_engine::recipe::Recipe;
 use vernier_engine::service::{
     CacheOptions, Command, Event, JobId, MeasureRequest, MeasureTask, Measured, PromptChoice,
     RenderOptions, Service, SweepTask,
 };
 
-/// Far longer than anything here takes, even on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_mins(5);
 /// Width of the tiny model's text encoder.
 const TEXT_WIDTH: i64 = 32;
 
@@ -48,21 +46,10 @@ impl Studio {
 
     fn request(&self, task: MeasureTask) -> MeasureRequest {
         let base = Recipe {
-            version: RECIPE_VERSION,
-            model: ModelRef::at(&self.path("model")),
             prompt: String::new(),
-            negative_prompt: String::new(),
             seed: 1,
-            width_px: 64,
-            height_px: 64,
             steps: 2,
-            guidance_scale: 4.0,
-            sampler: "ddim".to_owned(),
-            dtype: "f32".to_owned(),
-            controls: Vec::new(),
-            source: None,
-            regions: Vec::new(),
-            unknown: serde_json::Map::new(),
+            ..recipe(&self.path("model"))
         };
         MeasureRequest {
             base,
@@ -85,18 +72,12 @@ impl Studio {
             request: Box::new(request),
             options: RenderOptions {
                 controls: ControlLibrary::new(vec![self.folder.path().to_owned()]),
-                device: DeviceRequest::Cpu,
-                embedded_model: "nowhere".into(),
-                coarse_first: false,
                 meter: MeterOptions {
                     clip: Some(clip),
                     attributes: if texts { vec![cheer] } else { Vec::new() },
                     cache: None,
                 },
-                want_latents: false,
-                preview_every: None,
-                pictures: PictureShelf::default(),
-                wildcards: vernier_engine::prompt::Wildcards::default(),
+                ..options()
             },
         });
     }

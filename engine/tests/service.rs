@@ -2,38 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy only knows test functions")]
 
-use std::path::Path;
-use std::time::Duration;
+mod service_common;
 
-use vernier_engine::checkpoint::{MeterOptions, tiny};
-use vernier_engine::controls::ControlLibrary;
-use vernier_engine::device::DeviceRequest;
-use vernier_engine::picture::PictureShelf;
-use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe};
+use service_common::{PATIENCE, recipe};
+use vernier_engine::checkpoint::tiny;
+use vernier_engine::recipe::Recipe;
 use vernier_engine::service::{Command, Event, JobId, RenderOptions, Service};
-
-/// Far longer than anything here takes, even on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_mins(5);
-
-fn recipe(model: &Path) -> Recipe {
-    Recipe {
-        version: RECIPE_VERSION,
-        model: ModelRef::at(model),
-        prompt: "a cat".to_owned(),
-        negative_prompt: String::new(),
-        seed: 5,
-        width_px: 64,
-        height_px: 64,
-        steps: 3,
-        guidance_scale: 4.0,
-        sampler: "ddim".to_owned(),
-        dtype: "f32".to_owned(),
-        controls: Vec::new(),
-        source: None,
-        regions: Vec::new(),
-        unknown: serde_json::Map::new(),
-    }
-}
 
 fn ask(service: &Service, job: u64, recipes: Vec<Recipe>) {
     service.send(Command::Render {
@@ -130,15 +104,8 @@ fn latents_are_shown_on_their_way_and_do_not_change_the_picture() {
 
 fn options() -> RenderOptions {
     RenderOptions {
-        controls: ControlLibrary::default(),
-        meter: MeterOptions::default(),
-        coarse_first: false,
-        device: DeviceRequest::Cpu,
-        embedded_model: "nowhere".into(),
         want_latents: true,
-        preview_every: None,
-        pictures: PictureShelf::default(),
-        wildcards: vernier_engine::prompt::Wildcards::default(),
+        ..service_common::options()
     }
 }
 

@@ -5,61 +5,20 @@
     reason = "test support: clippy only knows test functions"
 )]
 
+mod service_common;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use image::{Rgb, RgbImage};
-use vernier_engine::checkpoint::{MeterOptions, tiny};
+use service_common::{PATIENCE, options, recipe};
+use vernier_engine::checkpoint::tiny;
 use vernier_engine::control_training::{
     DirectionPlan, Places, PromptPlan, TrainingMethod, TrainingNews, TrainingPlan, TrainingTask,
     saved_step,
 };
-use vernier_engine::controls::ControlLibrary;
-use vernier_engine::device::DeviceRequest;
 use vernier_engine::measure::Quantity;
-use vernier_engine::picture::PictureShelf;
-use vernier_engine::prompt::Wildcards;
-use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe};
-use vernier_engine::service::{
-    Command, Event, JobId, ReadRequest, ReadWhat, RenderOptions, Service,
-};
-
-/// Far longer than anything here takes, even on a machine that is busy with other things.
-const PATIENCE: Duration = Duration::from_mins(5);
-
-fn options() -> RenderOptions {
-    RenderOptions {
-        device: DeviceRequest::Cpu,
-        embedded_model: "nowhere".into(),
-        controls: ControlLibrary::default(),
-        meter: MeterOptions::default(),
-        coarse_first: false,
-        want_latents: false,
-        preview_every: None,
-        pictures: PictureShelf::default(),
-        wildcards: Wildcards::default(),
-    }
-}
-
-fn recipe(model: &Path) -> Recipe {
-    Recipe {
-        version: RECIPE_VERSION,
-        model: ModelRef::at(model),
-        prompt: "a cat".to_owned(),
-        negative_prompt: String::new(),
-        seed: 5,
-        width_px: 64,
-        height_px: 64,
-        steps: 3,
-        guidance_scale: 4.0,
-        sampler: "ddim".to_owned(),
-        dtype: "f32".to_owned(),
-        controls: Vec::new(),
-        source: None,
-        regions: Vec::new(),
-        unknown: serde_json::Map::new(),
-    }
-}
+use vernier_engine::service::{Command, Event, JobId, ReadRequest, ReadWhat, Service};
 
 /// A model in `folder`, and a training of so many steps beside it.
 fn task(folder: &Path, steps: u64) -> TrainingTask {

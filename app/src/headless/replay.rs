@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use vernier_engine::picture::{self, Picture};
-use vernier_engine::recipe::{ControlUse, ModelRef, Recipe};
+use vernier_engine::recipe::{ControlUse, ModelRef, Recipe, short_hash};
 use vernier_engine::service::RenderOptions;
 
 use super::cli::ReplayArgs;
@@ -116,8 +116,8 @@ fn differences(recorded: (&Recipe, &Picture), made: (&Recipe, &Picture)) -> Vec<
     if !old.is_empty() && old != new {
         found.push(format!(
             "model hash differs: {} made it, {} is here",
-            short(old),
-            short(new)
+            short_hash(old),
+            short_hash(new)
         ));
     }
     for old in &recorded.0.controls {
@@ -127,15 +127,11 @@ fn differences(recorded: (&Recipe, &Picture), made: (&Recipe, &Picture)) -> Vec<
             found.push(format!(
                 "control {} differs: {} made it, {} is here",
                 old.name,
-                short(&old.hash),
-                short(&new.hash)
+                short_hash(&old.hash),
+                short_hash(&new.hash)
             ));
         }
     }
     found.push(pixels.to_string());
     found
-}
-
-fn short(hash: &str) -> &str {
-    hash.get(..10).unwrap_or(hash)
 }

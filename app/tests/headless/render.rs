@@ -1,5 +1,7 @@
 //! Headless runs of the real binary that succeed.
 
+#![allow(clippy::unwrap_used, reason = "clippy only knows test functions")]
+
 use std::ffi::OsStr;
 use std::path::Path;
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use eframe::egui_wgpu::RenderState;
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotOptions};
-use vernier::studio::{StudioApp, StudioOptions};
+use vernier::studio::{Settings, StudioApp, StudioOptions};
 
 /// The one tolerance of all snapshots: software Vulkan compiles for the processor at hand, so a
 /// few pixels at edges differ from machine to machine.
@@ -76,6 +76,16 @@ pub(crate) fn options(folder: &Path, live: bool) -> StudioOptions {
         live: Some(live),
         ..StudioOptions::plain()
     }
+}
+
+/// Writes settings with this theme for a window that is opened with `options`.
+pub(crate) fn write_theme(options: &StudioOptions, name: &str) {
+    let settings = Settings {
+        theme: name.to_owned(),
+        ..Settings::default()
+    };
+    let path = options.settings.as_deref().unwrap();
+    settings.write(path).unwrap();
 }
 
 /// The harness sets a theme of its own after the window has set the artist's.

@@ -2,11 +2,10 @@
 
 use egui_kittest::SnapshotResults;
 use egui_kittest::kittest::Queryable as _;
-use vernier::studio::Settings;
 use vernier::studio::state::{Layer, Tool};
 use vernier_engine::picture::Picture;
 
-use super::desk::{choose_theme, options, window};
+use super::desk::{choose_theme, options, window, write_theme};
 
 #[test]
 fn it_looks_as_it_did() {
@@ -17,13 +16,7 @@ fn it_looks_as_it_did() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let mut options = options(folder.path(), false);
-        let settings = Settings {
-            theme: theme.to_owned(),
-            ..Settings::default()
-        };
-        settings
-            .write(options.settings.as_deref().unwrap())
-            .unwrap();
+        write_theme(&options, theme);
         // Which controls there are must not matter here.
         options.engine.controls = vernier_engine::controls::ControlLibrary::new(Vec::new());
         let Some(mut harness) = window(size, &options) else {
@@ -43,13 +36,7 @@ fn edit_looks_as_it_did() {
     for theme in ["dark", "light"] {
         let folder = tempfile::tempdir().unwrap();
         let mut options = options(folder.path(), false);
-        let settings = Settings {
-            theme: theme.to_owned(),
-            ..Settings::default()
-        };
-        settings
-            .write(options.settings.as_deref().unwrap())
-            .unwrap();
+        write_theme(&options, theme);
         options.engine.controls = vernier_engine::controls::ControlLibrary::new(Vec::new());
         let Some(mut harness) = window([1366.0, 768.0], &options) else {
             return;

@@ -11,10 +11,10 @@ use egui_kittest::{Harness, SnapshotResults};
 use image::{Rgb, RgbImage};
 use vernier::studio::command::UiCommand;
 use vernier::studio::state::{RunState, Studio, TrainingKind};
-use vernier::studio::{Settings, StudioApp, StudioOptions};
+use vernier::studio::{StudioApp, StudioOptions};
 use vernier_engine::service::ReadWhat;
 
-use super::desk::{choose_theme, options, until, window};
+use super::desk::{choose_theme, options, until, window, write_theme};
 
 const SIZE: [f32; 2] = [1366.0, 768.0];
 
@@ -374,13 +374,7 @@ fn the_room_looks_as_it_did() {
         let data = folder.path().join("data");
         pictures(&data);
         let options = studio_of(folder.path());
-        let settings = Settings {
-            theme: theme.to_owned(),
-            ..Settings::default()
-        };
-        settings
-            .write(options.settings.as_deref().unwrap())
-            .unwrap();
+        write_theme(&options, theme);
         let Some(mut harness) = room(&options) else {
             return;
         };

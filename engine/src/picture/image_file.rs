@@ -31,9 +31,7 @@ pub fn image_in(bytes: &[u8], origin: &Path) -> Result<Picture> {
 }
 
 fn decoded(reader: impl BufRead + Seek, path: &Path) -> Result<Picture> {
-    let bad = |e: image::ImageError| {
-        EngineError::bad_file(path, format!("is not a PNG or JPEG that can be read ({e})"))
-    };
+    let bad = |e: image::ImageError| no_image(path, &e);
     let reader = ImageReader::new(reader);
     let reader = reader.with_guessed_format();
     let reader = reader.map_err(|e| EngineError::io(path, e))?;
@@ -43,6 +41,14 @@ fn decoded(reader: impl BufRead + Seek, path: &Path) -> Result<Picture> {
     let mut image = DynamicImage::from_decoder(decoder).map_err(bad)?;
     image.apply_orientation(orientation);
     Ok(Picture::from_image(on_white(image)))
+}
+
+/// The file `path` is none that [`read_image`] can read.
+pub(crate) fn no_image(path: &Path, error: &image::ImageError) -> EngineError {
+    let problem = format!(
+        "is not a PNG or JPEG that can be read ({error}); save it again as PNG in another program"
+    );
+    EngineError::bad_file(path, problem)
 }
 
 impl Picture {
@@ -64,7 +70,8 @@ impl Picture {
         }
     }
 
-    /// `part` of it, scaled to `width` × `height` pixels.
+    /// `part` of it, scaled to `width` × `height` pixels; itself where its bytes are not as many as
+    /// its size says.
     pub(crate) fn part(
         &self,
         part: PixelRect,

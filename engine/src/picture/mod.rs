@@ -17,6 +17,7 @@ pub use compare::{Difference, difference};
 pub use decode::{PngNotes, pixels_in, read_notes, read_pixels, read_recipe, recipe_in};
 pub use encode::{save, save_numbered, to_plain_png, to_png};
 pub use foreign::ForeignRecipe;
+pub(crate) use image_file::no_image;
 pub use image_file::{image_in, read_image};
 pub use mask::{Brush, Ink, Mask, PixelRect};
 pub use sheet::save_sheet;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Picture, read_image};
-use crate::recipe::{PictureRef, Recipe};
+use crate::recipe::{PictureRef, Recipe, short_hash};
 use crate::{EngineError, Result};
 
 /// Pictures by their hash. Clones are the same shelf: what one is given, all have.
@@ -63,7 +63,7 @@ impl PictureShelf {
                 format!(
                     "{} is not at hand, and the recipe does not say where it lies; open it, or \
                      write its path into the recipe",
-                    short(&wanted.hash)
+                    short_hash(&wanted.hash)
                 ),
             ));
         };
@@ -87,8 +87,8 @@ impl PictureShelf {
                     "{} was changed since the recipe was made (it is {} and was {}); bring the old \
                      one back, or clear \"hash\" in the recipe to use the new one",
                     path.display(),
-                    short(&hash),
-                    short(&wanted.hash)
+                    short_hash(&hash),
+                    short_hash(&wanted.hash)
                 ),
             ));
         }
@@ -136,10 +136,6 @@ impl PictureShelf {
         // Nothing is left half done where a holder panicked.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn short(hash: &str) -> &str {
-    hash.get(..10).unwrap_or(hash)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! is one of its parts, `{3::red|blue}` is red three times out of four, `__colour__` is one line
 //! of the file `colour.txt`. What is chosen depends on the picture's seed alone.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::recipe::Recipe;
 use crate::{EngineError, Result};
@@ -68,7 +68,7 @@ impl Wildcards {
             };
             chosen.push_str(&self.choose(&part, chance, depth + 1)?);
             if chosen.len() > MAX_BYTES {
-                let problem = "its choices make it longer than any model can read";
+                let problem = "its choices make it longer than any model can read; shorten them";
                 return Err(EngineError::request("prompt", problem));
             }
             rest = &rest[at + length..];
@@ -90,28 +90,30 @@ impl Wildcards {
             .filter(|line| !line.is_empty() && !line.starts_with('#'))
             .collect();
         if lines.is_empty() {
-            return Err(EngineError::bad_file(&path, "has no line to choose from"));
+            return Err(EngineError::bad_file(
+                &path,
+                "has no line to choose from; write one choice a line",
+            ));
         }
         Ok(pick(&weighted(lines), chance).to_owned())
     }
 
     fn no_file(&self, name: &str) -> EngineError {
-        let looked = self.folders.iter().map(|folder| display(folder));
-        let looked: Vec<String> = looked.collect();
-        let place = if looked.is_empty() {
-            "there is no folder of wildcards".to_owned()
+        let looked = self.folders.iter();
+        let looked: Vec<String> = looked.map(|f| f.display().to_string()).collect();
+        let problem = if looked.is_empty() {
+            "there is no folder of wildcard files to choose a line from; name one".to_owned()
         } else {
-            format!("there is no file {name}.txt in {}", looked.join(" or "))
+            format!(
+                "there is no file {name}.txt in {}; put one there, with one choice a line",
+                looked.join(" or ")
+            )
         };
-        EngineError::request(format!("prompt, __{name}__"), place)
+        EngineError::request(format!("prompt, __{name}__"), problem)
     }
 }
 
-fn display(folder: &Path) -> String {
-    folder.display().to_string()
-}
-
-/// A part of a prompt that is left open, and how many bytes it takes.
+/// A part of a prompt that is left open; `length` is how many bytes it takes there.
 enum Open<'a> {
     Choice {
         parts: Vec<(f64, &'a str)>,
@@ -188,16 +190,14 @@ fn file_at(text: &str) -> Option<Open<'_>> {
 
 /// Parts with their weights: `3::red` weighs three times as much as `red`.
 fn weighted(parts: Vec<&str>) -> Vec<(f64, &str)> {
-    let split = |part: &str| -> Option<f64> { part.split_once("::")?.0.trim().parse().ok() };
+    let split = |part| -> Option<(f64, &str)> {
+        let (weight, text) = str::split_once(part, "::")?;
+        let weight: f64 = weight.trim().parse().ok()?;
+        (weight >= 0.0 && weight.is_finite()).then_some((weight, text))
+    };
+    let parts = parts.into_iter();
     parts
-        .into_iter()
-        .map(|part| match split(part) {
-            Some(weight) if weight >= 0.0 && weight.is_finite() => {
-                let (_, text) = part.split_once("::").unwrap_or(("", part));
-                (weight, text)
-            }
-            _ => (1.0, part),
-        })
+        .map(|part| split(part).unwrap_or((1.0, part)))
         .collect()
 }
 

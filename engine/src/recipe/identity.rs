@@ -6,6 +6,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::{ControlUse, PictureRef, Recipe};
 
+/// The beginning of a hash in hex, long enough for people to tell hashes apart.
+pub fn short_hash(hash: &str) -> &str {
+    hash.get(..10).unwrap_or(hash)
+}
+
 impl Recipe {
     /// SHA-256, in hex, of the recipe's JSON.
     pub fn fingerprint(&self) -> String {

@@ -5,7 +5,6 @@
 //! noise of one image, [`Guidance`] combines the two predictions of classifier-free guidance.
 
 mod config;
-mod config_fields;
 mod ddim;
 mod diffusers_rs;
 mod dpmpp;

@@ -82,7 +82,7 @@ impl Default for KeyBindings {
 fn usual(command: UiCommand) -> Option<&'static str> {
     Some(match command {
         UiCommand::Render => "Ctrl+Enter",
-        UiCommand::SearchLibrary => "Ctrl+L",
+        UiCommand::SearchLibrary => "Ctrl+F",
         UiCommand::CancelCurrent => "Escape",
         UiCommand::CancelAll => "Ctrl+Escape",
         UiCommand::Keep => "Ctrl+E",

@@ -3,7 +3,7 @@
 use egui::{CollapsingHeader, RichText, ScrollArea, Ui};
 
 use crate::studio::state::{RackGroup, SliderSpec, Studio};
-use crate::studio::theme::{SEMIBOLD, Tokens, space};
+use crate::studio::theme::{Tokens, semibold, space};
 use crate::studio::widgets::{SliderAnswer, attribute_slider};
 
 /// Draws all sliders of the selected subject and of the picture; without a selection, of all.
@@ -27,9 +27,7 @@ pub(crate) fn controls_pane(ui: &mut Ui, studio: &mut Studio) {
                 Some(subject) => (subject.noun.as_str(), tokens.subject(at)),
                 None => ("picture", tokens.text),
             };
-            let heading = RichText::new(title)
-                .family(egui::FontFamily::Name(SEMIBOLD.into()))
-                .color(color);
+            let heading = semibold(title).color(color);
             CollapsingHeader::new(heading)
                 .id_salt(("rack", title))
                 .default_open(true)

@@ -2,15 +2,13 @@
 
 use std::collections::HashMap;
 
-use egui::{
-    ColorImage, Image, ScrollArea, Sense, Stroke, StrokeKind, TextureHandle, TextureOptions, Ui,
-    vec2,
-};
+use egui::{Image, ScrollArea, Sense, Stroke, StrokeKind, TextureHandle, Ui, vec2};
 use vernier_engine::picture::Picture;
 
 use crate::studio::command::UiCommand;
 use crate::studio::state::{ResultItem, Shown, Studio};
 use crate::studio::theme::{Tokens, space};
+use crate::studio::widgets::{fit, picture_texture};
 
 /// Longest side in pixels of a thumbnail's texture.
 const TEXTURE_PX: u32 = 160;
@@ -34,15 +32,13 @@ impl Thumbnails {
     fn texture(&mut self, ui: &Ui, result: &ResultItem) -> Option<&TextureHandle> {
         let picture = result.picture.as_ref()?;
         Some(self.by_id.entry(result.id.clone()).or_insert_with(|| {
-            let name = format!("thumbnail {}", result.id);
-            ui.ctx()
-                .load_texture(name, reduced(picture), TextureOptions::LINEAR)
+            picture_texture(ui, format!("thumbnail {}", result.id), &reduced(picture))
         }))
     }
 }
 
 /// The picture by whole-number box averaging, at most [`TEXTURE_PX`] and as near to it as that goes.
-fn reduced(picture: &Picture) -> ColorImage {
+fn reduced(picture: &Picture) -> Picture {
     let (width, height) = (picture.width_px, picture.height_px);
     let by = width.max(height).div_ceil(TEXTURE_PX).max(1);
     let (w, h) = ((width / by).max(1), (height / by).max(1));
@@ -62,7 +58,11 @@ fn reduced(picture: &Picture) -> ColorImage {
             }
         }
     }
-    ColorImage::from_rgb([w as usize, h as usize], &rgb)
+    Picture {
+        width_px: w,
+        height_px: h,
+        rgb,
+    }
 }
 
 /// Draws the kept pictures, the newest on the right; a click shows one, a double click takes its
@@ -157,11 +157,6 @@ pub(crate) fn filmstrip_pane(
     asked
 }
 
-fn fit(size: egui::Vec2, into: egui::Rect) -> egui::Rect {
-    let scale = (into.width() / size.x).min(into.height() / size.y);
-    egui::Rect::from_center_size(into.center(), size * scale)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,7 +171,7 @@ mod tests {
                 .collect(),
         };
         let thumbnail = reduced(&picture);
-        assert_eq!(thumbnail.size, [160, 80]);
-        assert!(thumbnail.pixels.iter().all(|p| p.r() == 100));
+        assert_eq!((thumbnail.width_px, thumbnail.height_px), (160, 80));
+        assert!(thumbnail.rgb.iter().all(|&value| value == 100));
     }
 }

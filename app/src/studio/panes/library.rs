@@ -4,15 +4,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use egui::{
-    Button, Color32, ColorImage, Frame, Image, Rect, Response, RichText, ScrollArea, Sense, Shape,
-    Stroke, TextEdit, TextureHandle, TextureOptions, Ui, pos2, vec2,
+    Button, Color32, Frame, Image, Rect, Response, RichText, ScrollArea, Sense, Shape, Stroke,
+    TextEdit, TextureHandle, Ui, pos2, vec2,
 };
 use vernier_engine::controls::{Calibration, ControlInfo};
 use vernier_engine::picture::Picture;
 
 use crate::studio::command::UiCommand;
 use crate::studio::state::{ModelItem, Studio, in_words, is_match, searched_text};
-use crate::studio::theme::{SEMIBOLD, Tokens, space};
+use crate::studio::theme::{Tokens, semibold, space};
+use crate::studio::widgets::{fit, picture_texture};
 
 /// What the pane remembers between frames.
 #[derive(Default)]
@@ -24,7 +25,7 @@ pub(crate) struct LibraryView {
     textures: HashMap<String, (Arc<Picture>, TextureHandle)>,
 }
 
-/// What is drawn from the library with the pointer.
+/// What is dragged from the library with the pointer.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Carried {
     /// A control, by its name.
@@ -74,12 +75,14 @@ pub(crate) fn library_pane(
 fn models(ui: &mut Ui, studio: &mut Studio, search: &str) {
     let tokens = Tokens::in_ui(ui);
     let mut taken = None;
+    let mut is_any = false;
     for (at, item) in studio.models().iter().enumerate() {
         let path = item.path.to_string_lossy();
         let about = item.about.as_ref().unwrap_or_else(|e| e);
         if !is_match(search, &format!("{} {about} {path}", item.model.name)) {
             continue;
         }
+        is_any = true;
         let is_on_bench = studio.bench.recipe.model.name == item.model.name
             && studio.bench.recipe.model.path == item.model.path;
         card(ui, is_on_bench, |ui| {
@@ -90,6 +93,9 @@ fn models(ui: &mut Ui, studio: &mut Studio, search: &str) {
             }
             model_lines(ui, item, tokens);
         });
+    }
+    if !is_any && !search.trim().is_empty() {
+        ui.weak("No model matches the search");
     }
     if let Some(item) = taken {
         studio.take_model(&item);
@@ -112,23 +118,22 @@ fn model_lines(ui: &mut Ui, item: &ModelItem, tokens: Tokens) {
 }
 
 fn controls(ui: &mut Ui, studio: &mut Studio, view: &mut LibraryView) {
-    let all: Vec<ControlInfo> = studio
+    let all: Vec<&ControlInfo> = studio
         .controls()
         .iter()
         .map(|found| &found.info)
         .filter(|info| is_match(&view.search, &searched_text(info)))
-        .cloned()
         .collect();
     if all.is_empty() {
         ui.weak(if studio.controls().is_empty() {
-            "There are no controls yet"
+            "There are no controls yet; the Train workspace makes them"
         } else {
-            "No control is called so"
+            "No control matches the search"
         });
     }
     let mut taken = None;
     let mut previewed = None;
-    for info in &all {
+    for info in all {
         card(ui, false, |ui| {
             let carried = Carried::Control(info.name.clone());
             if head(ui, &info.name, carried, true) {
@@ -162,12 +167,11 @@ fn control_lines(ui: &mut Ui, studio: &Studio, view: &mut LibraryView, info: &Co
     ui.label(RichText::new(line).small().color(tokens.text_weak));
     let mut asked = false;
     ui.horizontal(|ui| {
-        match info.calibrations.iter().next() {
-            Some((attribute, calibration)) => response_curve(ui, attribute, calibration, tokens),
-            None => {
-                let text = RichText::new("not calibrated").small();
-                ui.label(text.color(tokens.text_weak));
-            }
+        if let Some((attribute, calibration)) = info.calibrations.iter().next() {
+            response_curve(ui, attribute, calibration, tokens);
+        } else {
+            let text = RichText::new("not calibrated").small();
+            ui.label(text.color(tokens.text_weak));
         }
         let preview = studio.previews().get(&info.name);
         if let Some(preview) = preview {
@@ -205,17 +209,12 @@ fn thumbnail(
     let key = format!("{name}/{at}");
     let is_old = |(known, _): &(Arc<Picture>, TextureHandle)| !Arc::ptr_eq(known, picture);
     if view.textures.get(&key).is_none_or(is_old) {
-        let size = [picture.width_px as usize, picture.height_px as usize];
-        let image = ColorImage::from_rgb(size, &picture.rgb);
-        let texture = ui.ctx().load_texture(&key, image, TextureOptions::LINEAR);
+        let texture = picture_texture(ui, &key, picture);
         view.textures
             .insert(key.clone(), (picture.clone(), texture));
     }
     if let Some((_, texture)) = view.textures.get(&key) {
-        let size = texture.size_vec2();
-        let scale = SIDE / size.x.max(size.y);
-        let fitted = Rect::from_center_size(rect.center(), size * scale);
-        Image::new(texture).paint_at(ui, fitted);
+        Image::new(texture).paint_at(ui, fit(texture.size_vec2(), rect));
     }
     response.on_hover_text(which.to_owned());
 }
@@ -275,7 +274,7 @@ fn card(ui: &mut Ui, is_chosen: bool, add: impl FnOnce(&mut Ui)) {
 fn head(ui: &mut Ui, name: &str, carried: Carried, can_use: bool) -> bool {
     let mut is_used = false;
     ui.horizontal(|ui| {
-        let title = RichText::new(in_words(name)).family(egui::FontFamily::Name(SEMIBOLD.into()));
+        let title = semibold(in_words(name));
         let label = egui::Label::new(title)
             .sense(Sense::drag())
             .selectable(false);
@@ -284,7 +283,7 @@ fn head(ui: &mut Ui, name: &str, carried: Carried, can_use: bool) -> bool {
         if label.dragged() {
             follow_pointer(ui, name);
         }
-        label.on_hover_text("Draw it onto a word of the prompt");
+        label.on_hover_text("Drag it onto a word of the prompt");
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let button = ui.add_enabled(can_use, Button::new("Use"));
             let button = button.accessible_name(format!("use {name}"));
@@ -294,7 +293,7 @@ fn head(ui: &mut Ui, name: &str, carried: Carried, can_use: bool) -> bool {
     is_used
 }
 
-/// What is being drawn, beside the pointer.
+/// What is being dragged, beside the pointer.
 fn follow_pointer(ui: &Ui, name: &str) {
     let Some(at) = ui.ctx().pointer_interact_pos() else {
         return;

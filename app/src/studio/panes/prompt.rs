@@ -10,7 +10,7 @@ use egui::{
 use super::library::{Carried, dropped};
 use crate::studio::command::UiCommand;
 use crate::studio::state::{Studio, Subject, word_at};
-use crate::studio::theme::{SEMIBOLD, Tokens, space};
+use crate::studio::theme::{Tokens, semibold, space};
 
 /// What the prompt pane remembers between frames.
 #[derive(Debug, Default)]
@@ -178,9 +178,7 @@ fn subject_row(ui: &mut Ui, studio: &mut Studio, view: &mut PromptView) {
         let subjects = studio.subjects();
         for (at, subject) in subjects.iter().enumerate() {
             let is_selected = studio.selected_subject.as_ref() == Some(&subject.noun);
-            let text = RichText::new(&subject.noun)
-                .family(egui::FontFamily::Name(SEMIBOLD.into()))
-                .color(tokens.subject(at));
+            let text = semibold(&subject.noun).color(tokens.subject(at));
             let chip = ui
                 .add(Button::selectable(is_selected, text))
                 .accessible_name(format!("subject {}", subject.noun));
@@ -233,10 +231,7 @@ fn subject_row(ui: &mut Ui, studio: &mut Studio, view: &mut PromptView) {
 fn render_buttons(ui: &mut Ui, studio: &mut Studio) -> Option<UiCommand> {
     let tokens = Tokens::in_ui(ui);
     let mut asked = None;
-    let text = RichText::new("Render")
-        .family(egui::FontFamily::Name(SEMIBOLD.into()))
-        .size(15.0)
-        .color(tokens.on_accent);
+    let text = semibold("Render").size(15.0).color(tokens.on_accent);
     let render = Button::new(text)
         .fill(tokens.accent)
         .min_size(egui::vec2(ui.available_width(), 32.0));

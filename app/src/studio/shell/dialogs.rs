@@ -1,10 +1,8 @@
 //! Dialogs that ask for files and texts. The window never waits for them.
 
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver};
-use std::thread::Builder;
-
 use egui::{Id, Key, Modal, TextEdit, Ui};
+
+use super::browser::Browser;
 
 /// What a dialog is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +26,7 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
-    fn title(self) -> &'static str {
+    pub(super) fn title(self) -> &'static str {
         match self {
             Self::Open => "Open a project, a recipe or a picture",
             Self::OpenSource => "Open a picture to start from",
@@ -70,8 +68,7 @@ struct OpenDialog {
     asked: Asked,
     text: String,
     is_new: bool,
-    /// Answers of the system's own file dialog, which runs on a thread of its own.
-    chosen: Option<Receiver<Option<PathBuf>>>,
+    browser: Browser,
 }
 
 impl Dialogs {
@@ -81,7 +78,7 @@ impl Dialogs {
             asked,
             text: text.into(),
             is_new: true,
-            chosen: None,
+            browser: Browser::default(),
         });
     }
 
@@ -93,14 +90,8 @@ impl Dialogs {
     /// Draws it; gives the answer once there is one.
     pub(crate) fn show(&mut self, ui: &mut Ui) -> Option<(Asked, String)> {
         let dialog = self.open.as_mut()?;
-        let mut answer = None;
+        let mut answer = dialog.browser.take_answer();
         let mut is_closed = false;
-        if let Some(chosen) = &dialog.chosen
-            && let Ok(path) = chosen.try_recv()
-        {
-            dialog.chosen = None;
-            answer = path.map(|path| path.to_string_lossy().into_owned());
-        }
         let modal = Modal::new(Id::unique("dialog")).show(ui.ctx(), |ui| {
             ui.set_width(480.0);
             ui.heading(dialog.asked.title());
@@ -120,13 +111,13 @@ impl Dialogs {
                 if ui.button(dialog.asked.go()).clicked() || entered {
                     answer = Some(dialog.text.trim().to_owned());
                 }
-                let can_browse = !is_text && dialog.chosen.is_none();
+                let can_browse = !is_text && !dialog.browser.is_open();
                 if !is_text
                     && ui
                         .add_enabled(can_browse, egui::Button::new("Browse…"))
                         .clicked()
                 {
-                    dialog.chosen = browse(dialog.asked, &dialog.text, ui.ctx());
+                    dialog.browser.open(dialog.asked, &dialog.text, ui.ctx());
                 }
                 is_closed = ui.button("Cancel").clicked();
             });
@@ -138,44 +129,4 @@ impl Dialogs {
         }
         Some((asked, answer?))
     }
-}
-
-/// Opens the system's file dialog on a thread of its own: it blocks until the artist has chosen,
-/// and where a desktop has none it never answers.
-pub(super) fn browse(
-    asked: Asked,
-    text: &str,
-    ctx: &egui::Context,
-) -> Option<Receiver<Option<PathBuf>>> {
-    let (outbox, answers) = mpsc::channel();
-    let start = Path::new(text).parent().map(Path::to_owned);
-    let ctx = ctx.clone();
-    Builder::new()
-        .name("vernier-file-dialog".to_owned())
-        .spawn(move || {
-            let mut dialog = rfd::FileDialog::new().set_title(asked.title());
-            if let Some(start) = start.filter(|start| start.is_dir()) {
-                dialog = dialog.set_directory(start);
-            }
-            let path = match asked {
-                Asked::Open => dialog
-                    .add_filter("Vernier", &["vernier", "png", "jpg", "jpeg", "json"])
-                    .pick_file(),
-                Asked::OpenSource => dialog
-                    .add_filter("Pictures", &["png", "jpg", "jpeg"])
-                    .pick_file(),
-                Asked::SaveAs => dialog
-                    .add_filter("Vernier project", &["vernier"])
-                    .save_file(),
-                Asked::ExportPicture | Asked::ExportSweep => {
-                    dialog.add_filter("PNG", &["png"]).save_file()
-                }
-                Asked::ModelFolder | Asked::Pictures => dialog.pick_folder(),
-                Asked::Recipe => None,
-            };
-            outbox.send(path).ok();
-            ctx.request_repaint();
-        })
-        .ok()?;
-    Some(answers)
 }

@@ -1,5 +1,6 @@
 //! What surrounds the panes: menus, palette, docks, messages, dialogs.
 
+mod browser;
 mod dialogs;
 mod docks;
 mod keys_window;

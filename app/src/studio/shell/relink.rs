@@ -1,21 +1,20 @@
 //! Models of a project that are no longer where they were.
 
 use std::path::PathBuf;
-use std::sync::mpsc::Receiver;
 
 use egui::{Id, Modal, RichText, TextEdit, Ui};
 
-use super::dialogs::{Asked, browse};
+use super::browser::Browser;
+use super::dialogs::Asked;
 use crate::studio::state::ModelItem;
-use crate::studio::theme::{SEMIBOLD, Tokens, space};
+use crate::studio::theme::{Tokens, semibold, space};
 
 /// A model that is looked for.
 struct Missing {
     name: String,
     was_at: String,
     answer: String,
-    /// Answers of the system's own dialog.
-    chosen: Option<Receiver<Option<PathBuf>>>,
+    browser: Browser,
 }
 
 /// The window that asks where models are.
@@ -40,7 +39,7 @@ impl Relink {
             name,
             was_at,
             answer: String::new(),
-            chosen: None,
+            browser: Browser::default(),
         });
         self.missing = all.collect();
     }
@@ -92,15 +91,10 @@ impl Relink {
 }
 
 fn one(ui: &mut Ui, missing: &mut Missing, library: &[ModelItem], tokens: Tokens) {
-    if let Some(chosen) = &missing.chosen
-        && let Ok(path) = chosen.try_recv()
-    {
-        missing.chosen = None;
-        if let Some(path) = path {
-            missing.answer = path.to_string_lossy().into_owned();
-        }
+    if let Some(path) = missing.browser.take_answer() {
+        missing.answer = path;
     }
-    let name = RichText::new(&missing.name).family(egui::FontFamily::Name(SEMIBOLD.into()));
+    let name = semibold(&missing.name);
     ui.label(name);
     let was_at = format!("was at {}", missing.was_at);
     ui.label(RichText::new(was_at).small().color(tokens.text_weak));
@@ -108,10 +102,11 @@ fn one(ui: &mut Ui, missing: &mut Missing, library: &[ModelItem], tokens: Tokens
         let field = TextEdit::singleline(&mut missing.answer).hint_text("path of its folder");
         let field = ui.add(field.desired_width(ui.available_width() - 90.0));
         field.accessible_name(format!("folder of {}", missing.name));
-        let button = ui.add_enabled(missing.chosen.is_none(), egui::Button::new("Browse…"));
+        let button = ui.add_enabled(!missing.browser.is_open(), egui::Button::new("Browse…"));
         let button = button.accessible_name(format!("browse for {}", missing.name));
         if button.clicked() {
-            missing.chosen = browse(Asked::ModelFolder, &missing.answer, ui.ctx());
+            let asked = Asked::ModelFolder;
+            missing.browser.open(asked, &missing.answer, ui.ctx());
         }
     });
     let mut alike = library.iter().filter(|item| item.about.is_ok());

@@ -5,14 +5,19 @@ mod tokens;
 use std::sync::Arc;
 
 use egui::{
-    CornerRadius, FontData, FontDefinitions, FontFamily, FontId, Margin, Stroke, TextStyle, Theme,
-    Visuals,
+    CornerRadius, FontData, FontDefinitions, FontFamily, FontId, Margin, RichText, Stroke,
+    TextStyle, Theme, Visuals,
 };
 
 pub(crate) use tokens::{Tokens, space};
 
 /// Family of headings and emphasis.
 pub(crate) const SEMIBOLD: &str = "Inter SemiBold";
+
+/// `text` in the family of headings and emphasis, as large as the text around it.
+pub(crate) fn semibold(text: impl Into<String>) -> RichText {
+    RichText::new(text).family(FontFamily::Name(SEMIBOLD.into()))
+}
 
 /// Installs fonts and both themes.
 pub(crate) fn install(ctx: &egui::Context) {

@@ -11,7 +11,7 @@ use super::Workspace;
 use crate::studio::gpu::{Pixels, Sheet, View, sheet};
 use crate::studio::panes::Keys;
 use crate::studio::state::{Axis, AxisField, Studio};
-use crate::studio::theme::{SEMIBOLD, Tokens, space};
+use crate::studio::theme::{Tokens, semibold, space};
 use crate::studio::widgets::{panned, zoomed};
 
 /// Most settings of one axis.
@@ -52,7 +52,7 @@ pub(crate) fn sweep_workspace(
 
 fn axis_ui(ui: &mut Ui, studio: &Studio, name: &str, axis: &mut Option<Axis>, may_be_none: bool) {
     ui.push_id(name, |ui| {
-        let heading = RichText::new(name).family(egui::FontFamily::Name(SEMIBOLD.into()));
+        let heading = semibold(name);
         let label = ui.label(heading);
         let title = axis
             .as_ref()
@@ -127,7 +127,7 @@ fn selected_ui(ui: &mut Ui, studio: &mut Studio, workspace: &mut Workspace) {
         return;
     };
     ui.add_space(space::L);
-    ui.label(RichText::new("Selected").family(egui::FontFamily::Name(SEMIBOLD.into())));
+    ui.label(semibold("Selected"));
     for control in &cell.recipe.controls {
         ui.label(control.to_string());
     }

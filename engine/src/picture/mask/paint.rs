@@ -15,6 +15,15 @@ pub enum Ink {
 }
 
 impl Ink {
+    /// What takes back what this one does.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Add => Self::Erase,
+            Self::Erase => Self::Add,
+        }
+    }
+
     fn over(self, old: u8, paint: u8) -> u8 {
         match self {
             Self::Add => old.max(paint),

@@ -5,7 +5,7 @@ use std::path::Path;
 use image::ImageReader;
 use image::imageops::FilterType;
 
-use crate::picture::{Picture, read_image};
+use crate::picture::{Picture, no_image, read_image};
 use crate::{EngineError, Result};
 
 /// Reads a PNG or JPEG, turned as its camera says and on white where it is transparent, scaled to
@@ -25,9 +25,7 @@ pub fn picture_size_px(path: &Path) -> Result<(u32, u32)> {
     let io = |e| EngineError::io(path, e);
     let reader = ImageReader::open(path).map_err(io)?;
     let reader = reader.with_guessed_format().map_err(io)?;
-    reader.into_dimensions().map_err(|e| {
-        EngineError::bad_file(path, format!("is not a PNG or JPEG that can be read ({e})"))
-    })
+    reader.into_dimensions().map_err(|e| no_image(path, &e))
 }
 
 #[cfg(test)]

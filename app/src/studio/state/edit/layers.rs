@@ -50,7 +50,7 @@ impl Layers {
         of: &MaskUse,
         size_px: [u32; 2],
         shelf: &PictureShelf,
-    ) -> &mut Known {
+    ) -> &Known {
         let known = match self.known.remove(&layer) {
             Some(known) if known.of == *of && known.size_px == size_px => known,
             old => {
@@ -141,26 +141,24 @@ impl Studio {
         if let Some(stroke) = self.edit.stroke.as_ref().filter(|s| s.layer() == layer) {
             return Some(stroke.shown());
         }
-        let of = self.mask_use(layer)?.clone();
-        let (size_px, shelf) = (self.edit_size_px(), self.options.pictures.clone());
-        let known = self.edit.layers.known(layer, &of, size_px, &shelf);
-        known.soft.clone()
+        self.known_mask(layer)?.soft.clone()
     }
 
     /// A layer without its soft edge: what tools work on.
     pub(super) fn sharp_mask(&mut self, layer: Layer) -> Option<Arc<Mask>> {
-        let of = self.mask_use(layer)?.clone();
-        let (size_px, shelf) = (self.edit_size_px(), self.options.pictures.clone());
-        let known = self.edit.layers.known(layer, &of, size_px, &shelf);
-        known.sharp.as_ref().ok().cloned()
+        self.known_mask(layer)?.sharp.as_ref().ok().cloned()
     }
 
     /// Why a layer's mask is not drawn though the recipe names one.
     pub fn mask_problem(&mut self, layer: Layer) -> Option<String> {
+        self.known_mask(layer)?.sharp.as_ref().err().cloned()
+    }
+
+    fn known_mask(&mut self, layer: Layer) -> Option<&Known> {
+        let size_px = self.edit_size_px();
         let of = self.mask_use(layer)?.clone();
-        let (size_px, shelf) = (self.edit_size_px(), self.options.pictures.clone());
-        let known = self.edit.layers.known(layer, &of, size_px, &shelf);
-        known.sharp.as_ref().err().cloned()
+        let shelf = &self.options.pictures;
+        Some(self.edit.layers.known(layer, &of, size_px, shelf))
     }
 
     /// Width and height in pixels of what is edited: the recipe's.

@@ -144,10 +144,7 @@ impl EditRoom {
 
     /// From adding to taking away, and back.
     pub fn swap_ink(&mut self) {
-        self.ink = match self.ink {
-            Ink::Add => Ink::Erase,
-            Ink::Erase => Ink::Add,
-        };
+        self.ink = self.ink.other();
     }
 
     /// The stroke that is being made.

@@ -6,7 +6,7 @@ use vernier_engine::picture::{Mask, Picture};
 use vernier_engine::recipe::{MaskUse, PictureRef, Region, SIZE_RANGE_PX, Source};
 
 use super::super::{Shown, Studio, ToastKind};
-use super::{EditShows, Layer};
+use super::{EditShows, Layer, Tool};
 use crate::studio::command::UiCommand;
 
 /// How far a new source may be left behind: far enough to see a change, near enough to know the
@@ -134,7 +134,6 @@ impl Studio {
 
     /// Does a command of the Mask menu; `false` for the others.
     pub(in super::super) fn apply_to_mask(&mut self, command: UiCommand) -> bool {
-        use super::Tool;
         let layer = self.edit.layer;
         match command {
             UiCommand::UseAsSource => {

@@ -55,13 +55,11 @@ impl Studio {
         {
             return false;
         }
-        let mut ink = self.edit.ink;
-        if is_other {
-            ink = match ink {
-                Ink::Add => Ink::Erase,
-                Ink::Erase => Ink::Add,
-            };
-        }
+        let ink = if is_other {
+            self.edit.ink.other()
+        } else {
+            self.edit.ink
+        };
         let [width, height] = self.edit_size_px();
         let mask = self.sharp_mask(layer).unwrap_or_else(|| {
             // Without a mask everything may change, and that is what is taken from.

@@ -4,7 +4,7 @@ use vernier_engine::service::{Event, JobId};
 
 use super::*;
 use crate::studio::command::UiCommand;
-use crate::studio::state::{ControlKey, SliderSpec, testing};
+use crate::studio::state::{ControlKey, JobKind, SliderSpec, testing};
 
 fn studio(live: bool) -> Studio {
     testing::studio(recipe(), live)

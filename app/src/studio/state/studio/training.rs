@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use vernier_engine::control_training::{Places, TrainingPlan};
-use vernier_engine::service::{Command, ReadRequest, ReadWhat};
+use vernier_engine::control_training::{Places, TrainingPlan, TrainingTask};
+use vernier_engine::service::{Command, JobId, ReadRequest, ReadWhat};
 
 use super::super::training::TrainingMessage;
 use super::super::{Filling, Run, RunState, Shown, ToastKind};
@@ -47,24 +47,31 @@ impl Studio {
             .as_ref()
             .and_then(|work| self.training.run_in(work));
         if let Some(run) = open {
-            let so = if run.is_active() { "runs" } else { "is paused" };
+            let state = if run.is_active() { "runs" } else { "is paused" };
             self.training.problem = Some(format!(
-                "A training of \"{}\" {so} already; resume or stop that one, or take another name",
+                "A training of \"{}\" {state} already; resume or stop that one, or take another name",
                 plan.name
             ));
             return;
         }
-        let task = plan.task(&self.training_places());
-        let task = task.and_then(|task| task.begin_anew().map(|()| task));
-        match task {
-            Ok(task) => {
-                let job = self.queue.fresh_id();
-                let task = Box::new(task);
-                self.training.add_run(Run::start(plan, job));
-                self.outbox.push(Command::Train { job, task });
-            }
-            Err(e) => self.training.problem = Some(e.to_string()),
+        if let Err(e) = self.begin(plan) {
+            self.training.problem = Some(e.to_string());
         }
+    }
+
+    /// Gives the engine a training from its first step.
+    fn begin(&mut self, plan: TrainingPlan) -> vernier_engine::Result<()> {
+        let task = plan.task(&self.training_places())?;
+        task.begin_anew()?;
+        let job = self.queue.fresh_id();
+        self.train(Run::start(plan, job), job, task);
+        Ok(())
+    }
+
+    fn train(&mut self, run: Run, job: JobId, task: TrainingTask) {
+        self.training.add_run(run);
+        let task = Box::new(task);
+        self.outbox.push(Command::Train { job, task });
     }
 
     /// Goes on with the training at `at` from its last saved state.
@@ -82,9 +89,7 @@ impl Studio {
                 again.losses.forget_after(again.step);
                 again.log.clone_from(&run.log);
                 again.strips.clone_from(&run.strips);
-                let task = Box::new(task);
-                self.training.add_run(again);
-                self.outbox.push(Command::Train { job, task });
+                self.train(again, job, task);
             }
             Err(e) => self.toasts.push(ToastKind::Trouble, e.to_string(), None),
         }
@@ -96,15 +101,8 @@ impl Studio {
             return;
         };
         let plan = run.plan.clone();
-        let task = plan.task(&self.training_places());
-        match task.and_then(|task| task.begin_anew().map(|()| task)) {
-            Ok(task) => {
-                let job = self.queue.fresh_id();
-                let task = Box::new(task);
-                self.training.add_run(Run::start(plan, job));
-                self.outbox.push(Command::Train { job, task });
-            }
-            Err(e) => self.toasts.push(ToastKind::Trouble, e.to_string(), None),
+        if let Err(e) = self.begin(plan) {
+            self.toasts.push(ToastKind::Trouble, e.to_string(), None);
         }
     }
 

@@ -44,7 +44,8 @@ impl RunRecord {
     pub fn write(&self, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|e| EngineError::io(folder, e))?;
         let path = Self::path(folder);
-        let text = serde_json::to_string(self).unwrap_or_default();
+        let text = serde_json::to_string(self)
+            .map_err(|e| EngineError::bad_file(&path, format!("cannot be written: {e}")))?;
         atomic::write(&path, Existing::Replace, |file| {
             let written = file.write_all(text.as_bytes());
             written.map_err(|e| EngineError::io(&path, e))

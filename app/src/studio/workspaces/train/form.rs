@@ -9,7 +9,7 @@ use vernier_engine::controls::Architecture;
 use crate::studio::state::{
     ColumnCheck, Run, RunState, Studio, ToastKind, TrainingForm, TrainingKind, in_words,
 };
-use crate::studio::theme::{SEMIBOLD, Tokens, space};
+use crate::studio::theme::{Tokens, semibold, space};
 use crate::studio::widgets::{icon_button, left_label};
 
 /// Quantities that are read from every picture.
@@ -21,16 +21,13 @@ pub(super) fn form_ui(ui: &mut Ui, studio: &mut Studio) -> bool {
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.add_space(space::S);
         heading(ui, "What to train");
-        let columns: Vec<(String, ColumnCheck)> = {
-            let checks = studio.training.checks().to_vec();
-            let sheet = studio.training.sheet();
-            let names = sheet.map_or_else(Vec::new, |sheet| sheet.columns.clone());
-            names.into_iter().zip(checks).collect()
-        };
+        let checks = studio.training.checks();
+        let sheet = studio.training.sheet().cloned();
+        let columns = sheet.as_ref().map_or(&[][..], |sheet| &sheet.columns);
         let form = &mut studio.training.form;
         what(ui, form);
         if form.kind.needs_pictures() {
-            from_pictures(ui, form, &columns);
+            from_pictures(ui, form, columns, &checks);
         } else {
             from_words(ui, form);
         }
@@ -44,7 +41,7 @@ pub(super) fn form_ui(ui: &mut Ui, studio: &mut Studio) -> bool {
 }
 
 fn heading(ui: &mut Ui, text: &str) {
-    ui.label(RichText::new(text).family(egui::FontFamily::Name(SEMIBOLD.into())));
+    ui.label(semibold(text));
 }
 
 fn what(ui: &mut Ui, form: &mut TrainingForm) {
@@ -119,7 +116,7 @@ fn from_words(ui: &mut Ui, form: &mut TrainingForm) {
     field(ui, "subjects", &mut form.subjects, "man, woman");
 }
 
-fn from_pictures(ui: &mut Ui, form: &mut TrainingForm, columns: &[(String, ColumnCheck)]) {
+fn from_pictures(ui: &mut Ui, form: &mut TrainingForm, columns: &[String], checks: &[ColumnCheck]) {
     let tokens = Tokens::in_ui(ui);
     ui.add_space(space::S);
     if form.kind == TrainingKind::Value {
@@ -139,7 +136,7 @@ fn from_pictures(ui: &mut Ui, form: &mut TrainingForm, columns: &[(String, Colum
     if columns.is_empty() {
         ui.weak("The pictures have no columns yet; add some beside them");
     }
-    for (name, check) in columns {
+    for (name, check) in columns.iter().zip(checks) {
         let mut is_chosen = form.columns.contains(name);
         let is_good = check.problem.is_none();
         ui.horizontal(|ui| {
@@ -181,26 +178,23 @@ fn numbers(ui: &mut Ui, form: &mut TrainingForm) {
         return;
     }
     Grid::new("numbers").num_columns(2).show(ui, |ui| {
-        ui.label("steps");
-        ui.add(
-            DragValue::new(&mut form.steps)
-                .range(1..=1_000_000)
-                .speed(5.0),
-        )
-        .accessible_name("training steps");
-        ui.end_row();
-        ui.label("learning rate");
-        let rate = DragValue::new(&mut form.learning_rate);
-        ui.add(rate.range(1e-7..=10.0).speed(1e-4).max_decimals(7))
-            .accessible_name("learning rate");
-        ui.end_row();
+        let steps = DragValue::new(&mut form.steps).range(1..=1_000_000);
+        number(ui, "steps", steps.speed(5.0), "training steps");
+        let rate = DragValue::new(&mut form.learning_rate).range(1e-7..=10.0);
+        let rate = rate.speed(1e-4).max_decimals(7);
+        number(ui, "learning rate", rate, "learning rate");
         if form.kind.needs_pictures() {
-            ui.label("pictures a step");
-            ui.add(DragValue::new(&mut form.batch).range(1..=512))
-                .accessible_name("pictures a step");
-            ui.end_row();
+            let batch = DragValue::new(&mut form.batch).range(1..=512);
+            number(ui, "pictures a step", batch, "pictures a step");
         }
     });
+}
+
+/// A row of a grid: a label, and a number that screen readers call `name`.
+fn number(ui: &mut Ui, label: &str, value: DragValue<'_>, name: &str) {
+    ui.label(label);
+    ui.add(value).accessible_name(name);
+    ui.end_row();
 }
 
 fn more(ui: &mut Ui, form: &mut TrainingForm) {
@@ -228,28 +222,17 @@ fn more(ui: &mut Ui, form: &mut TrainingForm) {
         }
         Grid::new("more numbers").num_columns(2).show(ui, |ui| {
             if form.kind == TrainingKind::Slider {
-                ui.label("rank");
-                ui.add(DragValue::new(&mut form.rank).range(1..=128))
-                    .accessible_name("rank");
-                ui.end_row();
+                let rank = DragValue::new(&mut form.rank).range(1..=128);
+                number(ui, "rank", rank, "rank");
             }
-            ui.label("seed");
-            ui.add(DragValue::new(&mut form.seed))
-                .accessible_name("training seed");
-            ui.end_row();
-            ui.label("workers, 0 for what suits");
-            ui.add(DragValue::new(&mut form.workers).range(0..=255))
-                .accessible_name("workers");
-            ui.end_row();
+            let seed = DragValue::new(&mut form.seed);
+            number(ui, "seed", seed, "training seed");
+            let workers = DragValue::new(&mut form.workers).range(0..=255);
+            number(ui, "workers, 0 for what suits", workers, "workers");
             if !form.kind.needs_pictures() {
-                ui.label("minutes between samples");
-                ui.add(
-                    DragValue::new(&mut form.strip_every_min)
-                        .range(0.0..=600.0)
-                        .speed(0.1),
-                )
-                .accessible_name("minutes between samples");
-                ui.end_row();
+                let minutes = DragValue::new(&mut form.strip_every_min).range(0.0..=600.0);
+                let name = "minutes between samples";
+                number(ui, name, minutes.speed(0.1), name);
             }
         });
     });

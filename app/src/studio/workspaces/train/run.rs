@@ -2,16 +2,14 @@
 
 use std::collections::HashMap;
 
-use egui::{
-    Button, ColorImage, Image, Label, ProgressBar, RichText, ScrollArea, TextureHandle,
-    TextureOptions, Ui, vec2,
-};
+use egui::{Button, Image, Label, ProgressBar, RichText, ScrollArea, TextureHandle, Ui, vec2};
 use egui_plot::{GridMark, Legend, Line, Plot, PlotPoints};
 
 use super::TrainAsked;
 use super::form::{copy_command, state_in_words};
 use crate::studio::state::{Run, RunState, Studio};
-use crate::studio::theme::{SEMIBOLD, Tokens, space};
+use crate::studio::theme::{Tokens, semibold, space};
+use crate::studio::widgets::picture_texture;
 
 /// Strengths of a strip's columns, as the engine makes them.
 const STRENGTHS: &str = "from left to right at −2, −1, 0, 1 and 2";
@@ -44,20 +42,22 @@ pub(super) fn run_ui(ui: &mut Ui, studio: &mut Studio, view: &mut RunView) -> Op
         ui.weak("No training yet: say on the left what to train, and start it");
         return None;
     };
-    let run = run.clone();
     let (mut asked, mut act) = (None, None);
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-        head(ui, &run, view, &mut act, &mut asked);
-        curve(ui, &run, view);
-        strips(ui, &run, view);
-        log(ui, &run);
+        head(ui, run, view, &mut act, &mut asked);
+        curve(ui, run, view);
+        strips(ui, run, view);
+        log(ui, run);
     });
     match act {
         Some(Act::Pause) => studio.pause_training(at),
         Some(Act::Resume) => studio.resume_training(at),
         Some(Act::Restart) => studio.restart_training(at),
         Some(Act::Stop) => studio.stop_training(at),
-        Some(Act::Copy) => copy_command(ui, studio, &run.plan.command()),
+        Some(Act::Copy) => {
+            let command = run.plan.command();
+            copy_command(ui, studio, &command);
+        }
         None => {}
     }
     asked
@@ -166,7 +166,7 @@ fn pace(run: &Run) -> String {
 fn curve(ui: &mut Ui, run: &Run, view: &mut RunView) {
     let tokens = Tokens::in_ui(ui);
     ui.horizontal(|ui| {
-        ui.label(RichText::new("Loss").family(egui::FontFamily::Name(SEMIBOLD.into())));
+        ui.label(semibold("Loss"));
         for (name, value) in &run.figures {
             ui.label(RichText::new(format!("{name} {value:.4}")).color(tokens.text_weak));
         }
@@ -222,7 +222,7 @@ fn strips(ui: &mut Ui, run: &Run, view: &mut RunView) {
         return;
     }
     ui.add_space(space::M);
-    let heading = RichText::new("Samples").family(egui::FontFamily::Name(SEMIBOLD.into()));
+    let heading = semibold("Samples");
     ui.label(heading).on_hover_text(STRENGTHS);
     ScrollArea::horizontal()
         .id_salt("strips")
@@ -233,10 +233,7 @@ fn strips(ui: &mut Ui, run: &Run, view: &mut RunView) {
                 for (step, picture) in &run.strips {
                     let key = (run.plan.name.clone(), *step);
                     let texture = view.strips.entry(key).or_insert_with(|| {
-                        let size = [picture.width_px as usize, picture.height_px as usize];
-                        let image = ColorImage::from_rgb(size, &picture.rgb);
-                        let name = format!("samples of step {step}");
-                        ui.ctx().load_texture(name, image, TextureOptions::LINEAR)
+                        picture_texture(ui, format!("samples of step {step}"), picture)
                     });
                     ui.vertical(|ui| {
                         ui.label(RichText::new(format!("step {step}, {STRENGTHS}")).small());
@@ -253,7 +250,7 @@ fn strips(ui: &mut Ui, run: &Run, view: &mut RunView) {
 
 fn log(ui: &mut Ui, run: &Run) {
     ui.add_space(space::M);
-    ui.label(RichText::new("Log").family(egui::FontFamily::Name(SEMIBOLD.into())));
+    ui.label(semibold("Log"));
     for line in run.log.iter().rev() {
         ui.add(Label::new(RichText::new(line).small().monospace()).wrap());
     }

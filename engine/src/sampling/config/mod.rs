@@ -1,67 +1,17 @@
 //! A model folder's `scheduler_config.json`, as Python diffusers writes it.
 
+mod choices;
+mod fields;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::{
-    PredictionType,
-    config_fields::{Fields, quote_infinities},
-};
+use self::fields::{Fields, quote_infinities};
+use super::PredictionType;
 use crate::{EngineError, Result};
 
-/// How beta runs from `beta_start` to `beta_end`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum BetaSchedule {
-    /// In equal steps.
-    #[default]
-    Linear,
-    /// In equal steps of its square root.
-    ScaledLinear,
-    /// So that the cumulative alpha follows a squared cosine (arXiv 2102.09672).
-    SquaredcosCapV2,
-}
-
-/// How the sampling steps lie among the training timesteps (arXiv 2305.08891, table 2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TimestepSpacing {
-    /// From 0 (plus `steps_offset`) upward at a whole-number distance.
-    Leading,
-    /// From the last timestep downward.
-    Trailing,
-    /// Both ends included.
-    Linspace,
-}
-
-/// The sigma that the last step goes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum FinalSigmas {
-    /// No noise at all.
-    #[default]
-    Zero,
-    /// The sigma of timestep 0.
-    SigmaMin,
-}
-
-/// How Euler finds the sigmas of its steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Interpolation {
-    /// Linearly between the sigmas of the neighbouring training timesteps.
-    #[default]
-    Linear,
-    /// In equal steps of log sigma from the largest to the smallest.
-    LogLinear,
-}
-
-/// Which second-order formula DPM-Solver++ takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SolverType {
-    /// The midpoint formula.
-    #[default]
-    Midpoint,
-    /// Heun's formula.
-    Heun,
-}
+pub use choices::{BetaSchedule, FinalSigmas, Interpolation, SolverType, TimestepSpacing};
 
 /// The noise schedule that a model was trained with, and how its folder wants it sampled.
 ///
@@ -129,7 +79,7 @@ pub struct SchedulerConfig {
 
 /// Which samplers look at a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Family {
+pub(in crate::sampling) enum Family {
     /// DDIM and DPM++, which know dynamic thresholding.
     Thresholding,
     /// Euler, LMS, KDPM2 and DPM++, which know other sigma schedules.
@@ -267,12 +217,12 @@ impl SchedulerConfig {
     }
 
     /// An error about `field` of this configuration.
-    pub(super) fn bad(&self, field: &str, problem: impl Into<String>) -> EngineError {
+    pub(in crate::sampling) fn bad(&self, field: &str, problem: impl Into<String>) -> EngineError {
         EngineError::bad_config(&self.path, field, problem)
     }
 
     /// Fails when a field that `families` look at has a value that they cannot use.
-    pub(super) fn check(&self, families: &[Family]) -> Result<()> {
+    pub(in crate::sampling) fn check(&self, families: &[Family]) -> Result<()> {
         match self
             .unsupported
             .iter()

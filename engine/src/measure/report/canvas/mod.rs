@@ -1,7 +1,7 @@
 //! A picture to draw reports on.
 
-use std::io::Write as _;
-use std::path::Path;
+mod looks;
+mod png_file;
 
 use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont, point};
 use tiny_skia::{
@@ -9,69 +9,15 @@ use tiny_skia::{
     Stroke, StrokeDash, Transform,
 };
 
-use crate::atomic::{self, Existing};
 use crate::picture::Picture;
 use crate::{EngineError, Result};
 
+pub(super) use looks::{Align, Pen, Rgb, Style};
+pub use png_file::write_png;
+
 /// Inter, under the SIL Open Font License (`assets/fonts/Inter-LICENSE.txt`).
-const REGULAR: &[u8] = include_bytes!("../../../../assets/fonts/Inter-Regular.ttf");
-const SEMIBOLD: &[u8] = include_bytes!("../../../../assets/fonts/Inter-SemiBold.ttf");
-
-/// A colour, as 0xRRGGBB.
-pub(super) type Rgb = u32;
-
-/// How a text stands to its x.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Align {
-    Left,
-    Center,
-    Right,
-}
-
-/// How letters look.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Style {
-    /// Height of the font in pixels.
-    pub(super) size: f32,
-    pub(super) color: Rgb,
-    pub(super) bold: bool,
-}
-
-impl Style {
-    pub(super) fn new(size: f32, color: Rgb) -> Self {
-        Self {
-            size,
-            color,
-            bold: false,
-        }
-    }
-
-    pub(super) fn bold(self) -> Self {
-        Self { bold: true, ..self }
-    }
-}
-
-/// A line's looks.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pen {
-    pub(super) color: Rgb,
-    /// 0..1.
-    pub(super) opacity: f32,
-    /// In pixels.
-    pub(super) width: f32,
-    pub(super) dashed: bool,
-}
-
-impl Pen {
-    pub(super) fn new(color: Rgb, width: f32) -> Self {
-        Self {
-            color,
-            opacity: 1.0,
-            width,
-            dashed: false,
-        }
-    }
-}
+const REGULAR: &[u8] = include_bytes!("../../../../../assets/fonts/Inter-Regular.ttf");
+const SEMIBOLD: &[u8] = include_bytes!("../../../../../assets/fonts/Inter-SemiBold.ttf");
 
 /// An opaque picture, white at first. Nothing that lies outside is drawn.
 pub(super) struct Canvas {
@@ -281,26 +227,6 @@ impl Canvas {
                 .collect(),
         }
     }
-}
-
-/// Writes a picture without a recipe as PNG, whole or not at all.
-///
-/// # Errors
-/// The folder cannot be written.
-pub fn write_png(path: &Path, picture: &Picture) -> Result<()> {
-    let mut bytes = Vec::new();
-    let mut encoder = png::Encoder::new(&mut bytes, picture.width_px, picture.height_px);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    let bad =
-        |e: png::EncodingError| EngineError::bad_file(path, format!("cannot be written: {e}"));
-    let mut writer = encoder.write_header().map_err(bad)?;
-    writer.write_image_data(&picture.rgb).map_err(bad)?;
-    writer.finish().map_err(bad)?;
-    atomic::write(path, Existing::Replace, |file| {
-        file.write_all(&bytes).map_err(|e| EngineError::io(path, e))
-    })?;
-    Ok(())
 }
 
 /// Hands every glyph of `text` to `place`, at its distance from the left, and gives the width.

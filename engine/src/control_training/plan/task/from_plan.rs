@@ -1,105 +1,36 @@
 //! From a plan to what the trainings take.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::work::Work;
-use super::super::{
-    AttAdapterOptions, DirectionMethod, LearnedDirection, NamedQuantity, PictureRequest, Schedule,
-    TrainingEnd, TrainingNews, TrainingRequest, ValueOptions, train_att_adapter, train_direction,
-    train_slider, train_value,
+use super::super::super::{
+    AttAdapterOptions, DirectionMethod, LearnedDirection, PictureRequest, Schedule,
+    TrainingRequest, ValueOptions,
 };
-use super::{
+use super::super::{
     AdapterPlan, DirectionPlan, PicturePlan, PromptPlan, SliderPlan, TrainingMethod, TrainingPlan,
     ValuePlan, checked_name,
 };
-use crate::measure::{Quantity, TextPair};
+use super::quantity::quantity;
+use super::{Kind, Places, TrainingTask};
 use crate::recipe::ModelRef;
 use crate::render::Defaults;
 use crate::train::att_adapter::CvaeWeights;
 use crate::train::direction::{
     DirectionOptions, PairTemplates, PromptPair, read_pairs, read_slider_pairs,
 };
-use crate::train::folder::{ImageFolder, TableColumns};
 use crate::train::slider::SliderOptions;
 use crate::{EngineError, Result};
 
 /// The ending of control files.
 const ENDING: &str = "safetensors";
+
 /// η where nobody says.
 const USUAL_ETA: f64 = 4.0;
+
 /// Guidance scale of a slider's walks where nobody says: the published programs' own, whatever
 /// pictures are made with.
 const SLIDER_GUIDANCE: f64 = 3.0;
-
-/// Where things lie that a plan does not say.
-#[derive(Debug, Clone)]
-pub struct Places {
-    /// Folder of the model that plans without one mean.
-    pub embedded_model: PathBuf,
-    /// Folder of the artist's own controls.
-    pub own_controls: Option<PathBuf>,
-    /// Folder of all trainings' work folders.
-    pub work: Option<PathBuf>,
-    /// The command to write down in the control; `None` for the plan's own.
-    pub command: Option<String>,
-    /// Time between reports of progress.
-    pub report_every: Duration,
-}
-
-/// Pictures of a folder, with a table or without.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PictureSource {
-    /// The folder.
-    pub data: PathBuf,
-    /// The table.
-    pub table: Option<PathBuf>,
-    /// Which of its columns are meant.
-    pub columns: TableColumns,
-}
-
-impl PictureSource {
-    /// Reads names, captions and values.
-    ///
-    /// # Errors
-    /// See [`ImageFolder::list`] and [`ImageFolder::table`]; or columns are named and there is no
-    /// table.
-    pub fn open(&self) -> Result<ImageFolder> {
-        if let Some(table) = &self.table {
-            return ImageFolder::table(&self.data, table, &self.columns);
-        }
-        for (option, is_given) in [
-            ("--file-column", self.columns.file.is_some()),
-            ("--caption-column", self.columns.caption.is_some()),
-            ("--columns", !self.columns.attributes.is_empty()),
-        ] {
-            if is_given {
-                let problem = "names a column, but there is no table; name one with --csv";
-                return Err(EngineError::request(option, problem));
-            }
-        }
-        ImageFolder::list(&self.data)
-    }
-}
-
-/// A training, ready to run.
-#[derive(Debug, Clone)]
-pub struct TrainingTask {
-    kind: Kind,
-    /// What the artist should know before it begins.
-    notes: Vec<String>,
-    work: PathBuf,
-}
-
-#[derive(Debug, Clone)]
-enum Kind {
-    Direction(TrainingRequest, DirectionMethod),
-    Slider(TrainingRequest, SliderOptions, Vec<String>, Schedule),
-    Value(PictureRequest, ValueOptions, PictureSource, Schedule),
-    AttAdapter(PictureRequest, AttAdapterOptions, PictureSource, Schedule),
-}
 
 impl TrainingPlan {
     /// The training that it means, where things lie in `places`.
@@ -345,146 +276,9 @@ impl PromptPlan {
     }
 }
 
-impl PicturePlan {
-    fn source(&self, attributes: &[String]) -> PictureSource {
-        PictureSource {
-            data: self.data.clone(),
-            table: self.table.clone(),
-            columns: TableColumns {
-                file: self.file_column.clone(),
-                caption: self.caption_column.clone(),
-                attributes: attributes.to_vec(),
-            },
-        }
-    }
-}
-
-impl TrainingTask {
-    /// Trains and saves the control. It can be stopped by `stop` and is resumed from its work
-    /// folder.
-    ///
-    /// # Errors
-    /// See [`train_direction`], [`train_slider`], [`train_value`] and [`train_att_adapter`].
-    pub fn run(
-        &self,
-        stop: Arc<AtomicBool>,
-        news: &mut dyn FnMut(TrainingNews),
-    ) -> Result<TrainingEnd> {
-        for note in &self.notes {
-            news(TrainingNews::Note(note.clone()));
-        }
-        match &self.kind {
-            Kind::Direction(request, method) => train_direction(request, method, stop, news),
-            Kind::Slider(request, options, preserved, schedule) => {
-                train_slider(request, options, preserved, schedule, stop, news)
-            }
-            Kind::Value(request, options, source, schedule) => {
-                train_value(request, options, &source.open()?, schedule, stop, news)
-            }
-            Kind::AttAdapter(request, options, source, schedule) => {
-                train_att_adapter(request, options, &source.open()?, schedule, stop, news)
-            }
-        }
-    }
-
-    /// The file that it writes.
-    pub fn out(&self) -> &Path {
-        match &self.kind {
-            Kind::Direction(request, _) | Kind::Slider(request, ..) => &request.out,
-            Kind::Value(request, ..) | Kind::AttAdapter(request, ..) => &request.out,
-        }
-    }
-
-    /// The command that it writes into the control.
-    pub fn command(&self) -> &str {
-        match &self.kind {
-            Kind::Direction(request, _) | Kind::Slider(request, ..) => &request.command,
-            Kind::Value(request, ..) | Kind::AttAdapter(request, ..) => &request.command,
-        }
-    }
-
-    /// The model's folder.
-    pub fn model_folder(&self) -> &Path {
-        match &self.kind {
-            Kind::Direction(request, _) | Kind::Slider(request, ..) => &request.model_folder,
-            Kind::Value(request, ..) | Kind::AttAdapter(request, ..) => &request.model_folder,
-        }
-    }
-
-    /// The folder of its state.
-    pub fn work(&self) -> &Path {
-        &self.work
-    }
-
-    /// Forgets the stored state, so that it begins anew.
-    ///
-    /// # Errors
-    /// The state cannot be deleted.
-    pub fn begin_anew(&self) -> Result<()> {
-        let state = Work::state_in(&self.work);
-        match std::fs::remove_file(&state) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(EngineError::io(state, e)),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// A quantity as people write it; two texts without a name have the control's.
-fn quantity(text: &str, control: &str) -> Result<NamedQuantity> {
-    if let Some(quantity) = Quantity::named(text) {
-        return Ok(NamedQuantity {
-            name: text.to_owned(),
-            quantity,
-        });
-    }
-    let bad = || {
-        EngineError::request(
-            format!("quantity \"{text}\""),
-            "is not one of brightness, detail, realism; two texts are written as MORE|LESS",
-        )
-    };
-    let (before, less) = text.split_once('|').ok_or_else(bad)?;
-    // A name is a word; what else stands before a colon belongs to the text.
-    let (name, more) = match before.split_once(':') {
-        Some((name, more)) if checked_name(name).is_ok() => (name, more),
-        _ => (control, before),
-    };
-    let (more, less) = (more.trim(), less.trim());
-    if more.is_empty() || less.is_empty() {
-        return Err(bad());
-    }
-    Ok(NamedQuantity {
-        name: name.to_owned(),
-        quantity: Quantity::Contrast(TextPair::new(more, less)),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quantities_are_named_ones_or_two_texts() {
-        let read = |text: &str| quantity(text, "look").unwrap();
-        assert_eq!(read("brightness").quantity, Quantity::Brightness);
-        assert!(matches!(read("realism").quantity, Quantity::Contrast(_)));
-        let texts = |text: &str| {
-            let NamedQuantity { name, quantity } = read(text);
-            let Quantity::Contrast(TextPair { positive, negative }) = quantity else {
-                panic!("{text}");
-            };
-            [name, positive, negative]
-        };
-        assert_eq!(
-            texts("a calm sea | a wild sea"),
-            ["look", "a calm sea", "a wild sea"]
-        );
-        assert_eq!(texts("calm:a calm sea|a wild sea")[0], "calm");
-        assert_eq!(texts("a sea: calm|wild")[..2], ["look", "a sea: calm"]);
-        for bad in ["beauty", "|wild", "calm| "] {
-            assert!(quantity(bad, "look").is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn files_have_the_ending_of_controls() {

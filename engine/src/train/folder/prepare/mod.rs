@@ -1,5 +1,7 @@
 //! Pictures to latents and measures, once: what a training reads at every step.
 
+mod store;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,25 +10,17 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tch::{Device, Kind, Tensor};
 
+use self::store::{stored, write};
 use super::{ImageFolder, PictureRow, read_picture};
 use crate::measure::{ClipReader, Quantity, picture_tensor};
 use crate::picture::Picture;
 use crate::train::FrozenModel;
-use crate::weights::{SafetensorsFile, save};
 use crate::{EngineError, Result};
 
 /// Pixels that go through the encoders at once.
 const PIXELS_AT_ONCE: u32 = 1 << 20;
 /// Pictures left out that are named one by one.
 const NAMED: usize = 8;
-
-/// Names in the stored file.
-const FINGERPRINT: &str = "fingerprint";
-const NOTES: &str = "notes";
-const LATENTS: &str = "latents";
-const FEATURES: &str = "features";
-const MEASURES: &str = "measures";
-const KEPT: &str = "kept";
 
 /// What is to be known of the pictures.
 pub struct Preparation<'a> {
@@ -235,67 +229,6 @@ fn notes(left_out: Vec<String>) -> Vec<String> {
         ));
     }
     notes
-}
-
-fn write(path: &Path, fingerprint: &str, prepared: &PreparedPictures) -> Result<()> {
-    let kept: Vec<i64> = prepared.kept.iter().map(|&at| at as i64).collect();
-    let mut tensors = vec![
-        (LATENTS.to_owned(), prepared.latents.shallow_clone()),
-        (KEPT.to_owned(), Tensor::f_from_slice(&kept)?),
-        (
-            MEASURES.to_owned(),
-            Tensor::f_from_slice(&prepared.measures.concat())?,
-        ),
-    ];
-    if let Some(features) = &prepared.features {
-        tensors.push((FEATURES.to_owned(), features.shallow_clone()));
-    }
-    let metadata = [
-        (FINGERPRINT, fingerprint.to_owned()),
-        (NOTES, json!(prepared.notes).to_string()),
-    ];
-    save(path, &tensors, &metadata)
-}
-
-/// What [`write`] wrote under the same fingerprint, if anything.
-fn stored(path: &Path, fingerprint: &str) -> Result<Option<PreparedPictures>> {
-    if !path.is_file() {
-        return Ok(None);
-    }
-    // A file of an older version, or one cut short by a crash, is made again.
-    let Ok(file) = SafetensorsFile::open(path) else {
-        return Ok(None);
-    };
-    if file
-        .metadata()
-        .get(FINGERPRINT)
-        .is_none_or(|f| f != fingerprint)
-    {
-        return Ok(None);
-    }
-    let read = |name: &str, kind| file.tensor(name, kind, Device::Cpu);
-    let (Some(latents), Some(kept), Some(measures)) = (
-        read(LATENTS, Kind::Half)?,
-        read(KEPT, Kind::Int64)?,
-        read(MEASURES, Kind::Double)?,
-    ) else {
-        return Ok(None);
-    };
-    let kept: Vec<i64> = Vec::try_from(kept)?;
-    let measures: Vec<f64> = Vec::try_from(measures)?;
-    let notes = file.metadata().get(NOTES);
-    Ok(Some(PreparedPictures {
-        latents,
-        features: read(FEATURES, Kind::Float)?,
-        measures: measures
-            .chunks(kept.len().max(1))
-            .map(<[f64]>::to_vec)
-            .collect(),
-        kept: kept.into_iter().map(|at| at as usize).collect(),
-        notes: notes
-            .and_then(|n| serde_json::from_str(n).ok())
-            .unwrap_or_default(),
-    }))
 }
 
 #[cfg(test)]

@@ -1,10 +1,13 @@
 //! A project on disk.
 
+mod entry_name;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
+use self::entry_name::check_name;
 use super::archive::{Archive, Entries, Parts, damaged};
 use super::document::{self, PROJECT_JSON, Unreadable};
 use super::{Project, lock, rescue, result_png_name, sources};
@@ -14,9 +17,6 @@ use crate::{EngineError, Result};
 
 /// A save rewrites the file where more than this is dead, in bytes, and more than half of it.
 const MOST_DEAD_BYTES: u64 = 16 << 20;
-
-/// Most bytes of an attachment's name.
-const LONGEST_NAME: usize = 240;
 
 /// A project file that is open. Nobody else can write to it until this is dropped.
 #[derive(Debug)]
@@ -373,21 +373,6 @@ fn pictures_of(project: &Project) -> BTreeSet<String> {
     let results = ids.map(|result| result_png_name(&result.id));
     let sources = sources::named_in(project).into_keys();
     results.chain(sources).collect()
-}
-
-/// Names that every zip tool unpacks below the folder it unpacks to.
-fn check_name(name: &str) -> Result<()> {
-    let is_good = !name.is_empty()
-        && name.len() <= LONGEST_NAME
-        && name != PROJECT_JSON
-        && !name.contains(['\\', ':'])
-        && !name.chars().any(char::is_control)
-        && name.split('/').all(|part| !matches!(part, "" | "." | ".."));
-    if is_good {
-        return Ok(());
-    }
-    let problem = format!("{name:?} cannot name an entry; use a name such as masks/sky.png");
-    Err(EngineError::request("attachment", problem))
 }
 
 fn real(path: &Path) -> PathBuf {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::config::Family;
+use super::Family;
 use crate::{EngineError, Result};
 
 /// Typed access to a JSON object's fields; null counts as absent, as Python's None does.

@@ -1,0 +1,73 @@
+//! How the window starts.
+
+use std::path::PathBuf;
+
+use vernier_engine::device::DeviceRequest;
+use vernier_engine::service::RenderOptions;
+
+use super::Anew;
+use crate::assets;
+use crate::studio::settings::Settings;
+
+/// Model calls from one look at the latents to the next.
+const PREVIEW_EVERY: u32 = 2;
+
+/// How the window starts.
+#[derive(Debug, Clone)]
+pub struct StudioOptions {
+    /// How pictures are made; whether a quick one comes first is the studio's matter.
+    pub engine: RenderOptions,
+    /// A project, recipe or picture to open.
+    pub open: Option<PathBuf>,
+    /// Where settings are read and kept; `None` keeps none.
+    pub settings: Option<PathBuf>,
+    /// Where projects lie that nobody has given a place; `None` keeps none.
+    pub unsaved: Option<PathBuf>,
+    /// Where trained and calibrated controls go; `None` keeps calibrated ones where they are and
+    /// trains none.
+    pub own_controls: Option<PathBuf>,
+    /// The artist's own models; `None` looks only where the settings say.
+    pub own_models: Option<PathBuf>,
+    /// Where trainings have their work folders; `None` trains nothing.
+    pub trainings: Option<PathBuf>,
+    /// Whether the picture follows from the start; `None` is as the settings say.
+    pub live: Option<bool>,
+    /// Where the window says that it is to be opened anew.
+    pub anew: Anew,
+    /// Whether it takes the place of one that was lost.
+    pub is_reopened: bool,
+}
+
+impl StudioOptions {
+    /// Nothing opened and nothing kept, with the embedded model and the controls at hand.
+    pub fn plain() -> Self {
+        Self {
+            engine: RenderOptions {
+                preview_every: Some(PREVIEW_EVERY),
+                ..assets::render_options(DeviceRequest::Auto)
+            },
+            open: None,
+            settings: None,
+            unsaved: None,
+            own_controls: None,
+            own_models: None,
+            trainings: None,
+            live: None,
+            anew: Anew::default(),
+            is_reopened: false,
+        }
+    }
+
+    /// What the artist finds: settings and unsaved projects of the user who runs the program.
+    pub(crate) fn usual(open: Option<PathBuf>) -> Self {
+        Self {
+            open,
+            settings: Settings::usual_path(),
+            unsaved: assets::unsaved_projects(),
+            own_controls: assets::user_controls(),
+            own_models: assets::user_models(),
+            trainings: assets::trainings(),
+            ..Self::plain()
+        }
+    }
+}

@@ -1,0 +1,156 @@
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use vernier_engine::picture::Picture;
+use vernier_engine::project::ResultEntry;
+use vernier_engine::recipe::Recipe;
+
+use super::*;
+use crate::studio::state::testing;
+
+fn recipe() -> Recipe {
+    testing::recipe("a cat", 1)
+}
+
+fn start() -> (Keeper, Receiver<FileEvent>) {
+    let (outbox, events) = mpsc::channel();
+    let tell = move |event| drop(outbox.send(event));
+    let keeper = Keeper::start(PictureShelf::default(), tell).unwrap();
+    (keeper, events)
+}
+
+fn next(events: &Receiver<FileEvent>) -> FileEvent {
+    events.recv_timeout(Duration::from_secs(20)).unwrap()
+}
+
+fn begin(keeper: &Keeper, folder: &Path, wants_new: bool) {
+    keeper.send(KeeperCommand::Untitled {
+        folder: folder.join("unsaved"),
+        fresh: Box::new(Project::new("Untitled", recipe())),
+        wants_new,
+    });
+}
+
+fn with_picture(project: &Project) -> (Box<Project>, Vec<NewPicture>) {
+    let mut project = project.clone();
+    let entry = ResultEntry::new(recipe(), 0.5, &project);
+    let new = NewPicture {
+        id: entry.id.clone(),
+        picture: Arc::new(Picture {
+            width_px: 8,
+            height_px: 8,
+            rgb: vec![7; 192],
+        }),
+        recipe: Arc::new(recipe()),
+    };
+    project.results.push(entry);
+    (Box::new(project), vec![new])
+}
+
+/// Saves `project` with one picture more, and gives the picture's id.
+fn save_with_picture(keeper: &Keeper, events: &Receiver<FileEvent>, project: &Project) -> String {
+    let (project, pictures) = with_picture(project);
+    let id = pictures[0].id.clone();
+    keeper.send(KeeperCommand::Save {
+        project,
+        pictures,
+        is_asked: false,
+    });
+    assert!(matches!(next(events), FileEvent::Saved { .. }));
+    id
+}
+
+#[test]
+fn an_untitled_project_comes_back_until_it_has_a_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (keeper, events) = start();
+    begin(&keeper, folder.path(), false);
+    let FileEvent::Project {
+        project,
+        path: first,
+        ..
+    } = next(&events)
+    else {
+        panic!();
+    };
+    let id = save_with_picture(&keeper, &events, &project);
+    drop(keeper);
+
+    let (keeper, events) = start();
+    begin(&keeper, folder.path(), false);
+    let FileEvent::Project {
+        project,
+        path,
+        is_untitled,
+        ..
+    } = next(&events)
+    else {
+        panic!();
+    };
+    assert_eq!(
+        (&path, is_untitled, project.results.len()),
+        (&first, true, 1)
+    );
+    keeper.send(KeeperCommand::Read(id));
+    let FileEvent::Pixels { picture, .. } = next(&events) else {
+        panic!();
+    };
+    assert_eq!(picture.rgb[0], 7);
+
+    let named = folder.path().join("portrait.vernier");
+    keeper.send(KeeperCommand::SaveAs {
+        path: named.clone(),
+        project: project.clone(),
+        pictures: Vec::new(),
+    });
+    assert!(matches!(
+        next(&events),
+        FileEvent::Saved { is_asked: true, .. }
+    ));
+    assert!(named.is_file() && !first.exists());
+    begin(&keeper, folder.path(), false);
+    let FileEvent::Project { project, .. } = next(&events) else {
+        panic!();
+    };
+    assert!(project.results.is_empty(), "a fresh one");
+}
+
+#[test]
+fn a_new_project_leaves_the_work_in_the_old_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (keeper, events) = start();
+    begin(&keeper, folder.path(), false);
+    let FileEvent::Project {
+        project,
+        path: first,
+        ..
+    } = next(&events)
+    else {
+        panic!();
+    };
+    save_with_picture(&keeper, &events, &project);
+    begin(&keeper, folder.path(), true);
+    let FileEvent::Project { path, project, .. } = next(&events) else {
+        panic!();
+    };
+    assert_ne!(path, first);
+    assert!(project.results.is_empty() && first.exists());
+}
+
+#[test]
+fn what_cannot_be_saved_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (keeper, events) = start();
+    let (project, pictures) = with_picture(&Project::new("p", recipe()));
+    keeper.send(KeeperCommand::SaveAs {
+        path: folder.path().join("missing/p.vernier"),
+        project,
+        pictures,
+    });
+    let FileEvent::NotSaved { sentence, pictures } = next(&events) else {
+        panic!();
+    };
+    assert_eq!(pictures.len(), 1);
+    assert!(sentence.contains("missing"), "{sentence}");
+}

@@ -1,0 +1,180 @@
+//! What a sampler of a graph was given.
+
+use serde_json::Value;
+
+use super::{ComfyGraph, MAX_LINKS, Node, link};
+use crate::picture::a1111::stays;
+use crate::recipe::Recipe;
+use crate::sampling::SamplerName;
+
+/// Inputs in which nodes that only hold a value keep it.
+const HELD: [&str; 9] = [
+    "value",
+    "text",
+    "string",
+    "int",
+    "float",
+    "seed",
+    "noise_seed",
+    "number",
+    "prompt",
+];
+
+pub(super) struct Reading<'a> {
+    pub(super) graph: &'a ComfyGraph,
+    pub(super) notes: Vec<String>,
+}
+
+impl<'a> Reading<'a> {
+    fn node(&self, node: &'a Node, input: &str) -> Option<&'a Node> {
+        self.graph.nodes.get(node.link(input)?.0)
+    }
+
+    /// Takes what `sampler` was given, by itself or, as custom samplers, by nodes of their own.
+    pub(super) fn take(&mut self, sampler: &'a Node, recipe: &mut Recipe) {
+        let part = |input: &str| self.node(sampler, input).unwrap_or(sampler);
+        let (noise, guider) = (part("noise"), part("guider"));
+        let (method, sigmas) = (part("sampler"), part("sigmas"));
+        let seed = self
+            .value(noise, "noise_seed")
+            .or(self.value(noise, "seed"));
+        self.set("seed", seed.and_then(Value::as_u64), &mut recipe.seed);
+        let steps = self.value(sigmas, "steps").and_then(Value::as_u64);
+        let steps = steps.and_then(|steps| u32::try_from(steps).ok());
+        self.set("steps", steps, &mut recipe.steps);
+        let cfg = self.value(guider, "cfg").and_then(Value::as_f64);
+        self.set("cfg", cfg, &mut recipe.guidance_scale);
+        let method = self.text_value(method, "sampler_name");
+        let scheduler = self.text_value(sigmas, "scheduler");
+        self.take_sampler(method, scheduler, recipe);
+        let positive = if guider.link("positive").is_some() {
+            "positive"
+        } else {
+            "conditioning"
+        };
+        match self.words(guider, positive) {
+            Some(words) => recipe.prompt = words,
+            None => self.notes.push("the prompt could not be read".to_owned()),
+        }
+        recipe.negative_prompt = self.words(guider, "negative").unwrap_or_default();
+        self.take_size(sampler, recipe);
+        self.tell_model(guider, recipe);
+    }
+
+    fn set<T>(&mut self, name: &str, value: Option<T>, field: &mut T) {
+        match value {
+            Some(value) => *field = value,
+            None => self.notes.push(format!("{name} could not be read")),
+        }
+    }
+
+    fn take_sampler(&mut self, method: Option<&str>, scheduler: Option<&str>, to: &mut Recipe) {
+        let (method, scheduler) = (method.unwrap_or(""), scheduler.unwrap_or("normal"));
+        let Some((name, is_whole)) = sampler_called(method, scheduler) else {
+            let note = format!("sampler_name: \"{method}\" cannot be taken over");
+            self.notes.push(note);
+            return;
+        };
+        name.name().clone_into(&mut to.sampler);
+        if !is_whole {
+            let label = name.label();
+            let note = format!("{label} has its usual sigmas here, not \"{scheduler}\"");
+            self.notes.push(note);
+        }
+    }
+
+    fn take_size(&mut self, sampler: &'a Node, recipe: &mut Recipe) {
+        let side = |node, name| u32::try_from(self.value(node, name)?.as_u64()?).ok();
+        let latents = self.node(sampler, "latent_image");
+        let size = latents.and_then(|node| Some((side(node, "width")?, side(node, "height")?)));
+        match size {
+            Some((width, height)) => (recipe.width_px, recipe.height_px) = (width, height),
+            None => self.notes.push(
+                "it was made from another picture, which the graph only names; the size stays"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    /// Names what stands between the sampler and its checkpoint.
+    fn tell_model(&mut self, guider: &'a Node, recipe: &Recipe) {
+        let mut at = self.node(guider, "model");
+        for _ in 0..MAX_LINKS {
+            let Some(node) = at else { break };
+            let named = |input: &str| node.inputs.get(input).and_then(Value::as_str);
+            if let Some(name) = named("ckpt_name").or(named("unet_name")) {
+                self.notes.extend(stays(name, recipe));
+                break;
+            }
+            let what = match named("lora_name") {
+                Some(name) => format!("\"{name}\""),
+                None => node.class_type.clone(),
+            };
+            self.notes.push(format!("{what} is left out"));
+            at = self.node(node, "model");
+        }
+    }
+
+    /// A value of `node`, where it stands there or in nodes that only hold it.
+    fn value(&self, node: &'a Node, input: &str) -> Option<&'a Value> {
+        let mut value = node.inputs.get(input)?;
+        for _ in 0..MAX_LINKS {
+            let Some((name, _)) = link(value) else {
+                return Some(value);
+            };
+            let holder = self.graph.nodes.get(name)?;
+            value = HELD.iter().find_map(|held| holder.inputs.get(*held))?;
+        }
+        None
+    }
+
+    fn text_value(&self, node: &'a Node, input: &str) -> Option<&'a str> {
+        self.value(node, input)?.as_str()
+    }
+
+    /// The words behind a conditioning, through nodes that add something to it.
+    fn words(&mut self, node: &'a Node, input: &str) -> Option<String> {
+        let mut at = node;
+        let mut input = input;
+        for _ in 0..MAX_LINKS {
+            let (name, slot) = at.link(input)?;
+            let next = self.graph.nodes.get(name)?;
+            for own in ["text", "text_g", "clip_l", "prompt"] {
+                if let Some(words) = self.text_value(next, own) {
+                    return Some(words.to_owned());
+                }
+            }
+            if next.class_type == "ConditioningZeroOut" {
+                return Some(String::new());
+            }
+            let through = [
+                if slot == 1 { "negative" } else { "positive" },
+                "conditioning",
+                "conditioning_1",
+                "conditioning_to",
+            ];
+            input = through.into_iter().find(|i| next.link(i).is_some())?;
+            let note = format!("{} is left out", next.class_type);
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+            at = next;
+        }
+        None
+    }
+}
+
+/// The sampler that ComfyUI calls `method`, and whether it has those sigmas, too.
+fn sampler_called(method: &str, scheduler: &str) -> Option<(SamplerName, bool)> {
+    let is_usual = scheduler == "normal";
+    Some(match (method, scheduler) {
+        ("dpmpp_2m", "karras") => (SamplerName::Dpmpp2mKarras, true),
+        ("dpmpp_2m", _) => (SamplerName::Dpmpp2m, is_usual),
+        ("euler", _) => (SamplerName::Euler, is_usual),
+        ("euler_ancestral", _) => (SamplerName::EulerA, is_usual),
+        ("lms", _) => (SamplerName::Lms, is_usual),
+        ("dpm_2", _) => (SamplerName::Kdpm2, is_usual),
+        ("ddim", _) => (SamplerName::Ddim, is_usual || scheduler == "ddim_uniform"),
+        _ => return None,
+    })
+}

@@ -1,0 +1,117 @@
+//! The two halves of classifier-free guidance: one call under the prompt, one under the negative
+//! prompt.
+//!
+//! They know nothing of each other, so on a CPU each has a thread and half of the cores to itself.
+//! Two calls that never wait for each other beat one call of batch 2, which waits at the end of
+//! each of its thousand operations for the slowest core.
+
+mod aside;
+mod call;
+mod cores;
+#[cfg(test)]
+mod tests;
+
+use tch::{Device, Tensor};
+
+use self::aside::Aside;
+use self::call::Call;
+use self::cores::CoresInUse;
+use crate::Result;
+use crate::layers::AttentionHook;
+use crate::models::unet::{TextContext, UNet, UNetConfig};
+use crate::weights::ParamStore;
+
+/// A U-Net that predicts with and without the prompt.
+pub(super) struct Halves {
+    unet: UNet,
+    /// On a CPU.
+    aside: Option<Aside>,
+}
+
+impl Halves {
+    /// The U-Net that `config` describes, with all parameters of `store`.
+    ///
+    /// # Errors
+    /// As [`UNet::new`]; or the system has no thread to give.
+    pub(super) fn new(store: &ParamStore, config: &UNetConfig) -> Result<Self> {
+        let unet = UNet::new(&store.root(), config)?;
+        let aside = if unet.options().1 == Device::Cpu {
+            let replica = UNet::new(&ParamStore::sharing(store).root(), config)?;
+            Some(Aside::start(replica)?)
+        } else {
+            None
+        };
+        Ok(Self { unet, aside })
+    }
+
+    /// The U-Net, to be looked at and to make text contexts with; what changes it goes through
+    /// [`Self::attach`].
+    pub(super) fn unet(&self) -> &UNet {
+        &self.unet
+    }
+
+    /// Does `attach`, which adds low-rank branches, to the U-Net of each half. Their weights are
+    /// the same tensors, which `attach` must leave alone.
+    ///
+    /// # Errors
+    /// Those of `attach`.
+    pub(super) fn attach(&self, mut attach: impl FnMut(&UNet) -> Result<()>) -> Result<()> {
+        attach(&self.unet)?;
+        match self.aside.as_ref().and_then(|aside| aside.replica.as_ref()) {
+            Some(replica) => attach(replica),
+            None => Ok(()),
+        }
+    }
+
+    /// The model outputs in fp32, `[1, out_channels, h, w]`, under `positive` and, where there is
+    /// one, under `negative`. Both are contexts of batch 1, and `input` is `[1, in_channels, h, w]`.
+    ///
+    /// `hook` sees the positive half alone. Gradients flow to `input` where it wants them.
+    ///
+    /// # Errors
+    /// As [`UNet::forward`].
+    pub(super) fn predict(
+        &mut self,
+        input: &Tensor,
+        timestep: f64,
+        positive: &TextContext,
+        negative: Option<&TextContext>,
+        hook: Option<&mut dyn AttentionHook>,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        let call = Call {
+            input: input.f_to_kind(self.unet.options().0)?,
+            timestep,
+        };
+        let Some(negative) = negative else {
+            return Ok((call.run(&self.unet, positive, hook)?, None));
+        };
+        let cores = tch::get_num_threads();
+        // The other thread records no gradients.
+        if let Some(aside) = self.aside.as_mut()
+            && cores > 1
+            && !call.input.requires_grad()
+        {
+            let own = CoresInUse::set(cores - cores / 2);
+            aside.begin(&call, negative, cores / 2);
+            let positive = call.run(&self.unet, positive, hook);
+            let negative = aside.end();
+            drop(own);
+            return Ok((positive?, Some(negative?)));
+        }
+        let both = match hook {
+            None => negative.beside(positive)?,
+            Some(_) => None,
+        };
+        if let Some(both) = both {
+            let twice = Call {
+                input: Tensor::f_cat(&[&call.input, &call.input], 0)?,
+                ..call
+            };
+            let outputs = twice.run(&self.unet, &both, None)?;
+            let half = |index| outputs.f_narrow(0, index, 1);
+            return Ok((half(1)?, Some(half(0)?)));
+        }
+        let negative = call.run(&self.unet, negative, None)?;
+        Ok((call.run(&self.unet, positive, hook)?, Some(negative)))
+    }
+}
