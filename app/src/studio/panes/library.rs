@@ -1,11 +1,10 @@
 //! Models and controls at hand, to be searched, looked at and put to work.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use egui::{
-    Button, Color32, ColorImage, Frame, Image, Rect, Response, RichText, ScrollArea, Sense, Shape,
-    Stroke, TextEdit, TextureHandle, TextureOptions, Ui, pos2, vec2,
+    Button, Color32, Frame, Rect, Response, RichText, ScrollArea, Sense, Shape, Stroke, TextEdit,
+    Ui, pos2, vec2,
 };
 use vernier_engine::controls::{Calibration, ControlInfo};
 use vernier_engine::picture::Picture;
@@ -13,6 +12,7 @@ use vernier_engine::picture::Picture;
 use crate::studio::command::UiCommand;
 use crate::studio::state::{ModelItem, Studio, in_words, is_match, searched_text};
 use crate::studio::theme::{SEMIBOLD, Tokens, space};
+use crate::studio::widgets::PictureTextures;
 
 /// What the pane remembers between frames.
 #[derive(Default)]
@@ -21,7 +21,7 @@ pub(crate) struct LibraryView {
     pub(crate) wants_focus: bool,
     search: String,
     shows_models: bool,
-    textures: HashMap<String, (Arc<Picture>, TextureHandle)>,
+    textures: PictureTextures,
 }
 
 /// What is drawn from the library with the pointer.
@@ -171,8 +171,8 @@ fn control_lines(ui: &mut Ui, studio: &Studio, view: &mut LibraryView, info: &Co
         }
         let preview = studio.previews().get(&info.name);
         if let Some(preview) = preview {
-            for (at, picture) in preview.pictures().iter().enumerate() {
-                thumbnail(ui, view, &info.name, at, picture.as_ref(), tokens);
+            for (at, picture) in preview.pictures().enumerate() {
+                thumbnail(ui, view, &info.name, at, picture, tokens);
             }
         }
         if studio.is_previewing(&info.name) {
@@ -202,21 +202,8 @@ fn thumbnail(
     ui.painter()
         .rect_filled(rect, 2.0, tokens.line.gamma_multiply(0.4));
     let Some(picture) = picture else { return };
-    let key = format!("{name}/{at}");
-    let is_old = |(known, _): &(Arc<Picture>, TextureHandle)| !Arc::ptr_eq(known, picture);
-    if view.textures.get(&key).is_none_or(is_old) {
-        let size = [picture.width_px as usize, picture.height_px as usize];
-        let image = ColorImage::from_rgb(size, &picture.rgb);
-        let texture = ui.ctx().load_texture(&key, image, TextureOptions::LINEAR);
-        view.textures
-            .insert(key.clone(), (picture.clone(), texture));
-    }
-    if let Some((_, texture)) = view.textures.get(&key) {
-        let size = texture.size_vec2();
-        let scale = SIDE / size.x.max(size.y);
-        let fitted = Rect::from_center_size(rect.center(), size * scale);
-        Image::new(texture).paint_at(ui, fitted);
-    }
+    view.textures
+        .paint(ui, &format!("{name}/{at}"), picture, rect);
     response.on_hover_text(which.to_owned());
 }
 

@@ -4,8 +4,10 @@ mod attribute_slider;
 mod icon_button;
 mod left_label;
 mod navigation;
+mod picture_textures;
 
 pub(crate) use attribute_slider::{SliderAnswer, attribute_slider};
 pub(crate) use icon_button::{icon_button, icon_toggle};
 pub(crate) use left_label::left_label;
 pub(crate) use navigation::{panned, zoomed};
+pub(crate) use picture_textures::PictureTextures;
