@@ -1,9 +1,9 @@
 //! How the window looks, at the smallest and at a usual size, dark and light.
 
+use egui_kittest::SnapshotResults;
 use egui_kittest::kittest::Queryable as _;
-use egui_kittest::{Harness, SnapshotResults};
+use vernier::studio::Settings;
 use vernier::studio::state::{Layer, Tool};
-use vernier::studio::{Settings, StudioApp};
 use vernier_engine::picture::Picture;
 
 use super::desk::{choose_theme, options, window};
