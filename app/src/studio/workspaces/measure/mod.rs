@@ -140,14 +140,14 @@ fn one(
         ui.add_space(space::L);
         let heading = RichText::new(in_words(attribute));
         ui.label(heading.family(egui::FontFamily::Name(SEMIBOLD.into())));
+        contact_sheet(ui, studio, view, workspace, (info, attribute));
+        ui.add_space(space::S);
         match info.calibrations.get(attribute) {
             Some(calibration) => measured(ui, &info.name, attribute, calibration),
             None => {
                 ui.weak("was never measured");
             }
         }
-        ui.add_space(space::S);
-        contact_sheet(ui, studio, view, workspace, (info, attribute));
     }
 }
 
