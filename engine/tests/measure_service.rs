@@ -160,26 +160,40 @@ fn a_sweep_is_made_read_and_drawn() {
 }
 
 #[test]
-fn a_measurement_stops_within_a_step() {
-    let studio = Studio::open();
-    let mut request = studio.request(sweep("cheer~1"));
-    request.seeds = (0..500).collect();
-    studio.start(request, true);
-    let mut steps_after = 0;
-    let mut cancelled = false;
-    loop {
-        match studio.service.events().recv_timeout(PATIENCE).unwrap() {
-            Event::Progress { .. } if cancelled => steps_after += 1,
-            Event::Progress { .. } => {
-                studio.service.send(Command::Cancel(JobId(1)));
-                cancelled = true;
+fn a_measurement_stops_within_a_step_and_writes_nothing() {
+    let calibration = MeasureTask::Calibrate {
+        control: "cheer~1".parse().unwrap(),
+        out: None,
+    };
+    for task in [sweep("cheer~1"), calibration] {
+        let studio = Studio::open();
+        let control = std::fs::read(studio.path("cheer.safetensors")).unwrap();
+        let mut request = studio.request(task);
+        request.seeds = (0..500).collect();
+        studio.start(request, true);
+        let mut steps_after = 0;
+        let mut cancelled = false;
+        loop {
+            match studio.service.events().recv_timeout(PATIENCE).unwrap() {
+                Event::Progress { .. } if cancelled => steps_after += 1,
+                Event::Progress { .. } => {
+                    studio.service.send(Command::Cancel(JobId(1)));
+                    cancelled = true;
+                }
+                Event::Cancelled { .. } => break,
+                Event::Finished { .. } | Event::Failed { .. } => panic!("it was to be cancelled"),
+                _ => {}
             }
-            Event::Cancelled { .. } => break,
-            Event::Finished { .. } | Event::Failed { .. } => panic!("it was to be cancelled"),
-            _ => {}
         }
+        // Those that were on their way when the cancel was sent.
+        assert!(steps_after < 100, "{steps_after}");
+        assert_eq!(
+            std::fs::read(studio.path("cheer.safetensors")).unwrap(),
+            control
+        );
+        let files = std::fs::read_dir(studio.folder.path()).unwrap().count();
+        assert_eq!(files, 2, "the model and the control");
     }
-    assert!(steps_after < 100, "{steps_after}");
 }
 
 #[test]

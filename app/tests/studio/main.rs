@@ -11,6 +11,7 @@ mod editing;
 mod keyboard;
 mod library;
 mod looks;
+mod measuring;
 mod projects;
 mod real_window;
 mod training;

@@ -159,7 +159,8 @@ impl eframe::App for StudioApp {
             }
             Workspace::Measure => {
                 let own = self.own_controls.as_deref();
-                measure_workspace(ui, &mut self.studio, &mut self.measure, own);
+                let (studio, workspace) = (&mut self.studio, &mut self.workspace);
+                measure_workspace(ui, studio, &mut self.measure, workspace, own);
             }
             Workspace::Train => {
                 if let Some(asked) = train_workspace(ui, &mut self.studio, &mut self.train) {

@@ -152,6 +152,7 @@ impl StudioApp {
                     let text = format!("Saved as {}", path.display());
                     self.studio.toasts.push(ToastKind::Done, text, None);
                 }
+                self.studio.saved();
                 self.keeping.saved(path);
             }
             FileEvent::NotSaved { sentence, pictures } => {

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 
 use egui::{Image, ScrollArea, Sense, Stroke, StrokeKind, TextureHandle, Ui, vec2};
-use vernier_engine::picture::Picture;
 
 use crate::studio::command::UiCommand;
-use crate::studio::state::{ResultItem, Shown, Studio};
+use crate::studio::state::{ResultItem, Shown, Studio, reduced};
 use crate::studio::theme::{Tokens, space};
 use crate::studio::widgets::{fit, picture_texture};
 
@@ -30,38 +29,13 @@ pub(crate) struct Thumbnails {
 
 impl Thumbnails {
     fn texture(&mut self, ui: &Ui, result: &ResultItem) -> Option<&TextureHandle> {
-        let picture = result.picture.as_ref()?;
-        Some(self.by_id.entry(result.id.clone()).or_insert_with(|| {
-            picture_texture(ui, format!("thumbnail {}", result.id), &reduced(picture))
-        }))
-    }
-}
-
-/// The picture by whole-number box averaging, at most [`TEXTURE_PX`] and as near to it as that goes.
-fn reduced(picture: &Picture) -> Picture {
-    let (width, height) = (picture.width_px, picture.height_px);
-    let by = width.max(height).div_ceil(TEXTURE_PX).max(1);
-    let (w, h) = ((width / by).max(1), (height / by).max(1));
-    let mut rgb = Vec::with_capacity((w * h * 3) as usize);
-    for y in 0..h {
-        for x in 0..w {
-            for channel in 0..3 {
-                let (mut sum, mut count) = (0_u32, 0_u32);
-                for dy in 0..by.min(height) {
-                    for dx in 0..by.min(width) {
-                        let at = ((y * by + dy) * width + x * by + dx) * 3 + channel;
-                        sum += u32::from(picture.rgb.get(at as usize).copied().unwrap_or(0));
-                        count += 1;
-                    }
-                }
-                rgb.push((sum / count.max(1)) as u8);
-            }
+        // The texture stays where the pixels have left the memory.
+        if !self.by_id.contains_key(&result.id) {
+            let small = reduced(result.picture.as_ref()?, TEXTURE_PX);
+            let texture = picture_texture(ui, format!("thumbnail {}", result.id), &small);
+            self.by_id.insert(result.id.clone(), texture);
         }
-    }
-    Picture {
-        width_px: w,
-        height_px: h,
-        rgb,
+        self.by_id.get(&result.id)
     }
 }
 
@@ -155,23 +129,4 @@ pub(crate) fn filmstrip_pane(
             });
         });
     asked
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thumbnails_average_and_keep_their_shape() {
-        let picture = Picture {
-            width_px: 320,
-            height_px: 160,
-            rgb: (0..320 * 160 * 3)
-                .map(|i| if (i / 3) % 2 == 0 { 0 } else { 200 })
-                .collect(),
-        };
-        let thumbnail = reduced(&picture);
-        assert_eq!((thumbnail.width_px, thumbnail.height_px), (160, 80));
-        assert!(thumbnail.rgb.iter().all(|&value| value == 100));
-    }
 }

@@ -1,11 +1,10 @@
 //! Models and controls at hand, to be searched, looked at and put to work.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use egui::{
-    Button, Color32, Frame, Image, Rect, Response, RichText, ScrollArea, Sense, Shape, Stroke,
-    TextEdit, TextureHandle, Ui, pos2, vec2,
+    Button, Color32, Frame, Rect, Response, RichText, ScrollArea, Sense, Shape, Stroke, TextEdit,
+    Ui, pos2, vec2,
 };
 use vernier_engine::controls::{Calibration, ControlInfo};
 use vernier_engine::picture::Picture;
@@ -13,7 +12,7 @@ use vernier_engine::picture::Picture;
 use crate::studio::command::UiCommand;
 use crate::studio::state::{ModelItem, Studio, in_words, is_match, searched_text};
 use crate::studio::theme::{Tokens, semibold, space};
-use crate::studio::widgets::{fit, picture_texture};
+use crate::studio::widgets::PictureTextures;
 
 /// What the pane remembers between frames.
 #[derive(Default)]
@@ -22,7 +21,7 @@ pub(crate) struct LibraryView {
     pub(crate) wants_focus: bool,
     search: String,
     shows_models: bool,
-    textures: HashMap<String, (Arc<Picture>, TextureHandle)>,
+    textures: PictureTextures,
 }
 
 /// What is dragged from the library with the pointer.
@@ -175,8 +174,8 @@ fn control_lines(ui: &mut Ui, studio: &Studio, view: &mut LibraryView, info: &Co
         }
         let preview = studio.previews().get(&info.name);
         if let Some(preview) = preview {
-            for (at, picture) in preview.pictures().iter().enumerate() {
-                thumbnail(ui, view, &info.name, at, picture.as_ref(), tokens);
+            for (at, picture) in preview.pictures().enumerate() {
+                thumbnail(ui, view, &info.name, at, picture, tokens);
             }
         }
         if studio.is_previewing(&info.name) {
@@ -206,16 +205,8 @@ fn thumbnail(
     ui.painter()
         .rect_filled(rect, 2.0, tokens.line.gamma_multiply(0.4));
     let Some(picture) = picture else { return };
-    let key = format!("{name}/{at}");
-    let is_old = |(known, _): &(Arc<Picture>, TextureHandle)| !Arc::ptr_eq(known, picture);
-    if view.textures.get(&key).is_none_or(is_old) {
-        let texture = picture_texture(ui, &key, picture);
-        view.textures
-            .insert(key.clone(), (picture.clone(), texture));
-    }
-    if let Some((_, texture)) = view.textures.get(&key) {
-        Image::new(texture).paint_at(ui, fit(texture.size_vec2(), rect));
-    }
+    view.textures
+        .paint(ui, &format!("{name}/{at}"), picture, rect);
     response.on_hover_text(which.to_owned());
 }
 

@@ -9,7 +9,7 @@ use egui::{
 
 use super::library::{Carried, dropped};
 use crate::studio::command::UiCommand;
-use crate::studio::state::{Studio, Subject, word_at};
+use crate::studio::state::{Studio, Subject, in_words, word_at};
 use crate::studio::theme::{Tokens, semibold, space};
 
 /// What the prompt pane remembers between frames.
@@ -43,6 +43,7 @@ pub(crate) fn prompt_pane(
             prompt_edit(ui, studio, view);
             chosen_row(ui, studio);
             subject_row(ui, studio, view);
+            waiting_row(ui, studio);
             if view.shows_negative {
                 let hint = "what to steer away from";
                 let edit = TextEdit::multiline(&mut studio.bench.recipe.negative_prompt)
@@ -167,6 +168,15 @@ fn chosen_row(ui: &mut Ui, studio: &Studio) {
     let text = RichText::new(format!("this seed: {chosen}")).small();
     let row = ui.add(egui::Label::new(text.color(tokens.text_weak)).truncate());
     row.on_hover_text(chosen);
+}
+
+/// Why the picture does not follow just now.
+fn waiting_row(ui: &mut Ui, studio: &Studio) {
+    if let Some(name) = studio.live_waits_for() {
+        let tokens = Tokens::in_ui(ui);
+        let text = format!("Live waits until {} is calibrated", in_words(name));
+        ui.label(RichText::new(text).small().color(tokens.caution));
+    }
 }
 
 /// The same subjects as buttons, for the keyboard and for those who do not click into text.

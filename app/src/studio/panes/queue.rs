@@ -71,7 +71,8 @@ fn running_ui(ui: &mut Ui, running: &RunningJob) -> Option<UiCommand> {
 /// How much of the running job is done, 0 to 1.
 pub(crate) fn fraction(running: &RunningJob) -> f32 {
     let progress = &running.progress;
-    let pictures = running.job.recipes.len().max(1) as f32;
+    let pictures = running.job.recipes.len().max(progress.pictures);
+    let pictures = pictures.max(1) as f32;
     let within = progress.step as f32 / progress.steps.max(1) as f32;
     ((progress.picture as f32 + within) / pictures).clamp(0.0, 1.0)
 }
@@ -99,6 +100,7 @@ fn title(job: &QueuedJob) -> String {
         (JobKind::Live, _) => "live".to_owned(),
         (JobKind::Measure, _) => "calibration".to_owned(),
         (JobKind::Preview, _) => "what a control does".to_owned(),
+        (JobKind::ContactSheet, count) => format!("contact sheet, {count} pictures"),
         (JobKind::Sweep, count) => format!("sweep, {count} pictures"),
         (JobKind::Batch, 1) => prompt.to_owned(),
         (JobKind::Batch, count) => format!("{count} × {prompt}"),

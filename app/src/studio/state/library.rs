@@ -2,16 +2,14 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use vernier_engine::checkpoint::{FoundModel, ModelLibrary};
 use vernier_engine::controls::ControlInfo;
-use vernier_engine::picture::Picture;
 use vernier_engine::recipe::{ControlScale, ModelRef, Recipe};
 use vernier_engine::render::Defaults;
 
 use super::rack::specs;
-use super::{Bench, ControlKey, Made, Subject};
+use super::{Bench, Cells, ControlKey, Made, Subject};
 
 /// A model of the library.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,59 +74,33 @@ pub fn searched_text(info: &ControlInfo) -> String {
     )
 }
 
-/// What a control does, in three pictures: one end, rest, the other end.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ControlPreview {
-    recipes: Vec<Recipe>,
-    pictures: Vec<Option<Arc<Picture>>>,
-}
-
-impl ControlPreview {
-    /// From left to right; `None` where one is still to be made.
-    pub fn pictures(&self) -> &[Option<Arc<Picture>>] {
-        &self.pictures
-    }
-
-    /// Whether `recipe` is one whose picture is still to be made.
-    pub fn wants(&self, recipe: &Recipe) -> bool {
-        let mut pairs = self.recipes.iter().zip(&self.pictures);
-        pairs.any(|(own, picture)| own == recipe && picture.is_none())
-    }
-
-    /// Whether all pictures are there.
-    pub fn is_whole(&self) -> bool {
-        self.pictures.iter().all(Option::is_some)
-    }
-}
-
-/// Previews of controls by name.
+/// What controls do, by their names, in three pictures each: one end, rest, the other end.
 #[derive(Debug, Default)]
 pub struct Previews {
-    by_name: HashMap<String, ControlPreview>,
+    by_name: HashMap<String, Cells>,
 }
 
 impl Previews {
     /// The preview of the control `name`.
-    pub fn get(&self, name: &str) -> Option<&ControlPreview> {
+    pub fn get(&self, name: &str) -> Option<&Cells> {
         self.by_name.get(name)
     }
 
     /// Begins a preview of `name` from `recipes`.
     pub(super) fn begin(&mut self, name: &str, recipes: Vec<Recipe>) {
-        let pictures = vec![None; recipes.len()];
-        self.by_name
-            .insert(name.to_owned(), ControlPreview { recipes, pictures });
+        self.by_name.insert(name.to_owned(), Cells::new(recipes));
     }
 
     /// A picture was made for the preview that wants it.
     pub(super) fn take(&mut self, asked: &Recipe, made: &Made) {
         for preview in self.by_name.values_mut() {
-            for (recipe, picture) in preview.recipes.iter().zip(&mut preview.pictures) {
-                if recipe == asked {
-                    *picture = Some(made.picture.clone());
-                }
-            }
+            preview.take(asked, made);
         }
+    }
+
+    /// Forgets the previews of controls for which `is_other` holds: they show what was.
+    pub(super) fn forget(&mut self, is_other: impl Fn(&str) -> bool) {
+        self.by_name.retain(|name, _| !is_other(name));
     }
 }
 
@@ -260,20 +232,13 @@ mod tests {
 
         let mut previews = Previews::default();
         previews.begin("age", recipes.clone());
-        let made = Made {
-            picture: Arc::new(Picture {
-                width_px: 1,
-                height_px: 1,
-                rgb: vec![0; 3],
-            }),
-            recipe: Arc::new(base),
-            secs: 0.1,
-        };
-        previews.take(&recipes[2], &made);
+        previews.take(&recipes[2], &testing::made(base));
         let preview = previews.get("age").unwrap();
-        let there: Vec<bool> = preview.pictures().iter().map(Option::is_some).collect();
+        let there: Vec<bool> = preview.pictures().map(|p| p.is_some()).collect();
         assert_eq!(there, [false, false, true]);
         assert!(preview.wants(&recipes[0]) && !preview.wants(&recipes[2]));
         assert!(!preview.is_whole());
+        previews.forget(|name| name == "age");
+        assert!(previews.get("age").is_none());
     }
 }

@@ -2,10 +2,13 @@
 //!
 //! Nothing here draws. The window shows it and asks for changes; tests drive it the same way.
 
+mod cells;
+mod contact_sheet;
 mod edit;
 mod library;
 mod live;
 mod pictures;
+mod pixel_memory;
 mod queue;
 mod rack;
 mod studio;
@@ -17,18 +20,21 @@ mod timeline;
 mod toasts;
 pub mod training;
 
+pub use cells::{Cell, Cells};
+pub use contact_sheet::{ContactSheet, ContactSheets, SheetSize, control_name};
 pub use edit::{
     BRUSH_RADIUS_RANGE_PX, Covered, EditRoom, EditShows, FEATHER_RANGE_PX, GROW_RANGE_PX, Layer,
     ShownMask, Stroke, Tool, USUAL_PADDING_PX,
 };
-pub use library::{ControlPreview, ModelItem, Previews, is_match, list_models, searched_text};
+pub use library::{ModelItem, Previews, is_match, list_models, searched_text};
 pub use live::{Live, LiveStep};
+pub(crate) use pictures::reduced;
 pub use pictures::{BenchPictures, Made, NewPicture, ResultItem};
 pub use queue::{JobKind, Progress, Queue, QueuedJob, RunningJob};
 pub use rack::{RackGroup, SliderSpec, in_words, rack};
 pub use studio::{Comparison, LoadedModel, ModelState, Preview, Shown, Studio};
 pub use subjects::{Nouns, Subject, word_at};
-pub use sweep::{Axis, AxisField, Sweep, SweepCell};
+pub use sweep::{Axis, AxisField, Sweep};
 pub use timeline::Timeline;
 pub use toasts::{Toast, ToastKind, Toasts};
 pub use training::{

@@ -10,6 +10,9 @@ use vernier_engine::recipe::Recipe;
 /// So many of the bench's pictures are remembered, for undo.
 const BENCH_CAPACITY: usize = 64;
 
+/// So many bytes of them, too, but for the latest.
+const BENCH_BYTES: usize = 256 << 20;
+
 /// A picture that is kept.
 #[derive(Debug, Clone)]
 pub struct ResultItem {
@@ -85,7 +88,19 @@ impl BenchPictures {
     pub fn insert(&mut self, recipe: Recipe, made: Made) {
         self.newest_first.retain(|(known, _)| *known != recipe);
         self.newest_first.push_front((recipe, made));
-        self.newest_first.truncate(BENCH_CAPACITY);
+        let mut bytes = 0;
+        let all = self.newest_first.iter().take(BENCH_CAPACITY);
+        let fitting = all.take_while(|(_, made)| {
+            bytes += made.picture.rgb.len();
+            bytes <= BENCH_BYTES
+        });
+        let fitting = fitting.count().max(1);
+        self.newest_first.truncate(fitting);
+    }
+
+    /// Forgets the pictures of recipes for which `is_other` holds.
+    pub(super) fn forget(&mut self, is_other: impl Fn(&Recipe) -> bool) {
+        self.newest_first.retain(|(known, _)| !is_other(known));
     }
 
     /// The benches whose pictures are remembered.
@@ -97,5 +112,53 @@ impl BenchPictures {
     pub fn get(&self, recipe: &Recipe) -> Option<&Made> {
         let mut all = self.newest_first.iter();
         all.find(|(known, _)| known == recipe).map(|(_, made)| made)
+    }
+}
+
+/// The picture by whole-number box averaging, at most `most_px` on its longer side and as near to
+/// it as that goes.
+pub(crate) fn reduced(picture: &Picture, most_px: u32) -> Picture {
+    let (width, height) = (picture.width_px, picture.height_px);
+    let by = width.max(height).div_ceil(most_px).max(1);
+    let (w, h) = ((width / by).max(1), (height / by).max(1));
+    let mut rgb = Vec::with_capacity((w * h * 3) as usize);
+    for y in 0..h {
+        for x in 0..w {
+            for channel in 0..3 {
+                let (mut sum, mut count) = (0_u32, 0_u32);
+                for dy in 0..by.min(height) {
+                    for dx in 0..by.min(width) {
+                        let at = ((y * by + dy) * width + x * by + dx) * 3 + channel;
+                        sum += u32::from(picture.rgb.get(at as usize).copied().unwrap_or(0));
+                        count += 1;
+                    }
+                }
+                rgb.push((sum / count.max(1)) as u8);
+            }
+        }
+    }
+    Picture {
+        width_px: w,
+        height_px: h,
+        rgb,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_pictures_average_and_keep_their_shape() {
+        let picture = Picture {
+            width_px: 320,
+            height_px: 160,
+            rgb: (0..320 * 160 * 3)
+                .map(|i| if (i / 3) % 2 == 0 { 0 } else { 200 })
+                .collect(),
+        };
+        let small = reduced(&picture, 160);
+        assert_eq!((small.width_px, small.height_px), (160, 80));
+        assert!(small.rgb.iter().all(|value| *value == 100));
     }
 }

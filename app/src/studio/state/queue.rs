@@ -18,6 +18,8 @@ pub enum JobKind {
     Sweep,
     /// What a control of the library does.
     Preview,
+    /// What a control does along its range.
+    ContactSheet,
     /// A control is measured; it cannot be interrupted and gone on with.
     Measure,
 }
@@ -40,6 +42,8 @@ pub struct QueuedJob {
 pub struct Progress {
     /// Pictures done.
     pub picture: usize,
+    /// About how many there are, where only the engine knows; else 0.
+    pub pictures: usize,
     /// Model calls done for the present picture.
     pub step: usize,
     /// Model calls that it takes.
@@ -80,6 +84,12 @@ impl Queue {
     /// Jobs that wait, the next one first.
     pub fn pending(&self) -> impl ExactSizeIterator<Item = &QueuedJob> {
         self.pending.iter()
+    }
+
+    /// The job that runs, and those that wait, the next one first.
+    pub fn jobs(&self) -> impl Iterator<Item = &QueuedJob> {
+        let running = self.running.iter().map(|running| &running.job);
+        running.chain(&self.pending)
     }
 
     /// Puts `recipes`, whose pictures are to be kept, at the end of the queue.

@@ -3,7 +3,7 @@
 use vernier_engine::project::{Bench, ControlKey};
 use vernier_engine::recipe::{ControlScale, Recipe};
 
-use super::{Made, SliderSpec};
+use super::{Cell, Cells, Made, SliderSpec};
 
 /// What an axis moves.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,15 +104,6 @@ impl Axis {
     }
 }
 
-/// One picture of a sweep.
-#[derive(Debug, Clone)]
-pub struct SweepCell {
-    /// What it shows.
-    pub recipe: Recipe,
-    /// The picture, once it is made.
-    pub made: Option<Made>,
-}
-
 /// A sweep: what it is to show, and what was made of it.
 #[derive(Debug, Default)]
 pub struct Sweep {
@@ -122,14 +113,14 @@ pub struct Sweep {
     pub down: Option<Axis>,
     /// The cell that is looked at.
     pub selected: Option<usize>,
-    cells: Vec<SweepCell>,
+    cells: Cells,
     drawn: Option<(Axis, Option<Axis>)>,
 }
 
 impl Sweep {
     /// Cells row by row.
-    pub fn cells(&self) -> &[SweepCell] {
-        &self.cells
+    pub fn cells(&self) -> &[Cell] {
+        self.cells.all()
     }
 
     /// The axes that the cells lie on.
@@ -147,7 +138,7 @@ impl Sweep {
             Some(down) => down.values().into_iter().map(Some).collect(),
             None => vec![None],
         };
-        self.cells.clear();
+        let mut recipes = Vec::new();
         for row in rows {
             for value in across.values() {
                 let mut recipe = base.clone();
@@ -155,30 +146,23 @@ impl Sweep {
                 if let (Some(down), Some(value)) = (&self.down, row) {
                     down.field.set(&mut recipe, value);
                 }
-                self.cells.push(SweepCell { recipe, made: None });
+                recipes.push(recipe);
             }
         }
+        self.cells = Cells::new(recipes.iter().cloned());
         self.selected = None;
         self.drawn = Some((across, self.down.clone()));
-        self.cells.iter().map(|cell| cell.recipe.clone()).collect()
+        recipes
     }
 
     /// A picture was made: it goes wherever its recipe is.
     pub fn take(&mut self, asked: &Recipe, made: &Made) {
-        for cell in &mut self.cells {
-            if cell.made.is_none() && cell.recipe == *asked {
-                cell.made = Some(made.clone());
-            }
-        }
+        self.cells.take(asked, made);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use vernier_engine::picture::Picture;
-
     use super::*;
     use crate::studio::state::testing;
 
@@ -212,16 +196,7 @@ mod tests {
             ..Sweep::default()
         };
         let recipes = sweep.lay_out(&recipe());
-        let made = Made {
-            picture: Arc::new(Picture {
-                width_px: 1,
-                height_px: 1,
-                rgb: vec![0; 3],
-            }),
-            recipe: Arc::new(recipe()),
-            secs: 0.1,
-        };
-        sweep.take(&recipes[3], &made);
+        sweep.take(&recipes[3], &testing::made(recipe()));
         let filled: Vec<bool> = sweep.cells().iter().map(|c| c.made.is_some()).collect();
         assert_eq!(filled, [false, false, false, true, false]);
     }

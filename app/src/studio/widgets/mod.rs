@@ -5,9 +5,11 @@ mod icon_button;
 mod left_label;
 mod navigation;
 mod picture_texture;
+mod picture_textures;
 
 pub(crate) use attribute_slider::{SliderAnswer, attribute_slider};
 pub(crate) use icon_button::{icon_button, icon_toggle};
 pub(crate) use left_label::left_label;
 pub(crate) use navigation::{panned, zoomed};
 pub(crate) use picture_texture::{fit, picture_texture};
+pub(crate) use picture_textures::PictureTextures;

@@ -7,6 +7,7 @@ mod train;
 
 pub(crate) use edit::{EditView, edit_workspace};
 pub(crate) use measure::{MeasureView, measure_workspace};
+use sweep::short;
 pub(crate) use sweep::{SweepView, export as export_sweep, sweep_workspace};
 pub(crate) use train::{TrainAsked, TrainView, train_workspace};
 

@@ -281,7 +281,8 @@ fn axis_labels(
     );
 }
 
-fn short(value: f64) -> String {
+/// A setting as people write it.
+pub(super) fn short(value: f64) -> String {
     let text = format!("{value:.2}");
     // Two decimals are always there, so there is a point to trim up to.
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

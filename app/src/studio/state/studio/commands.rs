@@ -172,6 +172,7 @@ impl Studio {
         let entry = ResultEntry::new((*made.recipe).clone(), made.secs, &self.project);
         let result = ResultItem::of(entry, Some(made.picture.clone()));
         self.shown = Shown::Result(result.id.clone());
+        self.pixels.touch(&result.id);
         self.unsaved.push(NewPicture {
             id: result.id.clone(),
             picture: made.picture,

@@ -40,14 +40,15 @@ impl Studio {
             Event::Progress {
                 job,
                 picture,
+                pictures,
                 step,
                 steps,
                 its_per_sec,
                 eta_secs,
-                ..
             } => {
                 let progress = Progress {
                     picture,
+                    pictures,
                     step,
                     steps,
                     its_per_sec,
@@ -169,6 +170,7 @@ impl Studio {
             JobKind::Batch => self.add_result(made),
             JobKind::Sweep => self.sweep.take(&asked, &made),
             JobKind::Preview => self.previews.take(&asked, &made),
+            JobKind::ContactSheet => self.contact_sheets.take(&asked, &made),
             JobKind::Measure => {}
         }
     }
@@ -180,6 +182,10 @@ impl Studio {
         let by_artist = running.is_cancelled && !running.comes_back;
         let (kind, done) = (running.job.kind, running.progress.picture);
         self.queue.ended(job, done);
+        if kind == JobKind::Measure && was_cancelled {
+            let text = "The calibration was stopped; the control is as it was";
+            self.toasts.push(ToastKind::Note, text, None);
+        }
         if kind == JobKind::Live {
             // One that the artist stopped is not begun again until something changes.
             self.live.ended(was_cancelled && !by_artist);

@@ -32,6 +32,8 @@ impl Studio {
         self.project = project;
         self.removed.clear();
         self.unsaved.clear();
+        self.pixels
+            .opened(self.results.iter().map(|r| r.id.clone()));
         self.wanted_pixels.clear();
         self.asked_pixels.clear();
         self.pinned = None;
@@ -78,11 +80,19 @@ impl Studio {
         project.layout = layout;
         project.list_models();
         self.handed_over = Some((self.scene(), self.results.len()));
+        let ids = project.results.iter().map(|entry| entry.id.clone());
+        self.pixels.is_saving(ids);
         (project, std::mem::take(&mut self.unsaved))
+    }
+
+    /// What was handed over first is in the file now.
+    pub fn saved(&mut self) {
+        self.pixels.has_saved(true);
     }
 
     /// Saving did not work: these pictures are still to be saved.
     pub fn take_back(&mut self, pictures: Vec<NewPicture>) {
+        self.pixels.has_saved(false);
         self.unsaved.splice(0..0, pictures);
     }
 
@@ -94,15 +104,46 @@ impl Studio {
         }
     }
 
-    /// Kept pictures whose pixels are to be read; they are gone from here.
+    /// Kept pictures whose pixels are to be read; they are gone from here. Those that the file does
+    /// not hold at the moment, as after undo, wait until it does.
     pub fn take_wanted_pixels(&mut self) -> BTreeSet<String> {
-        std::mem::take(&mut self.wanted_pixels)
+        let wanted = std::mem::take(&mut self.wanted_pixels).into_iter();
+        let (ready, later) = wanted.partition(|id| self.pixels.is_in_file(id));
+        self.wanted_pixels = later;
+        ready
     }
 
     /// The pixels of a kept picture have been read.
     pub fn set_pixels(&mut self, id: &str, picture: Arc<Picture>) {
         if let Some(result) = self.results.iter_mut().find(|result| result.id == id) {
             result.picture = Some(picture);
+            self.pixels.touch(id);
+        }
+    }
+
+    /// Asks for the pixels of the shown result, and lets go of those that nobody has looked at for
+    /// long where they take too much memory.
+    pub(super) fn look_after_pixels(&mut self) {
+        if let Some(result) = self.shown_result() {
+            let (id, is_there) = (result.id.clone(), result.picture.is_some());
+            self.pixels.touch(&id);
+            if !is_there {
+                self.want_pixels(&id);
+            }
+        }
+        let stays = |result: &ResultItem| {
+            let is_pinned = match (&self.pinned, &result.picture) {
+                (Some(pinned), Some(picture)) => Arc::ptr_eq(pinned, picture),
+                _ => false,
+            };
+            is_pinned || matches!(&self.shown, Shown::Result(id) if *id == result.id)
+        };
+        for id in self.pixels.surplus(&self.results, stays) {
+            self.asked_pixels.remove(&id);
+            let mut results = self.results.iter_mut();
+            if let Some(result) = results.find(|result| result.id == id) {
+                result.picture = None;
+            }
         }
     }
 }

@@ -31,9 +31,9 @@ impl Studio {
         let Some(preview) = self.previews.get(name) else {
             return false;
         };
-        let running = self.queue.running().map(|running| &running.job);
-        let mut jobs = self.queue.pending().chain(running);
-        jobs.any(|job| job.kind == JobKind::Preview && job.recipes.iter().any(|r| preview.wants(r)))
+        self.queue
+            .jobs()
+            .any(|job| job.kind == JobKind::Preview && job.recipes.iter().any(|r| preview.wants(r)))
     }
 
     /// Puts a model on the bench. Where it was made for pictures of another size than the last

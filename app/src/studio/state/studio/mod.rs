@@ -4,6 +4,7 @@ mod commands;
 mod events;
 mod keeping;
 mod library;
+mod measuring;
 mod scene;
 mod shown;
 #[cfg(test)]
@@ -12,20 +13,20 @@ mod tick;
 mod training;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use vernier_engine::controls::FoundControl;
 use vernier_engine::picture::Picture;
 use vernier_engine::project::Project;
-use vernier_engine::recipe::{ControlUse, Recipe};
-use vernier_engine::service::{Command, MeasureRequest, MeasureTask, PromptChoice, RenderOptions};
+use vernier_engine::recipe::Recipe;
+use vernier_engine::service::{Command, RenderOptions};
 
 use self::scene::Scene;
+use super::pixel_memory::{MOST_BYTES, PixelMemory};
 use super::{
-    Bench, BenchPictures, EditRoom, Live, ModelItem, NewPicture, Nouns, Previews, Queue, RackGroup,
-    ResultItem, Subject, Sweep, Timeline, Toasts, Training,
+    Bench, BenchPictures, ContactSheets, EditRoom, Live, ModelItem, NewPicture, Nouns, Previews,
+    Queue, RackGroup, ResultItem, Subject, Sweep, Timeline, Toasts, Training,
 };
 
 pub use shown::{Comparison, Preview, Shown};
@@ -87,6 +88,7 @@ pub struct Studio {
     starred: BTreeSet<String>,
     unsaved: Vec<NewPicture>,
     handed_over: Option<(Scene, usize)>,
+    pixels: PixelMemory,
     /// Results whose pixels nobody has been asked for yet.
     wanted_pixels: BTreeSet<String>,
     /// Those that are being read, or could not be.
@@ -99,6 +101,9 @@ pub struct Studio {
     controls: Vec<FoundControl>,
     models: Vec<ModelItem>,
     previews: Previews,
+    contact_sheets: ContactSheets,
+    /// Those that the model's meter knows.
+    meter_nouns: Vec<String>,
     subjects: Vec<Subject>,
     rack: Arc<[RackGroup]>,
     looked_at: Option<String>,
@@ -141,6 +146,7 @@ impl Studio {
             starred: BTreeSet::new(),
             unsaved: Vec::new(),
             handed_over: None,
+            pixels: PixelMemory::new(MOST_BYTES),
             wanted_pixels: BTreeSet::new(),
             asked_pixels: BTreeSet::new(),
             bench_pictures: BenchPictures::default(),
@@ -151,6 +157,8 @@ impl Studio {
             controls: Vec::new(),
             models: Vec::new(),
             previews: Previews::default(),
+            contact_sheets: ContactSheets::default(),
+            meter_nouns: Vec::new(),
             subjects: Vec::new(),
             rack: Arc::new([]),
             looked_at: None,
@@ -167,7 +175,9 @@ impl Studio {
     /// The controls that there are.
     pub fn set_controls(&mut self, controls: Vec<FoundControl>, meter_nouns: Vec<String>) {
         let made_for = controls.iter().flat_map(|c| c.info.subjects.clone());
-        self.nouns = Nouns::with(meter_nouns.into_iter().chain(made_for));
+        self.nouns = Nouns::with(meter_nouns.iter().cloned().chain(made_for));
+        self.meter_nouns = meter_nouns;
+        self.forget_changed_controls(&controls);
         self.controls = controls;
         self.looked_at = None;
     }
@@ -234,30 +244,9 @@ impl Studio {
         std::mem::take(&mut self.controls_changed)
     }
 
-    /// Finds how far a control can be trusted, on so many prompts and seeds; what is found goes
-    /// into the file `out`, or the control's own.
-    pub fn calibrate(
-        &mut self,
-        control: ControlUse,
-        out: Option<PathBuf>,
-        prompts: usize,
-        seeds: u64,
-    ) {
-        let mut base = self.bench.recipe.clone();
-        base.controls.clear();
-        self.queue.push_measure(MeasureRequest {
-            base,
-            task: MeasureTask::Calibrate { control, out },
-            prompts: PromptChoice::Neutral { count: prompts },
-            seeds: (1..=seeds).collect(),
-            cache: None,
-        });
-    }
-
     /// Every recipe that can still be rendered, shown or saved from here.
     pub(super) fn all_recipes(&self) -> impl Iterator<Item = &Recipe> {
-        let running = self.queue.running().map(|running| &running.job);
-        let jobs = self.queue.pending().chain(running);
+        let jobs = self.queue.jobs();
         let undone = self.timeline.states().iter();
         std::iter::once(&self.bench.recipe)
             .chain(undone.map(|scene| &scene.bench.recipe))

@@ -1,10 +1,10 @@
 use vernier_engine::picture::Picture;
-use vernier_engine::recipe::ControlScale;
+use vernier_engine::recipe::{ControlScale, ControlUse};
 use vernier_engine::service::{Event, JobId};
 
 use super::*;
 use crate::studio::command::UiCommand;
-use crate::studio::state::{ControlKey, JobKind, SliderSpec, testing};
+use crate::studio::state::{ControlKey, JobKind, SheetSize, SliderSpec, testing};
 
 fn studio(live: bool) -> Studio {
     testing::studio(recipe(), live)
@@ -240,4 +240,176 @@ fn a_project_that_is_opened_shows_its_bench_whatever_was_in_the_making() {
     studio.open_project(Project::new("other", other));
     engine.settle(&mut studio);
     assert_eq!(shown(&studio), (5, true));
+}
+
+#[test]
+fn pixels_leave_the_memory_once_they_are_saved_and_come_back_when_they_are_shown() {
+    let (mut studio, mut engine) = (studio(false), Engine::new());
+    // Two pictures of 8×8.
+    studio.pixels = PixelMemory::new(2 * 192);
+    studio.count = 5;
+    studio.apply(UiCommand::Render);
+    engine.settle(&mut studio);
+    let there = |studio: &Studio| -> Vec<u64> {
+        let results = studio.results().filter(|r| r.picture.is_some());
+        results.map(|r| r.recipe.seed).collect()
+    };
+    assert_eq!(there(&studio), [1, 2, 3, 4, 5], "nothing is saved yet");
+    let ids: Vec<String> = studio.results().map(|r| r.id.clone()).collect();
+    studio.shown = Shown::Result(ids[1].clone());
+    studio.apply(UiCommand::PinForComparison);
+    studio.shown = Shown::Result(ids[4].clone());
+    let (_, pictures) = studio.hand_over(serde_json::Value::Null);
+    assert_eq!(pictures.len(), 5);
+    studio.tick(Instant::now(), false);
+    assert_eq!(there(&studio), [1, 2, 3, 4, 5], "they are on their way");
+    studio.saved();
+    studio.tick(Instant::now(), false);
+    assert_eq!(there(&studio), [2, 5], "the pinned and the shown one");
+    assert!(studio.take_wanted_pixels().is_empty());
+
+    studio.shown = Shown::Result(ids[2].clone());
+    studio.tick(Instant::now(), false);
+    assert!(studio.shown_picture().is_none());
+    let wanted: Vec<String> = studio.take_wanted_pixels().into_iter().collect();
+    assert_eq!(wanted, [ids[2].clone()]);
+    studio.tick(Instant::now(), false);
+    assert!(studio.take_wanted_pixels().is_empty(), "it is read once");
+    let third = studio.results().nth(2).unwrap().recipe.clone();
+    studio.set_pixels(&ids[2], Arc::new(Engine::picture(&third)));
+    studio.tick(Instant::now(), false);
+    assert_eq!(shown(&studio), (3, true));
+    assert_eq!(there(&studio), [2, 3], "the fifth has gone for it");
+}
+
+#[test]
+fn a_picture_that_undo_brings_back_is_read_once_the_file_holds_it_again() {
+    let (mut studio, mut engine) = (studio(false), Engine::new());
+    studio.pixels = PixelMemory::new(0);
+    studio.count = 3;
+    studio.apply(UiCommand::Render);
+    engine.settle(&mut studio);
+    let save = |studio: &mut Studio| {
+        studio.hand_over(serde_json::Value::Null);
+        studio.saved();
+        studio.tick(Instant::now(), false);
+    };
+    save(&mut studio);
+    let first = studio.results().next().unwrap().id.clone();
+    assert!(studio.results().next().unwrap().picture.is_none());
+    studio.shown = Shown::Result(first.clone());
+    studio.tick(Instant::now(), false);
+    studio.apply(UiCommand::RemoveResult);
+    save(&mut studio);
+    studio.take_wanted_pixels();
+    studio.apply(UiCommand::Undo);
+    assert_eq!(studio.shown, Shown::Result(first.clone()));
+    studio.tick(Instant::now(), false);
+    assert!(
+        studio.take_wanted_pixels().is_empty(),
+        "it is not in the file at the moment"
+    );
+    save(&mut studio);
+    assert!(studio.take_wanted_pixels().contains(&first));
+}
+
+fn with_age(live: bool) -> (Studio, FoundControl) {
+    let mut studio = studio(live);
+    let age = FoundControl {
+        path: "age.safetensors".into(),
+        info: testing::calibrated("age", &["man"]),
+    };
+    studio.set_controls(vec![age.clone()], vec!["man".to_owned()]);
+    (studio, age)
+}
+
+fn filled(studio: &Studio) -> (usize, usize) {
+    let cells = studio.contact_sheets().get("age").unwrap().cells();
+    (cells.made(), cells.all().len())
+}
+
+#[test]
+fn a_contact_sheet_fills_can_be_stopped_and_goes_with_its_calibration() {
+    let (mut studio, mut age) = with_age(false);
+    let mut engine = Engine::new();
+    let size = SheetSize {
+        settings: 5,
+        prompts: 2,
+    };
+    studio.start_contact_sheet(&age.info, "age", size);
+    assert!(studio.is_making_contact_sheet("age"));
+    studio.tick(Instant::now(), false);
+    engine.take(&mut studio);
+    engine.make_one(&mut studio);
+    engine.make_one(&mut studio);
+    assert_eq!(filled(&studio), (2, 10));
+    studio.cancel_contact_sheet("age");
+    engine.settle(&mut studio);
+    assert_eq!((filled(&studio), engine.renders), ((2, 10), 2));
+    assert!(!studio.is_making_contact_sheet("age"));
+
+    // What is known need not be made again.
+    studio.start_contact_sheet(&age.info, "age", size);
+    engine.settle(&mut studio);
+    assert_eq!((filled(&studio), engine.renders), ((10, 10), 10));
+    assert_eq!(studio.results().count(), 0, "they are not kept");
+    let cell = studio.contact_sheets().get("age").unwrap().cells().all()[4].clone();
+    studio.adopt(&cell.recipe);
+    assert_eq!(studio.bench.recipe.controls[0].to_string(), "age@man=1");
+    assert!(shown(&studio).1, "it is there at once");
+
+    studio.set_controls(vec![age.clone()], vec!["man".to_owned()]);
+    assert!(studio.contact_sheets().get("age").is_some());
+    let calibration = age.info.calibrations.get_mut("age").unwrap();
+    calibration.raw_high = 1.0;
+    studio.set_controls(vec![age], vec!["man".to_owned()]);
+    assert!(studio.contact_sheets().get("age").is_none());
+    assert!(
+        studio.bench_pictures.get(&cell.recipe).is_none(),
+        "the same setting means something else now"
+    );
+}
+
+#[test]
+fn a_calibration_says_that_live_waits_until_it_is_stopped() {
+    let (mut studio, _) = with_age(true);
+    let mut engine = Engine::new();
+    engine.settle(&mut studio);
+    for name in ["age", "smile"] {
+        studio.calibrate(ControlUse::new(name, None, 0.0), None, 1, 1);
+    }
+    assert_eq!(
+        (studio.calibrating(), studio.live_waits_for()),
+        (Some("age"), None)
+    );
+    studio.tick(Instant::now(), false);
+    let sent = studio.take_outbox();
+    let [Command::Measure { job, .. }] = sent[..] else {
+        panic!("{sent:?}");
+    };
+    studio.receive(Event::Progress {
+        job,
+        picture: 30,
+        pictures: 120,
+        step: 0,
+        steps: 20,
+        its_per_sec: 0.0,
+        eta_secs: None,
+    });
+    let progress = studio.queue().running().unwrap().progress;
+    assert_eq!((progress.picture, progress.pictures), (30, 120));
+    studio.apply(UiCommand::NextSeed);
+    studio.tick(Instant::now(), false);
+    assert!(studio.take_outbox().is_empty(), "it is not interrupted");
+    assert_eq!(studio.live_waits_for(), Some("age"));
+    studio.cancel_calibrations();
+    studio.tick(Instant::now(), false);
+    assert!(matches!(studio.take_outbox()[..], [Command::Cancel(id)] if id == job));
+    studio.receive(Event::Cancelled { job });
+    assert_eq!(
+        (studio.calibrating(), studio.live_waits_for()),
+        (None, None)
+    );
+    engine.settle(&mut studio);
+    assert_eq!(shown(&studio), (2, true), "the picture follows again");
 }

@@ -16,6 +16,7 @@ impl Studio {
             self.look_at_prompt();
         }
         self.place_wanted();
+        self.look_after_pixels();
         for sentence in self.training.take_messages() {
             self.toasts.push(ToastKind::Trouble, sentence, None);
         }

@@ -1,28 +1,36 @@
 //! How far each control can be trusted, and what it disturbs.
 
+mod contact_sheet;
+
 use std::path::Path;
 
-use egui::{Button, DragValue, Grid, Panel, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Button, DragValue, Grid, Panel, ProgressBar, RichText, ScrollArea, TextEdit, Ui};
 use egui_plot::{FilledArea, Line, Plot, PlotPoints, Span, VLine};
 use vernier_engine::controls::{Calibration, FoundControl};
 use vernier_engine::recipe::ControlUse;
 
-use crate::studio::state::{JobKind, Studio, in_words};
-use crate::studio::theme::{SEMIBOLD, Tokens, space};
+use self::contact_sheet::contact_sheet;
+use super::Workspace;
+use crate::studio::panes::{fraction, progress_text};
+use crate::studio::state::{JobKind, SheetSize, Studio, control_name, in_words};
+use crate::studio::theme::{Tokens, semibold, space};
+use crate::studio::widgets::PictureTextures;
 
 /// What the workspace remembers between frames.
-#[derive(Debug)]
 pub(crate) struct MeasureView {
     search: String,
     chosen: Option<String>,
     prompts: usize,
     seeds: u64,
+    sheet: SheetSize,
+    textures: PictureTextures,
 }
 
 impl MeasureView {
     /// Shows the control `name`.
     pub(crate) fn choose(&mut self, name: String) {
         self.search.clear();
+        self.textures.clear();
         self.chosen = Some(name);
     }
 }
@@ -34,15 +42,19 @@ impl Default for MeasureView {
             chosen: None,
             prompts: 6,
             seeds: 2,
+            sheet: SheetSize::default(),
+            textures: PictureTextures::default(),
         }
     }
 }
 
-/// Draws the workspace; calibrated controls go into the folder `own`.
+/// Draws the workspace; calibrated controls go into the folder `own`. A picture whose recipe is taken
+/// onto the bench is gone on with in [`Workspace::Generate`].
 pub(crate) fn measure_workspace(
     ui: &mut Ui,
     studio: &mut Studio,
     view: &mut MeasureView,
+    workspace: &mut Workspace,
     own: Option<&Path>,
 ) {
     Panel::left("controls at hand")
@@ -60,7 +72,7 @@ pub(crate) fn measure_workspace(
         match found.cloned() {
             Some(found) => {
                 ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                    one(ui, studio, view, &found, own);
+                    one(ui, studio, view, workspace, (&found, own));
                 });
             }
             None => {
@@ -85,6 +97,7 @@ fn list(ui: &mut Ui, studio: &Studio, view: &mut MeasureView) {
             }
             let is_chosen = view.chosen.as_ref() == Some(&info.name);
             if ui.add(Button::selectable(is_chosen, &info.name)).clicked() {
+                view.textures.clear();
                 view.chosen = Some(info.name.clone());
             }
             let measured = match (info.calibrations.len(), info.attributes.len().max(1)) {
@@ -102,8 +115,8 @@ fn one(
     ui: &mut Ui,
     studio: &mut Studio,
     view: &mut MeasureView,
-    found: &FoundControl,
-    own: Option<&Path>,
+    workspace: &mut Workspace,
+    (found, own): (&FoundControl, Option<&Path>),
 ) {
     let info = &found.info;
     ui.heading(&info.name);
@@ -125,8 +138,9 @@ fn one(
     calibrate_row(ui, studio, view, found, &attributes, own);
     for attribute in &attributes {
         ui.add_space(space::L);
-        let heading = RichText::new(in_words(attribute));
-        ui.label(heading.family(egui::FontFamily::Name(SEMIBOLD.into())));
+        ui.label(semibold(in_words(attribute)));
+        contact_sheet(ui, studio, view, workspace, (info, attribute));
+        ui.add_space(space::S);
         match info.calibrations.get(attribute) {
             Some(calibration) => measured(ui, &info.name, attribute, calibration),
             None => {
@@ -144,12 +158,6 @@ fn calibrate_row(
     attributes: &[String],
     own: Option<&Path>,
 ) {
-    let is_measure = |kind: JobKind| kind == JobKind::Measure;
-    let is_running = studio
-        .queue()
-        .running()
-        .is_some_and(|r| is_measure(r.job.kind))
-        || studio.queue().pending().any(|job| is_measure(job.kind));
     ui.horizontal(|ui| {
         ui.label("on");
         ui.add(DragValue::new(&mut view.prompts).range(1..=100))
@@ -158,24 +166,44 @@ fn calibrate_row(
         ui.add(DragValue::new(&mut view.seeds).range(1..=100))
             .accessible_name("number of seeds");
         ui.label("seeds");
-        let button = ui.add_enabled(!is_running, Button::new("Calibrate"));
+        let button = ui.add_enabled(studio.calibrating().is_none(), Button::new("Calibrate"));
         let help = "Renders and reads pictures until the reliable range is known; the picture does \
                     not follow sliders meanwhile";
         if button.on_hover_text(help).clicked() {
             let file = found.path.file_name();
             let out = own.zip(file).map(|(folder, file)| folder.join(file));
             for attribute in attributes {
-                let name = if attributes.len() > 1 {
-                    format!("{}/{attribute}", found.info.name)
-                } else {
-                    found.info.name.clone()
-                };
+                let name = control_name(&found.info, attribute);
                 let control = ControlUse::new(name, None, 0.0);
                 studio.calibrate(control, out.clone(), view.prompts, view.seeds);
             }
         }
-        if is_running {
-            ui.spinner();
+    });
+    calibrating_row(ui, studio);
+}
+
+/// The calibration that is at work, whatever control it is of.
+fn calibrating_row(ui: &mut Ui, studio: &mut Studio) {
+    let Some(name) = studio.calibrating().map(in_words) else {
+        return;
+    };
+    ui.horizontal(|ui| {
+        ui.spinner();
+        let running = studio.queue().running();
+        let running = running.filter(|running| running.job.kind == JobKind::Measure);
+        ui.label(match running {
+            Some(running) if running.is_cancelled => format!("{name}: stopping"),
+            Some(_) => format!("{name} is being calibrated"),
+            None => format!("{name} waits to be calibrated"),
+        });
+        if let Some(running) = running {
+            let bar = ProgressBar::new(fraction(running)).desired_width(220.0);
+            ui.add(bar.text(RichText::new(progress_text(running)).small()));
+        }
+        let cancel = ui.button("Cancel").accessible_name("cancel calibration");
+        let help = "Stops before the next step; the control's file stays as it is";
+        if cancel.on_hover_text(help).clicked() {
+            studio.cancel_calibrations();
         }
     });
 }
