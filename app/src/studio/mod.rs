@@ -21,21 +21,44 @@ mod theme;
 mod widgets;
 mod workspaces;
 
+use std::time::{Duration, Instant};
+
 use egui::ViewportBuilder;
 
 use crate::failure::Failure;
 
-pub use app::{StudioApp, StudioOptions};
+pub use app::{Anew, Reopened, StudioApp, StudioOptions};
 pub use settings::Settings;
 
 /// The smallest screen that the window is made for, in points.
 const SMALLEST: [f32; 2] = [1024.0, 640.0];
 
-/// Opens the window and stays until it is closed.
+/// A window that loses its GPU sooner than this would lose it again and again.
+const SHORTEST_LIFE: Duration = Duration::from_secs(20);
+
+/// Opens the window and stays until it is closed; one whose GPU is lost is opened anew.
 ///
 /// # Errors
 /// There is no display, or nothing that can draw on it.
-pub(crate) fn run(options: StudioOptions) -> Result<(), Failure> {
+pub(crate) fn run(mut options: StudioOptions) -> Result<(), Failure> {
+    loop {
+        let started = Instant::now();
+        show(options.clone())?;
+        let Some(reopened) = options.anew.take() else {
+            return Ok(());
+        };
+        if started.elapsed() < SHORTEST_LIFE {
+            let sentence = "the GPU was lost soon after the start; what was open is saved. Update \
+                            its driver, or hide it (VK_ICD_FILENAMES= names the drivers to use)";
+            return Err(Failure::Failed(sentence.to_owned()));
+        }
+        options.open = reopened.project;
+        options.is_reopened = true;
+    }
+}
+
+/// Opens a window and stays until it is closed.
+fn show(options: StudioOptions) -> Result<(), Failure> {
     let native = eframe::NativeOptions {
         viewport: ViewportBuilder::default()
             .with_title("Vernier")

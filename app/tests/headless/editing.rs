@@ -173,7 +173,7 @@ fn what_cannot_be_done_is_said_in_a_sentence() {
                 "--feather",
                 "-3",
             ],
-            "feather",
+            "softened by -3 pixels",
         ),
     ] {
         let refused = place.render(&[args.as_slice(), &size].concat());

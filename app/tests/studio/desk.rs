@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use eframe::egui_wgpu::RenderState;
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotOptions};
 use vernier::studio::{Settings, StudioApp, StudioOptions};
@@ -33,17 +34,29 @@ pub(crate) fn window(
     size: [f32; 2],
     options: &StudioOptions,
 ) -> Option<Harness<'static, StudioApp>> {
+    window_on(size, options).map(|(harness, _)| harness)
+}
+
+/// The same with what draws it.
+pub(crate) fn window_on(
+    size: [f32; 2],
+    options: &StudioOptions,
+) -> Option<(Harness<'static, StudioApp>, RenderState)> {
     if !can_draw() {
         return None;
     }
     let options = options.clone();
+    let (outbox, drawn_by) = std::sync::mpsc::channel();
     let harness = Harness::builder()
         .with_size(size)
         .with_max_steps(60)
         .with_options(tolerance())
         .wgpu()
-        .build_eframe(move |cc| StudioApp::new(cc, &options).unwrap());
-    Some(harness)
+        .build_eframe(move |cc| {
+            outbox.send(cc.wgpu_render_state.clone().unwrap()).unwrap();
+            StudioApp::new(cc, &options).unwrap()
+        });
+    Some((harness, drawn_by.recv().unwrap()))
 }
 
 /// The same with projects that are kept in `folder`, as the program itself has it.

@@ -15,7 +15,8 @@ type Window = Harness<'static, StudioApp>;
 
 fn click(harness: &mut Window, label: &str) {
     harness.get_by_label(label).click();
-    harness.run_steps(2);
+    // A dialog that grows or shrinks takes its place a little later.
+    harness.run_steps(5);
 }
 
 fn search(harness: &mut Window, text: &str) {
@@ -92,7 +93,7 @@ fn a_control_is_searched_looked_at_and_drawn_onto_its_word() {
     assert_eq!(studio.selected_subject.as_deref(), Some("woman"));
 
     // By the keyboard's way, and where it does not fit.
-    write_prompt(&mut harness, "a dog");
+    write_prompt(&mut harness, "a car");
     search(&mut harness, "");
     click(&mut harness, "use smile");
     until(&mut harness, "told", |h| {
@@ -146,9 +147,8 @@ fn a_project_whose_model_moved_asks_where_it_is() {
     harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::O);
     harness.run_steps(3);
     let field = "Open a project, a recipe or a picture";
-    harness
-        .get_by_label(field)
-        .type_text(path.to_str().unwrap());
+    let field = harness.get_by_role_and_label(Role::TextInput, field);
+    field.type_text(path.to_str().unwrap());
     harness.run_steps(2);
     click(&mut harness, "Open");
     until(&mut harness, "asked", |h| {

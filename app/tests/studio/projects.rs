@@ -1,10 +1,14 @@
 //! Projects: nothing is lost.
 
+use std::path::Path;
+
 use egui::{Key, Modifiers};
+use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
+use vernier::studio::StudioApp;
 use vernier_engine::project::ProjectFile;
 
-use super::desk::{keeping, projects_in, until, window, write_prompt};
+use super::desk::{keeping, projects_in, until, window, window_on, write_prompt};
 
 const SIZE: [f32; 2] = [1280.0, 800.0];
 
@@ -50,15 +54,8 @@ fn work_that_nobody_saved_is_there_the_next_day() {
     });
 }
 
-#[test]
-fn a_project_is_saved_under_a_name_and_opened_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let named = folder.path().join("faces.vernier");
-    let Some(mut harness) = window(SIZE, &keeping(folder.path())) else {
-        return;
-    };
-    let unsaved = folder.path().join("unsaved");
-    until(&mut harness, "a file", |_| projects_in(&unsaved).len() == 1);
+/// Saves the project under another name, by keys.
+fn save_as(harness: &mut Harness<'static, StudioApp>, path: &Path) {
     harness.run_steps(2);
     harness.key_press_modifiers(Modifiers::COMMAND, Key::S);
     harness.run_steps(3);
@@ -69,12 +66,24 @@ fn a_project_is_saved_under_a_name_and_opened_again() {
     harness.step();
     harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
     harness.step();
-    let path = named.to_string_lossy().into_owned();
+    let path = path.to_string_lossy().into_owned();
     harness
         .get_by_role_and_label(egui::accesskit::Role::TextInput, field)
         .type_text(&path);
     harness.run_steps(2);
     harness.get_by_label("Save").click();
+}
+
+#[test]
+fn a_project_is_saved_under_a_name_and_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = folder.path().join("faces.vernier");
+    let Some(mut harness) = window(SIZE, &keeping(folder.path())) else {
+        return;
+    };
+    let unsaved = folder.path().join("unsaved");
+    until(&mut harness, "a file", |_| projects_in(&unsaved).len() == 1);
+    save_as(&mut harness, &named);
     until(&mut harness, "saved", |_| named.is_file());
     until(&mut harness, "gone", |_| projects_in(&unsaved).is_empty());
     assert_eq!(harness.state().studio().project_name(), "faces");
@@ -97,4 +106,31 @@ fn a_damaged_project_is_told_and_left_alone() {
         h.query_by_label_contains("broken.vernier").is_some()
     });
     assert_eq!(std::fs::read(&path).unwrap(), b"this is no archive");
+}
+
+#[test]
+fn a_window_whose_gpu_is_lost_leaves_to_be_opened_anew_with_its_project() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("p.vernier");
+    let options = keeping(folder.path());
+    let Some((mut harness, render_state)) = window_on(SIZE, &options) else {
+        return;
+    };
+    let unsaved = folder.path().join("unsaved");
+    until(&mut harness, "a file", |_| projects_in(&unsaved).len() == 1);
+    save_as(&mut harness, &path);
+    until(&mut harness, "gone", |_| projects_in(&unsaved).is_empty());
+    // It is told of at the next frame.
+    harness.run_steps(3);
+    write_prompt(&mut harness, "a lost picture");
+    assert_eq!(options.anew.take(), None);
+    render_state.device.destroy();
+    until(&mut harness, "left", |h| {
+        let commands = h.output().viewport_output.values();
+        let mut commands = commands.flat_map(|viewport| &viewport.commands);
+        commands.any(|command| *command == egui::ViewportCommand::Close)
+    });
+    let reopened = options.anew.take().unwrap();
+    assert_eq!(reopened.project.as_deref(), Some(path.as_path()));
+    drop(harness);
 }

@@ -76,6 +76,7 @@ impl eframe::App for StudioApp {
         if let Some(sentence) = self.render_state.as_ref().and_then(gpu::take_trouble) {
             self.studio.toasts.push(ToastKind::Trouble, sentence, None);
         }
+        self.leave_lost_device(ctx);
         let now = Instant::now();
         let is_typing = self.typed_at.is_some_and(|at| now - at < TYPING);
         let is_held = ctx.input(|input| input.pointer.any_down());

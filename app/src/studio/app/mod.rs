@@ -1,5 +1,6 @@
 //! The window.
 
+mod anew;
 mod commands;
 mod frame;
 mod opening;
@@ -30,6 +31,7 @@ use super::theme;
 use super::workspaces::{EditView, MeasureView, SweepView, TrainView, Workspace};
 use crate::assets;
 
+pub use anew::{Anew, Reopened};
 pub use options::StudioOptions;
 
 /// The window.
@@ -69,6 +71,8 @@ pub struct StudioApp {
     file_events: Receiver<FileEvent>,
     render_state: Option<RenderState>,
     adapter: Option<String>,
+    anew: Anew,
+    is_leaving: bool,
 }
 
 impl StudioApp {
@@ -99,6 +103,9 @@ impl StudioApp {
         );
         for problem in problems {
             studio.toasts.push(ToastKind::Trouble, problem, None);
+        }
+        if options.is_reopened {
+            anew::tell(&mut studio);
         }
         let ctx = cc.egui_ctx.clone();
         let link = EngineLink::start(move || ctx.request_repaint())?;
@@ -154,6 +161,8 @@ impl StudioApp {
             file_events,
             render_state: cc.wgpu_render_state.clone(),
             adapter,
+            anew: options.anew.clone(),
+            is_leaving: false,
         };
         app.set_theme(&cc.egui_ctx);
         app.look_for_library(&cc.egui_ctx);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::service::RenderOptions;
 
+use super::Anew;
 use crate::assets;
 use crate::studio::settings::Settings;
 
@@ -31,6 +32,10 @@ pub struct StudioOptions {
     pub trainings: Option<PathBuf>,
     /// Whether the picture follows from the start; `None` is as the settings say.
     pub live: Option<bool>,
+    /// Where the window says that it is to be opened anew.
+    pub anew: Anew,
+    /// Whether it takes the place of one that was lost.
+    pub is_reopened: bool,
 }
 
 impl StudioOptions {
@@ -48,6 +53,8 @@ impl StudioOptions {
             own_models: None,
             trainings: None,
             live: None,
+            anew: Anew::default(),
+            is_reopened: false,
         }
     }
 

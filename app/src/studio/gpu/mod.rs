@@ -26,7 +26,7 @@ pub use histogram::{Histogram, HistogramRequest};
 pub use sheet::{Sheet, sheet};
 pub use source::{Compare, LatentsPreview, Overlay, Pixels, Source, TextureKey};
 pub use store::StoreUse;
-pub use trouble::{adapter_message, take_trouble};
+pub use trouble::{adapter_message, is_lost, take_trouble};
 pub use view::View;
 
 use resources::Resources;

@@ -13,7 +13,7 @@ use super::mips::{Level, half};
 use super::pipelines::Pipelines;
 use super::source::{Overlay, Pixels, Source, TextureKey};
 use super::store::{self, DEFAULT_BUDGET, Kind, Shown, Store};
-use super::trouble;
+use super::trouble::{self, Trouble};
 
 /// Pipelines and textures, kept among egui's callback resources.
 pub(super) struct Resources {
@@ -25,7 +25,7 @@ pub(super) struct Resources {
     pub(super) store: Store,
     /// Which state of each mask the store has.
     mask_revisions: HashMap<TextureKey, u64>,
-    pub(super) trouble: Arc<Mutex<Option<String>>>,
+    pub(super) trouble: Arc<Mutex<Trouble>>,
 }
 
 impl Resources {

@@ -24,27 +24,39 @@ pub fn adapter_message(render_state: &RenderState) -> Option<String> {
 pub fn take_trouble(render_state: &RenderState) -> Option<String> {
     let renderer = render_state.renderer.read();
     let resources: &Resources = renderer.callback_resources.get()?;
-    resources.trouble.lock().take()
+    resources.trouble.lock().sentence.take()
+}
+
+/// Whether the device is gone, so that nothing can be drawn on it any more.
+pub fn is_lost(render_state: &RenderState) -> bool {
+    let renderer = render_state.renderer.read();
+    let resources: Option<&Resources> = renderer.callback_resources.get();
+    resources.is_some_and(|resources| resources.trouble.lock().is_lost)
+}
+
+/// What has gone wrong on a device.
+#[derive(Debug, Default)]
+pub(super) struct Trouble {
+    sentence: Option<String>,
+    is_lost: bool,
 }
 
 /// Records what goes wrong on `device` instead of aborting, as wgpu does by default.
-pub(super) fn listen(device: &wgpu::Device) -> Arc<Mutex<Option<String>>> {
-    let slot = Arc::new(Mutex::new(None));
+pub(super) fn listen(device: &wgpu::Device) -> Arc<Mutex<Trouble>> {
+    let slot = Arc::new(Mutex::new(Trouble::default()));
     let errors = Arc::clone(&slot);
     device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
         log::error!("wgpu: {error}");
-        errors.lock().get_or_insert_with(|| sentence(&error));
+        let mut trouble = errors.lock();
+        trouble.sentence.get_or_insert_with(|| sentence(&error));
     }));
     let losses = Arc::clone(&slot);
     device.set_device_lost_callback(move |reason, message| {
-        log::error!("wgpu: device lost ({reason:?}): {message}");
+        // The one that the window itself lets go of is not missed.
         if reason != wgpu::DeviceLostReason::Destroyed {
-            *losses.lock() = Some(
-                "The GPU was lost, so pictures can no longer be drawn; save your work and start \
-                 again."
-                    .to_owned(),
-            );
+            log::error!("wgpu: device lost ({reason:?}): {message}");
         }
+        losses.lock().is_lost = true;
     });
     slot
 }
