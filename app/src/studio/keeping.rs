@@ -83,11 +83,15 @@ impl Keeping {
         None
     }
 
-    /// Saves now.
+    /// Saves now, where there is a file.
     pub(crate) fn save(&mut self, studio: &mut Studio, layout: serde_json::Value, is_asked: bool) {
+        let Some(path) = self.path.clone() else {
+            return;
+        };
         let (project, pictures) = studio.hand_over(layout);
         self.is_saving = true;
         self.keeper.send(KeeperCommand::Save {
+            path,
             project: Box::new(project),
             pictures,
             is_asked,

@@ -79,8 +79,11 @@ impl eframe::App for StudioApp {
         self.leave_lost_device(ctx);
         let now = Instant::now();
         let is_typing = self.typed_at.is_some_and(|at| now - at < TYPING);
-        let is_held = ctx.input(|input| input.pointer.any_down());
-        if let Some(pause) = self.studio.tick(now, is_typing || is_held) {
+        let (is_held, begins) =
+            ctx.input(|input| (input.pointer.any_down(), input.pointer.any_pressed()));
+        // What was typed a moment before a hand takes hold of something is a step of its own.
+        let is_interacting = (is_typing || is_held) && !begins;
+        if let Some(pause) = self.studio.tick(now, is_interacting) {
             ctx.request_repaint_after(pause);
         }
         for command in self.studio.take_outbox() {

@@ -126,7 +126,7 @@ impl StudioApp {
             own_controls: options.own_controls.clone(),
         };
         studio.training.find_runs();
-        let app = Self {
+        let mut app = Self {
             studio,
             link,
             docks: Docks::from_json(&settings.layout),

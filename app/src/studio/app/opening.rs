@@ -55,8 +55,12 @@ impl StudioApp {
         }
     }
 
-    pub(super) fn read_file(&self, ctx: &egui::Context, path: PathBuf) {
+    pub(super) fn read_file(&mut self, ctx: &egui::Context, path: PathBuf) {
         if files::is_project(&path) {
+            // What was done since the last save belongs to the project that is left.
+            if self.studio.needs_saving() {
+                self.save_now(false);
+            }
             self.keeping.send(KeeperCommand::Open(path));
             return;
         }

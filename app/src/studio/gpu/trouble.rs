@@ -29,6 +29,8 @@ pub fn take_trouble(render_state: &RenderState) -> Option<String> {
 
 /// Whether the device is gone, so that nothing can be drawn on it any more.
 pub fn is_lost(render_state: &RenderState) -> bool {
+    // A device tells of its loss when it is asked how its work goes.
+    render_state.device.poll(wgpu::PollType::Poll).ok();
     let renderer = render_state.renderer.read();
     let resources: Option<&Resources> = renderer.callback_resources.get();
     resources.is_some_and(|resources| resources.trouble.lock().is_lost)

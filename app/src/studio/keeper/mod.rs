@@ -32,6 +32,8 @@ pub(crate) enum KeeperCommand {
     Open(PathBuf),
     /// Save the open one.
     Save {
+        /// Its file: another project may have been opened since, and must not be written over.
+        path: PathBuf,
         /// As it is now.
         project: Box<Project>,
         /// Pictures that the file does not hold.

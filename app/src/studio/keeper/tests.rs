@@ -3,7 +3,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 use vernier_engine::picture::Picture;
-use vernier_engine::project::ResultEntry;
+use vernier_engine::project::{ProjectFile, ResultEntry};
 use vernier_engine::recipe::Recipe;
 
 use super::*;
@@ -48,11 +48,17 @@ fn with_picture(project: &Project) -> (Box<Project>, Vec<NewPicture>) {
     (Box::new(project), vec![new])
 }
 
-/// Saves `project` with one picture more, and gives the picture's id.
-fn save_with_picture(keeper: &Keeper, events: &Receiver<FileEvent>, project: &Project) -> String {
+/// Saves `project` with one picture more to `path`, and gives the picture's id.
+fn save_with_picture(
+    keeper: &Keeper,
+    events: &Receiver<FileEvent>,
+    project: &Project,
+    path: &Path,
+) -> String {
     let (project, pictures) = with_picture(project);
     let id = pictures[0].id.clone();
     keeper.send(KeeperCommand::Save {
+        path: path.to_owned(),
         project,
         pictures,
         is_asked: false,
@@ -74,7 +80,7 @@ fn an_untitled_project_comes_back_until_it_has_a_name() {
     else {
         panic!();
     };
-    let id = save_with_picture(&keeper, &events, &project);
+    let id = save_with_picture(&keeper, &events, &project, &first);
     drop(keeper);
 
     let (keeper, events) = start();
@@ -129,13 +135,41 @@ fn a_new_project_leaves_the_work_in_the_old_one() {
     else {
         panic!();
     };
-    save_with_picture(&keeper, &events, &project);
+    save_with_picture(&keeper, &events, &project, &first);
     begin(&keeper, folder.path(), true);
     let FileEvent::Project { path, project, .. } = next(&events) else {
         panic!();
     };
     assert_ne!(path, first);
     assert!(project.results.is_empty() && first.exists());
+}
+
+#[test]
+fn a_save_that_comes_late_goes_to_its_own_project() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other.vernier");
+    drop(ProjectFile::create(&other, &Project::new("other", recipe())).unwrap());
+    let (keeper, events) = start();
+    begin(&keeper, folder.path(), false);
+    let FileEvent::Project { project, path, .. } = next(&events) else {
+        panic!();
+    };
+    keeper.send(KeeperCommand::Open(other.clone()));
+    // The window has not heard of it yet.
+    let (project, pictures) = with_picture(&project);
+    keeper.send(KeeperCommand::Save {
+        path: path.clone(),
+        project,
+        pictures,
+        is_asked: false,
+    });
+    drop(keeper);
+    let results = |path: &Path| {
+        let opened = ProjectFile::open_to_read(path).unwrap();
+        (opened.project.name, opened.project.results.len())
+    };
+    assert_eq!(results(&other), ("other".to_owned(), 0));
+    assert_eq!(results(&path), ("Untitled".to_owned(), 1));
 }
 
 #[test]

@@ -36,28 +36,27 @@ pub(super) fn run(
                 Err(error) => tell(FileEvent::Failed(error.to_string())),
             },
             KeeperCommand::Save {
+                path,
                 project,
                 pictures,
                 is_asked,
-            } => {
-                let Some(Open { file, .. }) = &mut open else {
-                    tell(FileEvent::NotSaved {
-                        sentence: "there is no project file; save under a name".to_owned(),
-                        pictures,
-                    });
-                    continue;
-                };
-                match encoded(&pictures).and_then(|new| file.save(&project, &new)) {
-                    Ok(()) => tell(FileEvent::Saved {
-                        path: file.path().to_owned(),
-                        is_asked,
-                    }),
-                    Err(error) => tell(FileEvent::NotSaved {
-                        sentence: error.to_string(),
-                        pictures,
-                    }),
+            } => match &mut open {
+                Some(Open { file, .. }) if file.path() == path => {
+                    match encoded(&pictures).and_then(|new| file.save(&project, &new)) {
+                        Ok(()) => tell(FileEvent::Saved { path, is_asked }),
+                        Err(error) => tell(FileEvent::NotSaved {
+                            sentence: error.to_string(),
+                            pictures,
+                        }),
+                    }
                 }
-            }
+                // The window has gone on to another project since; only a failure is news.
+                _ => {
+                    if let Err(error) = save_left(shelf, &path, &project, &pictures) {
+                        tell(FileEvent::Failed(error.to_string()));
+                    }
+                }
+            },
             KeeperCommand::SaveAs {
                 path,
                 project,
@@ -82,6 +81,18 @@ struct Open {
     file: ProjectFile,
     /// Nobody has given it a place yet.
     is_untitled: bool,
+}
+
+/// Saves a project that is no longer the open one.
+fn save_left(
+    shelf: &PictureShelf,
+    path: &Path,
+    project: &Project,
+    pictures: &[NewPicture],
+) -> Result<()> {
+    let mut left = ProjectFile::open(path)?;
+    left.file.share_pictures(project, shelf);
+    left.file.save(project, &encoded(pictures)?)
 }
 
 fn take(

@@ -57,6 +57,15 @@ impl Studio {
 
     /// Says where the model that recipes call `name` lies now.
     pub fn relink(&mut self, name: &str, path: &Path) {
+        if !path.join("model_index.json").is_file() {
+            let text = format!(
+                "{} is no model folder, so {name} stays where it was; open the project again to \
+                 be asked once more",
+                path.display()
+            );
+            self.toasts.push(ToastKind::Trouble, text, None);
+            return;
+        }
         relink(&mut self.bench.recipe.model, name, path);
         for result in &mut self.results {
             let mut recipe = (*result.recipe).clone();
