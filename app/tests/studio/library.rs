@@ -4,6 +4,7 @@ use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use vernier::studio::StudioApp;
+use vernier::studio::state::Cells;
 use vernier_engine::checkpoint::tiny;
 use vernier_engine::project::{Project, ProjectFile};
 use vernier_engine::recipe::ModelRef;
@@ -57,7 +58,7 @@ fn a_control_is_searched_looked_at_and_drawn_onto_its_word() {
     click(&mut harness, "preview smile");
     until(&mut harness, "previewed", |h| {
         let preview = h.state().studio().previews().get("smile");
-        preview.is_some_and(|preview| preview.is_whole())
+        preview.is_some_and(Cells::is_whole)
     });
 
     // By hand, onto the word: "woman" stands at the end of the line.

@@ -167,10 +167,10 @@ pub(super) fn subject_for(
     let whom = info.subjects.join(", ");
     if let Some(word) = word {
         let word = word.to_lowercase();
-        return match fits(&word.as_str()) {
-            true => Ok(Some(word)),
-            false => Err(format!("{} is for {whom}, not for \"{word}\"", info.name)),
-        };
+        if fits(&word.as_str()) {
+            return Ok(Some(word));
+        }
+        return Err(format!("{} is for {whom}, not for \"{word}\"", info.name));
     }
     let of_prompt = subjects.iter().map(|subject| subject.noun.as_str());
     let mut all = selected.into_iter().chain(of_prompt);
