@@ -176,7 +176,8 @@ impl<R: Replica> Worker<R> {
         EngineError::NotFinite {
             place: format!("training step {}", self.state.step + 1),
             problem: format!(
-                "the {what} not finite; resume from the last saved state with a lower learning rate"
+                "the {what} not finite; what was saved last is whole, so train again with a lower \
+                 learning rate"
             ),
         }
     }

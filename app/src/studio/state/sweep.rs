@@ -40,7 +40,9 @@ impl AxisField {
             Self::Guidance => recipe.guidance_scale = value,
             Self::Control(key, scale) => {
                 let mut bench = Bench::new(recipe.clone());
-                bench.set_control(key, (value != 0.0).then_some((*scale, value)));
+                // A value that was never calibrated means something at 0, too.
+                let is_at_rest = value == 0.0 && *scale == ControlScale::Calibrated;
+                bench.set_control(key, (!is_at_rest).then_some((*scale, value)));
                 *recipe = bench.recipe;
             }
         }
@@ -187,6 +189,26 @@ mod tests {
         assert_eq!(recipes[0].controls[0].to_string(), "smile@man=-1");
         let seeds: Vec<u64> = recipes.iter().step_by(5).map(|r| r.seed).collect();
         assert_eq!(seeds, [7, 8, 9, 10, 11]);
+    }
+
+    #[test]
+    fn a_value_that_was_never_calibrated_is_set_at_0_too() {
+        let light = AxisField::Control(ControlKey::new("light", None), ControlScale::Raw);
+        let mut sweep = Sweep {
+            across: Some(Axis {
+                field: light,
+                from: 0.0,
+                to: 1.0,
+                count: 2,
+            }),
+            ..Sweep::default()
+        };
+        let recipes = sweep.lay_out(&recipe());
+        let controls: Vec<String> = recipes
+            .iter()
+            .map(|r| r.controls.iter().map(ToString::to_string).collect())
+            .collect();
+        assert_eq!(controls, ["light~0", "light~1"]);
     }
 
     #[test]
