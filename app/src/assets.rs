@@ -47,10 +47,22 @@ pub(crate) fn require_embedded_model() -> Result<PathBuf, Failure> {
     )))
 }
 
-/// Controls: the artist's own first, then those that come with the program.
+/// Controls: the artist's own first, then those that come with the program, then those that came
+/// in projects.
 pub(crate) fn controls() -> ControlLibrary {
-    let own = user_controls();
-    ControlLibrary::new(own.into_iter().chain([folder().join(CONTROLS)]).collect())
+    let own = user_controls().into_iter().chain([folder().join(CONTROLS)]);
+    ControlLibrary::new(own.chain(project_controls()).collect())
+}
+
+/// Controls that are kept inside projects: all but those that every machine has.
+pub(crate) fn own_controls() -> ControlLibrary {
+    let own = user_controls().into_iter().chain(project_controls());
+    ControlLibrary::new(own.collect())
+}
+
+/// The folder of controls that came in projects; they can be had from there again.
+pub(crate) fn project_controls() -> Option<PathBuf> {
+    Some(user_folders::cache()?.join("project-controls"))
 }
 
 /// The folder of the artist's own controls, in the user's data folder.

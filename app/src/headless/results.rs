@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use vernier_engine::controls::adapters_to_keep;
 use vernier_engine::project::{Project, ProjectFile, ResultEntry, result_png_name};
 use vernier_engine::recipe::Recipe;
 use vernier_engine::{EngineError, Result};
 
 use super::job::{self, Made};
 use super::report::Reporter;
+use crate::assets;
 
 /// A project that is open for as long as the run takes.
 #[derive(Debug)]
@@ -41,10 +43,13 @@ impl Results {
     pub(super) fn add(&mut self, made: &Made, picture: &Path) -> Result<()> {
         let png = std::fs::read(picture).map_err(|e| EngineError::io(picture, e))?;
         let result = ResultEntry::new(made.recipe.clone(), made.secs, &self.project);
-        let attachment = (result_png_name(&result.id), png);
+        let picture = (result_png_name(&result.id), png);
         self.project.results.push(result);
         self.project.list_models();
-        self.file.save(&self.project, &[attachment])
+        let library = assets::own_controls();
+        let mut attachments = adapters_to_keep(&self.project, &self.file, &library);
+        attachments.push(picture);
+        self.file.save(&self.project, &attachments)
     }
 }
 

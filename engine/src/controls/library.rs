@@ -43,15 +43,21 @@ impl ControlLibrary {
                 return Ok(path);
             }
         }
+        if let Some(path) = self.called(&control.hash) {
+            return Ok(path);
+        }
         let (stem, _) = control.file_and_attribute();
         let as_path = Path::new(stem);
         if as_path.extension().is_some_and(|e| e == ENDING) && as_path.is_file() {
             return Ok(as_path.to_owned());
         }
-        let file = format!("{stem}.{ENDING}");
-        let mut places = self.folders.iter().map(|folder| folder.join(&file));
-        if let Some(path) = places.find(|path| path.is_file()) {
+        if let Some(path) = self.called(stem) {
             return Ok(path);
+        }
+        // Those that came in projects are called by their hashes.
+        let mut all = self.list().into_iter();
+        if let Some(found) = all.find(|found| found.info.name == stem) {
+            return Ok(found.path);
         }
         let known = self.names().join(", ");
         let problem = match (&control.path, known.is_empty()) {
@@ -62,6 +68,13 @@ impl ControlLibrary {
             (None, false) => format!("there is no such control; there are {known}"),
         };
         Err(EngineError::request(format!("control \"{stem}\""), problem))
+    }
+
+    /// The file `STEM.safetensors` in the first folder that has it.
+    fn called(&self, stem: &str) -> Option<PathBuf> {
+        let file = format!("{stem}.{ENDING}");
+        let mut places = self.folders.iter().map(|folder| folder.join(&file));
+        places.find(|path| !stem.is_empty() && path.is_file())
     }
 
     /// Names of all control files, in alphabetical order.
@@ -76,8 +89,8 @@ impl ControlLibrary {
         names
     }
 
-    /// All controls that can be opened, in the order of their names; files that cannot are logged
-    /// and passed over.
+    /// All controls that can be opened, in the order of their names; of several with one name the
+    /// first. Files that cannot be opened are logged and passed over.
     pub fn list(&self) -> Vec<FoundControl> {
         let mut found: Vec<FoundControl> = self
             .files()
@@ -93,7 +106,9 @@ impl ControlLibrary {
                 }
             })
             .collect();
+        // Stable: the first folder's come first.
         found.sort_by(|a, b| a.info.name.cmp(&b.info.name));
+        found.dedup_by(|later, first| later.info.name == first.info.name);
         found
     }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use vernier_engine::controls::unpack_adapters;
 use vernier_engine::picture::PictureShelf;
 use vernier_engine::project::ProjectFile;
 use vernier_engine::recipe::{self, ModelRef, Recipe, sha256_hex};
@@ -163,6 +164,10 @@ fn named_recipes(source: &Path, pictures: &PictureShelf) -> Result<Named, Failur
     let project = opened.project;
     let damaged = opened.file.share_pictures(&project, pictures);
     opened.notes.extend(damaged);
+    if let Some(folder) = assets::project_controls() {
+        let damaged = unpack_adapters(&project, &opened.file, &folder);
+        opened.notes.extend(damaged);
+    }
     if project.recipes.is_empty() {
         let bench = ("bench".to_owned(), project.bench.recipe);
         return Ok((vec![bench], opened.notes));

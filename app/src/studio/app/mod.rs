@@ -111,7 +111,8 @@ impl StudioApp {
         let link = EngineLink::start(move || ctx.request_repaint())?;
         let (file_outbox, file_events) = mpsc::channel();
         let (outbox, ctx) = (file_outbox.clone(), cc.egui_ctx.clone());
-        let keeper = Keeper::start(options.engine.pictures.clone(), move |event| {
+        let controls = options.control_places();
+        let keeper = Keeper::start(options.engine.pictures.clone(), controls, move |event| {
             outbox.send(event).ok();
             ctx.request_repaint();
         })?;

@@ -147,6 +147,8 @@ impl StudioApp {
                 self.thumbnails = Thumbnails::default();
                 self.canvas.fit();
                 self.keeping.opened(path, is_untitled);
+                // It may have brought controls along.
+                self.studio.look_for_controls_again();
                 for note in notes {
                     self.studio.toasts.push(ToastKind::Note, note, None);
                 }

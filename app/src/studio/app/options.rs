@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use vernier_engine::controls::ControlLibrary;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::service::RenderOptions;
 
 use super::Anew;
 use crate::assets;
+use crate::studio::keeper::ControlPlaces;
 use crate::studio::settings::Settings;
 
 /// Model calls from one look at the latents to the next.
@@ -28,6 +30,8 @@ pub struct StudioOptions {
     pub own_controls: Option<PathBuf>,
     /// The artist's own models; `None` looks only where the settings say.
     pub own_models: Option<PathBuf>,
+    /// Where controls go that came in a project; `None` leaves them in there.
+    pub project_controls: Option<PathBuf>,
     /// Where trainings have their work folders; `None` trains nothing.
     pub trainings: Option<PathBuf>,
     /// Whether the picture follows from the start; `None` is as the settings say.
@@ -51,10 +55,20 @@ impl StudioOptions {
             unsaved: None,
             own_controls: None,
             own_models: None,
+            project_controls: None,
             trainings: None,
             live: None,
             anew: Anew::default(),
             is_reopened: false,
+        }
+    }
+
+    /// Controls that travel inside projects.
+    pub(super) fn control_places(&self) -> ControlPlaces {
+        let own = self.own_controls.iter().chain(&self.project_controls);
+        ControlPlaces {
+            own: ControlLibrary::new(own.cloned().collect()),
+            from_projects: self.project_controls.clone(),
         }
     }
 
@@ -66,6 +80,7 @@ impl StudioOptions {
             unsaved: assets::unsaved_projects(),
             own_controls: assets::user_controls(),
             own_models: assets::user_models(),
+            project_controls: assets::project_controls(),
             trainings: assets::trainings(),
             ..Self::plain()
         }

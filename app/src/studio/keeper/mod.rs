@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::thread::{Builder, JoinHandle};
 
+use vernier_engine::controls::ControlLibrary;
 use vernier_engine::picture::PictureShelf;
 use vernier_engine::project::Project;
 use vernier_engine::{EngineError, Result};
@@ -54,6 +55,15 @@ pub(crate) enum KeeperCommand {
     Read(String),
 }
 
+/// Controls that travel inside projects.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ControlPlaces {
+    /// Those that a project keeps: all but those that every machine has.
+    pub(crate) own: ControlLibrary,
+    /// Where those go that came in a project; `None` leaves them in there.
+    pub(crate) from_projects: Option<PathBuf>,
+}
+
 /// The window's end of the thread.
 #[derive(Debug)]
 pub(crate) struct Keeper {
@@ -70,12 +80,13 @@ impl Keeper {
     /// The operating system gives no thread.
     pub(crate) fn start(
         shelf: PictureShelf,
+        controls: ControlPlaces,
         tell: impl Fn(FileEvent) + Send + 'static,
     ) -> Result<Self> {
         let (commands, inbox) = mpsc::channel();
         let thread = Builder::new()
             .name("vernier-project".to_owned())
-            .spawn(move || run(&inbox, &shelf, &tell))
+            .spawn(move || run(&inbox, &shelf, &controls, &tell))
             .map_err(|e| EngineError::io(Path::new("project thread"), e))?;
         Ok(Self {
             commands: Some(commands),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use vernier_engine::picture::Picture;
 use vernier_engine::project::{ProjectFile, ResultEntry};
-use vernier_engine::recipe::Recipe;
+use vernier_engine::recipe::{ControlUse, Recipe, sha256_hex};
 
 use super::*;
 use crate::studio::state::testing;
@@ -16,7 +16,7 @@ fn recipe() -> Recipe {
 fn start() -> (Keeper, Receiver<FileEvent>) {
     let (outbox, events) = mpsc::channel();
     let tell = move |event| drop(outbox.send(event));
-    let keeper = Keeper::start(PictureShelf::default(), tell).unwrap();
+    let keeper = Keeper::start(PictureShelf::default(), ControlPlaces::default(), tell).unwrap();
     (keeper, events)
 }
 
@@ -187,4 +187,48 @@ fn what_cannot_be_saved_comes_back() {
     };
     assert_eq!(pictures.len(), 1);
     assert!(sentence.contains("missing"), "{sentence}");
+}
+
+#[test]
+fn a_control_of_one_s_own_travels_in_the_project() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    std::fs::create_dir(place("own")).unwrap();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/controls");
+    let bytes = std::fs::read(shipped.join("age.safetensors")).unwrap();
+    std::fs::write(place("own/years.safetensors"), &bytes).unwrap();
+    let mut control = ControlUse::new("years", Some("man"), 0.5);
+    control.hash = sha256_hex(&bytes);
+    let mut made = recipe();
+    made.controls.push(control.clone());
+
+    let (outbox, events) = mpsc::channel();
+    let start = |controls| {
+        let outbox = outbox.clone();
+        let tell = move |event| drop(outbox.send(event));
+        Keeper::start(PictureShelf::default(), controls, tell).unwrap()
+    };
+    let keeper = start(ControlPlaces {
+        own: ControlLibrary::new(vec![place("own")]),
+        from_projects: None,
+    });
+    keeper.send(KeeperCommand::SaveAs {
+        path: place("p.vernier"),
+        project: Box::new(Project::new("p", made)),
+        pictures: Vec::new(),
+    });
+    assert!(matches!(next(&events), FileEvent::Saved { .. }));
+    drop(keeper);
+
+    let keeper = start(ControlPlaces {
+        own: ControlLibrary::default(),
+        from_projects: Some(place("cache")),
+    });
+    keeper.send(KeeperCommand::Open(place("p.vernier")));
+    let FileEvent::Project { notes, .. } = next(&events) else {
+        panic!();
+    };
+    assert!(notes.is_empty(), "{notes:?}");
+    let found = ControlLibrary::new(vec![place("cache")]).find(&control);
+    assert_eq!(std::fs::read(found.unwrap()).unwrap(), bytes);
 }

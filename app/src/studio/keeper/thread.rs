@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
+use vernier_engine::controls::{adapters_to_keep, unpack_adapters};
 use vernier_engine::picture::{self, PictureShelf};
 use vernier_engine::project::{Opened, Project, ProjectFile, result_png_name};
 use vernier_engine::{EngineError, Result};
 
-use super::KeeperCommand;
+use super::{ControlPlaces, KeeperCommand};
 use crate::studio::files::FileEvent;
 use crate::studio::state::NewPicture;
 
@@ -18,6 +19,7 @@ const UNTITLED: &str = "untitled";
 pub(super) fn run(
     inbox: &Receiver<KeeperCommand>,
     shelf: &PictureShelf,
+    controls: &ControlPlaces,
     tell: &impl Fn(FileEvent),
 ) {
     let mut open: Option<Open> = None;
@@ -28,11 +30,11 @@ pub(super) fn run(
                 fresh,
                 wants_new,
             } => match untitled(&folder, &fresh, wants_new) {
-                Ok(opened) => tell(take(opened, true, shelf, &mut open)),
+                Ok(opened) => tell(take(opened, true, shelf, controls, &mut open)),
                 Err(error) => tell(FileEvent::Failed(error.to_string())),
             },
             KeeperCommand::Open(path) => match ProjectFile::open(&path) {
-                Ok(opened) => tell(take(opened, false, shelf, &mut open)),
+                Ok(opened) => tell(take(opened, false, shelf, controls, &mut open)),
                 Err(error) => tell(FileEvent::Failed(error.to_string())),
             },
             KeeperCommand::Save {
@@ -42,7 +44,7 @@ pub(super) fn run(
                 is_asked,
             } => match &mut open {
                 Some(Open { file, .. }) if file.path() == path => {
-                    match encoded(&pictures).and_then(|new| file.save(&project, &new)) {
+                    match save(file, &project, &pictures, controls) {
                         Ok(()) => tell(FileEvent::Saved { path, is_asked }),
                         Err(error) => tell(FileEvent::NotSaved {
                             sentence: error.to_string(),
@@ -52,7 +54,7 @@ pub(super) fn run(
                 }
                 // The window has gone on to another project since; only a failure is news.
                 _ => {
-                    if let Err(error) = save_left(shelf, &path, &project, &pictures) {
+                    if let Err(error) = save_left(shelf, controls, &path, &project, &pictures) {
                         tell(FileEvent::Failed(error.to_string()));
                     }
                 }
@@ -61,7 +63,7 @@ pub(super) fn run(
                 path,
                 project,
                 pictures,
-            } => match save_as(&mut open, shelf, &path, &project, &pictures) {
+            } => match save_as(&mut open, shelf, controls, &path, &project, &pictures) {
                 Ok(()) => tell(FileEvent::Saved {
                     path,
                     is_asked: true,
@@ -86,23 +88,40 @@ struct Open {
 /// Saves a project that is no longer the open one.
 fn save_left(
     shelf: &PictureShelf,
+    controls: &ControlPlaces,
     path: &Path,
     project: &Project,
     pictures: &[NewPicture],
 ) -> Result<()> {
     let mut left = ProjectFile::open(path)?;
     left.file.share_pictures(project, shelf);
-    left.file.save(project, &encoded(pictures)?)
+    save(&mut left.file, project, pictures, controls)
+}
+
+fn save(
+    file: &mut ProjectFile,
+    project: &Project,
+    pictures: &[NewPicture],
+    controls: &ControlPlaces,
+) -> Result<()> {
+    let mut attachments = encoded(pictures)?;
+    attachments.extend(adapters_to_keep(project, file, &controls.own));
+    file.save(project, &attachments)
 }
 
 fn take(
     mut opened: Opened,
     is_untitled: bool,
     shelf: &PictureShelf,
+    controls: &ControlPlaces,
     open: &mut Option<Open>,
 ) -> FileEvent {
     let notes = opened.file.share_pictures(&opened.project, shelf);
     opened.notes.extend(notes);
+    if let Some(folder) = &controls.from_projects {
+        let notes = unpack_adapters(&opened.project, &opened.file, folder);
+        opened.notes.extend(notes);
+    }
     let path = opened.file.path().to_owned();
     *open = Some(Open {
         file: opened.file,
@@ -133,18 +152,18 @@ fn encoded(pictures: &[NewPicture]) -> Result<Vec<(String, Vec<u8>)>> {
 fn save_as(
     open: &mut Option<Open>,
     shelf: &PictureShelf,
+    controls: &ControlPlaces,
     path: &Path,
     project: &Project,
     pictures: &[NewPicture],
 ) -> Result<()> {
-    let new = encoded(pictures)?;
     let mut file = match open {
         Some(open) => open.file.save_as(path, project)?,
         None => ProjectFile::create(path, project)?,
     };
     // A new file gets the recipes' pictures from there.
     file.share_pictures(project, shelf);
-    file.save(project, &new)?;
+    save(&mut file, project, pictures, controls)?;
     let named = Open {
         file,
         is_untitled: false,

@@ -239,6 +239,11 @@ impl Studio {
         &self.controls
     }
 
+    /// Control files may have changed.
+    pub fn look_for_controls_again(&mut self) {
+        self.controls_changed = true;
+    }
+
     /// Whether control files have changed since this was last asked.
     pub fn take_controls_changed(&mut self) -> bool {
         std::mem::take(&mut self.controls_changed)
