@@ -8,24 +8,18 @@ use std::path::Path;
 use super::ControlLibrary;
 use crate::atomic::{self, Existing};
 use crate::project::{Project, ProjectFile};
-use crate::recipe::{ControlUse, sha256_hex};
+use crate::recipe::{ControlUse, is_sha256_hex, sha256_hex};
 use crate::{EngineError, Result};
 
 /// A control's file is kept inside a project up to this size, in bytes.
 const MOST_BYTES: u64 = 16 << 20;
 
-/// Hexadecimal digits of a file's hash.
-const HASH_LENGTH: usize = 64;
-
 /// Every control that the project's recipes name by its hash, under the name of its entry.
 fn named_in(project: &Project) -> BTreeMap<String, &ControlUse> {
-    let is_hash = |hash: &str| {
-        hash.len() == HASH_LENGTH && hash.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
-    };
     let recipes = project.all_recipes().flat_map(|recipe| &recipe.controls);
     recipes
         .chain(&project.bench.muted)
-        .filter(|control| is_hash(&control.hash))
+        .filter(|control| is_sha256_hex(&control.hash))
         .map(|control| (format!("adapters/{}", file_name(&control.hash)), control))
         .collect()
 }

@@ -4,13 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Project;
 use crate::picture::{PictureShelf, to_plain_png};
-use crate::recipe::PictureRef;
+use crate::recipe::{PictureRef, is_sha256_hex};
 
 /// Folder of the pictures that recipes name inside a project file.
 const FOLDER: &str = "pictures/";
-
-/// Hexadecimal digits of a picture's hash.
-const HASH_LENGTH: usize = 64;
 
 /// Name of the entry that holds the picture which recipes call `hash`.
 pub fn source_png_name(hash: &str) -> String {
@@ -19,13 +16,10 @@ pub fn source_png_name(hash: &str) -> String {
 
 /// Every picture that the project's recipes name by its hash, under the name of its entry.
 pub(super) fn named_in(project: &Project) -> BTreeMap<String, &PictureRef> {
-    let is_hash = |hash: &str| {
-        hash.len() == HASH_LENGTH && hash.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
-    };
     project
         .all_recipes()
         .flat_map(|recipe| recipe.pictures())
-        .filter(|picture| is_hash(&picture.hash))
+        .filter(|picture| is_sha256_hex(&picture.hash))
         .map(|picture| (source_png_name(&picture.hash), picture))
         .collect()
 }

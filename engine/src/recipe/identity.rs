@@ -88,6 +88,11 @@ fn settle(asked_hash: &str, made_hash: &mut String) {
     }
 }
 
+/// Whether `text` is a hash as [`sha256_hex`] writes it.
+pub fn is_sha256_hex(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// SHA-256 of `bytes`, in hex.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     let mut hex = String::with_capacity(64);

@@ -92,11 +92,6 @@ impl Queue {
         running.chain(&self.pending)
     }
 
-    /// Puts `recipes`, whose pictures are to be kept, at the end of the queue.
-    pub fn push(&mut self, recipes: Vec<Recipe>) -> JobId {
-        self.push_as(JobKind::Batch, recipes)
-    }
-
     /// Puts `recipes` at the end of the queue.
     pub fn push_as(&mut self, kind: JobKind, recipes: Vec<Recipe>) -> JobId {
         self.push_job(kind, recipes, None)
@@ -230,7 +225,7 @@ mod tests {
     #[test]
     fn a_slider_goes_before_a_batch_which_goes_on_where_it_was() {
         let mut queue = Queue::default();
-        queue.push(vec![recipe(1), recipe(2), recipe(3)]);
+        queue.push_as(JobKind::Batch, vec![recipe(1), recipe(2), recipe(3)]);
         let batch = queue.start_next(None).unwrap().id;
         assert_eq!(queue.cancel_running(true), Some(batch));
         assert_eq!(queue.cancel_running(true), None, "it was told");
@@ -249,7 +244,7 @@ mod tests {
     #[test]
     fn a_job_that_was_cancelled_for_good_does_not_come_back() {
         let mut queue = Queue::default();
-        queue.push(vec![recipe(1), recipe(2)]);
+        queue.push_as(JobKind::Batch, vec![recipe(1), recipe(2)]);
         let id = queue.start_next(None).unwrap().id;
         queue.cancel_running(true);
         queue.cancel_running(false);
@@ -260,7 +255,9 @@ mod tests {
     #[test]
     fn waiting_jobs_change_places() {
         let mut queue = Queue::default();
-        let ids: Vec<JobId> = (1..=3).map(|seed| queue.push(vec![recipe(seed)])).collect();
+        let ids: Vec<JobId> = (1..=3)
+            .map(|seed| queue.push_as(JobKind::Batch, vec![recipe(seed)]))
+            .collect();
         queue.shift(ids[2], -1);
         assert_eq!(seeds(&queue), [[1], [3], [2]]);
         queue.shift(ids[0], 9);

@@ -124,18 +124,12 @@ impl Studio {
 
     pub(super) fn render(&mut self) {
         let seed = self.bench.recipe.seed;
-        let mut wanted = Vec::new();
-        for i in 0..u64::from(self.count.max(1)) {
-            let mut recipe = self.bench.recipe.clone();
-            recipe.seed = seed.wrapping_add(i);
-            match self.bench_pictures.get(&recipe).cloned() {
-                // Live has made it already, and the same recipe gives the same picture.
-                Some(made) => self.add_result(made),
-                None => wanted.push(recipe),
-            }
-        }
-        if !wanted.is_empty() {
-            self.queue.push(wanted);
+        let recipes = (0..u64::from(self.count.max(1))).map(|i| Recipe {
+            seed: seed.wrapping_add(i),
+            ..self.bench.recipe.clone()
+        });
+        let recipes = recipes.collect();
+        if self.ask_for(JobKind::Batch, recipes) {
             // Where the first of them will be seen in the making.
             self.shown = Shown::Bench;
         }
@@ -144,16 +138,7 @@ impl Studio {
     /// Renders the sweep over the bench; cells that the bench has shown are there at once.
     pub fn start_sweep(&mut self) {
         let recipes = self.sweep.lay_out(&self.bench.recipe);
-        let mut wanted = Vec::new();
-        for recipe in recipes {
-            match self.bench_pictures.get(&recipe).cloned() {
-                Some(made) => self.sweep.take(&recipe, &made),
-                None => wanted.push(recipe),
-            }
-        }
-        if !wanted.is_empty() {
-            self.queue.push_as(JobKind::Sweep, wanted);
-        }
+        self.ask_for(JobKind::Sweep, recipes);
     }
 
     pub(super) fn keep(&mut self) {

@@ -163,16 +163,38 @@ impl Studio {
         self.queue.progress(job, done);
         self.bench_pictures.insert(asked.clone(), made.clone());
         self.preview = None;
+        self.place(kind, &asked, made);
+    }
+
+    /// Puts a picture to where jobs of its kind want it.
+    fn place(&mut self, kind: JobKind, asked: &Recipe, made: Made) {
         match kind {
             JobKind::Live => {
                 self.last_bench_picture = Some(made.picture);
             }
             JobKind::Batch => self.add_result(made),
-            JobKind::Sweep => self.sweep.take(&asked, &made),
-            JobKind::Preview => self.previews.take(&asked, &made),
-            JobKind::ContactSheet => self.contact_sheets.take(&asked, &made),
+            JobKind::Sweep => self.sweep.take(asked, &made),
+            JobKind::Preview => self.previews.take(asked, &made),
+            JobKind::ContactSheet => self.contact_sheets.take(asked, &made),
             JobKind::Measure => {}
         }
+    }
+
+    /// Asks for the pictures of `recipes`; those that the bench has shown are there at once, for
+    /// the same recipe gives the same picture. Whether any is still to be made.
+    pub(super) fn ask_for(&mut self, kind: JobKind, recipes: Vec<Recipe>) -> bool {
+        let mut wanted = Vec::new();
+        for recipe in recipes {
+            match self.bench_pictures.get(&recipe).cloned() {
+                Some(made) => self.place(kind, &recipe, made),
+                None => wanted.push(recipe),
+            }
+        }
+        let is_any = !wanted.is_empty();
+        if is_any {
+            self.queue.push_as(kind, wanted);
+        }
+        is_any
     }
 
     pub(super) fn ended(&mut self, job: JobId, was_cancelled: bool) {

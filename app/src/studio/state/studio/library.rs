@@ -121,16 +121,7 @@ impl Studio {
         };
         let recipes = preview_recipes(&info, &self.bench.recipe, &self.subjects);
         self.previews.begin(name, recipes.clone());
-        let mut wanted = Vec::new();
-        for recipe in recipes {
-            match self.bench_pictures.get(&recipe) {
-                Some(made) => self.previews.take(&recipe, made),
-                None => wanted.push(recipe),
-            }
-        }
-        if !wanted.is_empty() {
-            self.queue.push_as(JobKind::Preview, wanted);
-        }
+        self.ask_for(JobKind::Preview, recipes);
     }
 
     fn control_info(&self, name: &str) -> Option<ControlInfo> {

@@ -61,16 +61,7 @@ impl Studio {
         };
         let recipes: Vec<Recipe> = sheet.cells().wanted().cloned().collect();
         self.contact_sheets.begin(name, sheet);
-        let mut wanted = Vec::new();
-        for recipe in recipes {
-            match self.bench_pictures.get(&recipe) {
-                Some(made) => self.contact_sheets.take(&recipe, made),
-                None => wanted.push(recipe),
-            }
-        }
-        if !wanted.is_empty() {
-            self.queue.push_as(JobKind::ContactSheet, wanted);
-        }
+        self.ask_for(JobKind::ContactSheet, recipes);
     }
 
     /// Whether the contact sheet called `name` waits or is being made.
