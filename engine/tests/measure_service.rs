@@ -14,7 +14,7 @@ use vernier_engine::measure::{ClipAttribute, TextPair};
 use vernier_engine::recipe::Recipe;
 use vernier_engine::service::{
     CacheOptions, Command, Event, JobId, MeasureRequest, MeasureTask, Measured, PromptChoice,
-    RenderOptions, Service, SweepTask,
+    RenderOptions, Service, SweepTask, WordsTask,
 };
 
 /// Width of the tiny model's text encoder.
@@ -54,7 +54,10 @@ impl Studio {
         MeasureRequest {
             base,
             task,
-            prompts: PromptChoice::Neutral { count: 2 },
+            prompts: PromptChoice::Neutral {
+                count: 2,
+                nouns: Vec::new(),
+            },
             seeds: vec![1, 2],
             cache: None,
         }
@@ -231,6 +234,39 @@ fn what_cannot_be_measured_gets_a_sentence() {
 }
 
 #[test]
+fn words_are_swept_in_a_controls_place() {
+    let studio = Studio::open();
+    let words = |subjects: &[&str]| {
+        MeasureTask::Words(WordsTask {
+            attribute: "cheer".to_owned(),
+            subjects: subjects.iter().map(|&s| s.to_owned()).collect(),
+            wordings: ["a cat and", "a", "a cat and a cat and"]
+                .map(|words| format!("{words} {{subject}}"))
+                .into(),
+        })
+    };
+    let mut request = studio.request(words(&[]));
+    request.prompts = PromptChoice::Neutral {
+        count: 2,
+        nouns: vec!["dog".to_owned()],
+    };
+    let said = studio.refusal(request, true);
+    assert!(said.contains("say whom"), "{said}");
+    studio.start(studio.request(words(&["dog"])), true);
+    let events = studio.until_end();
+    let Measured::Sweep { sweep, .. } = measured(&events) else {
+        panic!("it was a sweep")
+    };
+    assert_eq!((sweep.settings[0], sweep.settings[2]), (-1.0, 1.0));
+    assert_eq!(sweep.model_hash.len(), 64);
+    let (zero, rest) = sweep.rows().next().unwrap();
+    // The bare wording is the prompt itself, the others are other pictures.
+    assert_eq!(rest[1].target.to_bits(), zero.target.to_bits());
+    assert!((rest[0].target - zero.target).abs() > 1e-6);
+    assert!((rest[2].target - rest[0].target).abs() > 1e-6);
+}
+
+#[test]
 fn a_calibration_goes_into_the_file_that_was_asked_for() {
     let studio = Studio::open();
     // What pushes along CLIP's own gradient surely moves what CLIP reads.
@@ -243,7 +279,10 @@ fn a_calibration_goes_into_the_file_that_was_asked_for() {
         control: "push=0".parse().unwrap(),
         out: Some(out.clone()),
     });
-    request.prompts = PromptChoice::Neutral { count: 1 };
+    request.prompts = PromptChoice::Neutral {
+        count: 1,
+        nouns: Vec::new(),
+    };
     studio.start(request, true);
     let events = studio.until_end();
     assert!(

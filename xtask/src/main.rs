@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 
 use bench::BenchArgs;
 use checkout::Checkout;
-use controls::ControlsArgs;
+use controls::{ControlsArgs, MeasureArgs};
 use interrupt::Interrupted;
 use setup::{LibtorchSet, SetupOptions};
 
@@ -61,6 +61,8 @@ enum Command {
     /// Set up and train the controls that come with the embedded model; those that are done are
     /// left alone
     TrainControls(ControlsArgs),
+    /// Set up and measure the shipped directions beside words and Concept Sliders
+    MeasureControls(MeasureArgs),
 }
 
 #[derive(Debug, Args)]
@@ -139,6 +141,10 @@ fn obey(command: Command) -> Result<()> {
         Command::TrainControls(args) => {
             set_up_for(&checkout)?;
             controls::train(&checkout, &args)
+        }
+        Command::MeasureControls(args) => {
+            set_up_for(&checkout)?;
+            controls::measure(&checkout, &args)
         }
     }
 }

@@ -45,6 +45,38 @@ fn on(clip: &str) -> Vec<&str> {
 }
 
 #[test]
+fn words_are_swept_without_any_control() {
+    let place = Place::new();
+    let clip = clip();
+    let words = ["measure", "words", "--attribute", "cheer", "--out", "o"];
+    let wordings = [
+        "--wording",
+        "a cat and a {subject}",
+        "--wording",
+        "a {subject}",
+    ];
+    let subjects = ["--subjects", "dog"];
+    let all = [words.as_slice(), &wordings, &subjects, &on(&clip)].concat();
+    let output = place.run(&all);
+    assert_success(&output);
+    assert_eq!(place.names("o"), ["sweep.csv", "sweep.json", "sweep.png"]);
+    let table = std::fs::read_to_string(place.path("o/sweep.csv")).unwrap();
+    assert_eq!(table.lines().count(), 1 + 2 * 3);
+    assert!(
+        table.lines().nth(1).unwrap().starts_with("words,"),
+        "{table}"
+    );
+
+    let output = place.run(&[words.as_slice(), &wordings[..2], &subjects, &on(&clip)].concat());
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("two or more"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
 fn a_sweep_leaves_a_table_figures_and_a_page() {
     let place = Place::new();
     write_direction(&place, "cheer");

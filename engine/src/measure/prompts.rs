@@ -177,7 +177,7 @@ fn find_all(text: &str, phrase: &str) -> Vec<Range<usize>> {
 ///
 /// # Errors
 /// It is not there, or more than once.
-fn find_once(prompt: &str, phrase: &str) -> Result<Range<usize>> {
+pub(super) fn find_once(prompt: &str, phrase: &str) -> Result<Range<usize>> {
     let mut places = find_all(prompt, phrase);
     match (places.pop(), places.len()) {
         (Some(place), 0) => Ok(place),

@@ -1,5 +1,7 @@
 //! One control from end to end, over prompts and seeds, and what the meter reads of it.
 
+mod wordings;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -89,16 +91,9 @@ impl SweepPlan {
         prompts: Vec<MeasuredPrompt>,
         seeds: Vec<u64>,
     ) -> Result<Self> {
-        let empty = |field: &str| Err(EngineError::request(field, "there is none to sweep over"));
-        if settings.is_empty() {
-            return empty("values");
-        }
-        if prompts.is_empty() {
-            return empty("prompts");
-        }
-        if seeds.is_empty() {
-            return empty("seeds");
-        }
+        require_some("values", settings)?;
+        require_some("prompts", &prompts)?;
+        require_some("seeds", &seeds)?;
         let mut settings = settings.to_vec();
         settings.sort_by(f64::total_cmp);
         settings.dedup();
@@ -294,6 +289,14 @@ impl SweepPlan {
             })
             .collect()
     }
+}
+
+/// Demands that there is one of what `field` gives.
+fn require_some<T>(field: &str, given: &[T]) -> Result<()> {
+    if given.is_empty() {
+        return Err(EngineError::request(field, "there is none to sweep over"));
+    }
+    Ok(())
 }
 
 /// Sees every picture of a sweep: its row, and the index of its setting where it has one.

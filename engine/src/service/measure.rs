@@ -106,15 +106,22 @@ impl MeasureRequest {
                     control.prompts(&self.prompts, meter.as_ref())?,
                     self.seeds.clone(),
                 )?;
-                bench.expect(plan.pictures());
-                let mut report = SweepReport::new(&plan.rows);
-                let mut seen = |row: &_, _, picture: &Picture| report.take(row, picture);
-                let mut sweep = plan.run(meter.as_ref(), bench, &mut seen)?;
-                sweep.model_hash = hash;
-                Ok(Measured::Sweep {
-                    page: report.draw(&sweep)?,
-                    sweep: Box::new(sweep),
-                })
+                swept(&plan, meter.as_ref(), bench)
+            }
+            MeasureTask::Words(words) => {
+                let about = About {
+                    attribute: &words.attribute,
+                    subjects: &words.subjects,
+                    subject: None,
+                };
+                let plan = SweepPlan::of_wordings(
+                    &self.base,
+                    &words.attribute,
+                    &words.wordings,
+                    about.prompts(&self.prompts, meter.as_ref())?,
+                    self.seeds.clone(),
+                )?;
+                swept(&plan, meter.as_ref(), bench)
             }
             MeasureTask::Calibrate { control, out } => {
                 let found = found.remove(0);
@@ -208,8 +215,22 @@ impl MeasureTask {
             Self::Sweep(sweep) => vec![&sweep.control],
             Self::Calibrate { control, .. } => vec![control],
             Self::Interference { controls } => controls.iter().collect(),
+            Self::Words(_) => Vec::new(),
         }
     }
+}
+
+/// Makes a sweep's pictures, reads them and draws the page.
+fn swept(plan: &SweepPlan, meter: &dyn Meter, bench: &mut Bench<'_>) -> Result<Measured> {
+    bench.expect(plan.pictures());
+    let mut report = SweepReport::new(&plan.rows);
+    let mut seen = |row: &_, _, picture: &Picture| report.take(row, picture);
+    let mut sweep = plan.run(meter, bench, &mut seen)?;
+    bench.renderer.hash().clone_into(&mut sweep.model_hash);
+    Ok(Measured::Sweep {
+        page: report.draw(&sweep)?,
+        sweep: Box::new(sweep),
+    })
 }
 
 /// A control's file and which of its attributes is meant.
@@ -247,27 +268,55 @@ impl Found {
 
     /// The prompts to measure on.
     fn prompts(&self, choice: &PromptChoice, meter: &dyn Meter) -> Result<Vec<MeasuredPrompt>> {
-        let made_for = &self.file.info.subjects;
-        let count = match choice {
-            PromptChoice::Own(text) => {
-                return own_prompts(text, self.subject.as_deref(), made_for);
-            }
-            PromptChoice::Neutral { count } => *count,
+        let about = About {
+            attribute: &self.attribute,
+            subjects: &self.file.info.subjects,
+            subject: self.subject.as_deref(),
+        };
+        about.prompts(choice, meter)
+    }
+}
+
+/// Of whom an attribute is measured.
+struct About<'a> {
+    attribute: &'a str,
+    /// Nouns that can have it; none where it is the whole picture's.
+    subjects: &'a [String],
+    /// The one that the artist named.
+    subject: Option<&'a str>,
+}
+
+impl About<'_> {
+    /// The prompts to measure on.
+    fn prompts(&self, choice: &PromptChoice, meter: &dyn Meter) -> Result<Vec<MeasuredPrompt>> {
+        let (count, nouns) = match choice {
+            PromptChoice::Own(text) => return own_prompts(text, self.subject, self.subjects),
+            PromptChoice::Neutral { count, nouns } => (*count, nouns.as_slice()),
         };
         let known = meter.nouns();
+        let of_subject = meter
+            .subject_attributes()
+            .iter()
+            .any(|a| a == self.attribute);
+        let made_for = match (nouns, self.subjects) {
+            // A control of the whole picture that moves something of those in it.
+            ([], []) if of_subject => known.as_slice(),
+            ([], made_for) => made_for,
+            (nouns, _) => nouns,
+        };
         let able = |noun: &&String| {
-            known.is_empty() || known.contains(noun) && meter.applies(&self.attribute, noun)
+            known.is_empty() || known.contains(noun) && meter.applies(self.attribute, noun)
         };
         let mut subjects: Vec<String> = made_for.iter().filter(able).cloned().collect();
-        if let Some(subject) = &self.subject {
+        if let Some(subject) = self.subject {
             // The others stand beside it, so that a spill onto them is seen.
             subjects.retain(|noun| noun != subject);
-            subjects.insert(0, subject.clone());
+            subjects.insert(0, subject.to_owned());
             let prompts = neutral_prompts(&subjects, &known, WORDED).into_iter();
             let about = prompts
                 .filter(|p| p.names(subject))
                 .map(|p| MeasuredPrompt {
-                    subject: Some(subject.clone()),
+                    subject: Some(subject.to_owned()),
                     ..p
                 });
             return Ok(about.take(count).collect());
@@ -282,7 +331,14 @@ impl Found {
                 ),
             ));
         }
-        Ok(neutral_prompts(&subjects, &known, count))
+        let mut prompts = neutral_prompts(&subjects, &known, count);
+        if self.subjects.is_empty() {
+            // It is not bound to any one of them.
+            for prompt in &mut prompts {
+                prompt.subject = None;
+            }
+        }
+        Ok(prompts)
     }
 }
 
@@ -296,7 +352,7 @@ fn shared_prompts(choice: &PromptChoice, controls: &[ControlUse]) -> Vec<String>
                 .map(str::to_owned)
                 .collect()
         }
-        PromptChoice::Neutral { count } => {
+        PromptChoice::Neutral { count, .. } => {
             let mut subjects: Vec<String> = Vec::new();
             for subject in controls.iter().filter_map(|c| c.subject.clone()) {
                 if !subjects.contains(&subject) {

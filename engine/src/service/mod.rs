@@ -83,6 +83,8 @@ pub struct MeasureRequest {
 pub enum MeasureTask {
     /// One control over many settings.
     Sweep(SweepTask),
+    /// What words do in a control's place.
+    Words(WordsTask),
     /// A control's reliable range and response, which go into its file.
     Calibrate {
         /// Which; its value does not count.
@@ -106,6 +108,17 @@ pub struct SweepTask {
     pub settings: Vec<f64>,
 }
 
+/// Words that say more or less of one attribute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WordsTask {
+    /// The attribute that is to move.
+    pub attribute: String,
+    /// The nouns that can have it; a prompt names one of them.
+    pub subjects: Vec<String>,
+    /// Two or more, from the least to the most, with `{subject}` for the noun: `an old {subject}`.
+    pub wordings: Vec<String>,
+}
+
 /// Prompts to measure on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PromptChoice {
@@ -113,6 +126,8 @@ pub enum PromptChoice {
     Neutral {
         /// How many at most.
         count: usize,
+        /// These subjects instead; none for those that the control is for.
+        nouns: Vec<String>,
     },
     /// The artist's own, one a line.
     Own(String),

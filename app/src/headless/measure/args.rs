@@ -14,6 +14,9 @@ use crate::headless::cli::{parse_control, parse_size};
 pub(in crate::headless) enum MeasureCommand {
     /// Move a control over its settings and read what changes: sweep.csv, sweep.json and sweep.png
     Sweep(Box<SweepArgs>),
+    /// Say more and less of an attribute in words, without any control, and read what changes: the
+    /// same files as a sweep
+    Words(Box<WordsArgs>),
     /// Set several controls at once and read what they do to one another
     Interference(Box<InterferenceArgs>),
 }
@@ -30,6 +33,26 @@ pub(in crate::headless) struct SweepArgs {
     /// What the settings are: calibrated units, raw ones, or readings to reach (measured)
     #[arg(long, value_name = "SCALE", value_parser = parse_scale, default_value = "calibrated")]
     pub(super) scale: ControlScale,
+    /// Folder for sweep.csv, sweep.json and sweep.png
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
+    #[command(flatten)]
+    pub(super) on: OnArgs,
+}
+
+/// Options of a sweep over words.
+#[derive(Debug, Args)]
+pub(in crate::headless) struct WordsArgs {
+    /// Which attribute to read
+    #[arg(long, value_name = "NAME")]
+    pub(super) attribute: String,
+    /// The nouns that can have it, as A,B,C; every prompt names one of them
+    #[arg(long, value_name = "NOUNS", value_delimiter = ',', required = true)]
+    pub(super) subjects: Vec<String>,
+    /// What to say in the place of the noun and its article, such as "an old {subject}". Two or
+    /// more, from the least to the most of the attribute
+    #[arg(long = "wording", value_name = "TEXT", required = true)]
+    pub(super) wordings: Vec<String>,
     /// Folder for sweep.csv, sweep.json and sweep.png
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
@@ -81,6 +104,14 @@ pub(super) struct OnArgs {
     /// How many neutral prompts
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(super) prompt_count: u32,
+    /// Nouns of the neutral prompts, as A,B,C [default: those that the control is for]
+    #[arg(
+        long,
+        value_name = "NOUNS",
+        value_delimiter = ',',
+        conflicts_with = "prompts"
+    )]
+    pub(super) nouns: Vec<String>,
     /// How many seeds a prompt
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) seeds: u32,

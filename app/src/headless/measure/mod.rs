@@ -14,10 +14,11 @@ use vernier_engine::recipe::{ControlUse, ModelRef, RECIPE_VERSION, Recipe};
 use vernier_engine::render::Defaults;
 use vernier_engine::service::{
     CacheOptions, MeasureRequest, MeasureTask, Measured, PromptChoice, RenderOptions, SweepTask,
+    WordsTask,
 };
 
 pub(super) use self::args::{CalibrateArgs, MeasureCommand};
-use self::args::{InterferenceArgs, OnArgs, SweepArgs};
+use self::args::{InterferenceArgs, OnArgs, SweepArgs, WordsArgs};
 use super::job::{Engine, require_writable_file, require_writable_folder};
 use super::report::Reporter;
 use super::say;
@@ -28,6 +29,7 @@ use crate::failure::Failure;
 pub(super) fn run(command: &MeasureCommand) -> Result<(), Failure> {
     match command {
         MeasureCommand::Sweep(args) => told(&args.on, |reporter| sweep(args, reporter)),
+        MeasureCommand::Words(args) => told(&args.on, |reporter| words(args, reporter)),
         MeasureCommand::Interference(args) => {
             told(&args.on, |reporter| interference(args, reporter))
         }
@@ -65,28 +67,43 @@ fn sweep(args: &SweepArgs, reporter: &mut Reporter) -> Result<(), Failure> {
         };
         at.validate()?;
     }
-    require_writable_folder(&args.out)?;
     let task = MeasureTask::Sweep(SweepTask {
         control,
         settings: args.values.0.clone(),
     });
-    let measured = measured(task, &args.on, reporter)?;
+    swept(task, &args.out, &args.on, reporter)
+}
+
+fn words(args: &WordsArgs, reporter: &mut Reporter) -> Result<(), Failure> {
+    let task = MeasureTask::Words(WordsTask {
+        attribute: args.attribute.clone(),
+        subjects: args.subjects.clone(),
+        wordings: args.wordings.clone(),
+    });
+    swept(task, &args.out, &args.on, reporter)
+}
+
+/// Has a sweep made and writes its files into `out`.
+fn swept(
+    task: MeasureTask,
+    out: &Path,
+    on: &OnArgs,
+    reporter: &mut Reporter,
+) -> Result<(), Failure> {
+    require_writable_folder(out)?;
+    let measured = measured(task, on, reporter)?;
     let Measured::Sweep { sweep, page } = measured else {
         return Err(unexpected());
     };
-    sweep.write_csv(&args.out.join("sweep.csv"))?;
-    sweep.write_json(&args.out.join("sweep.json"))?;
-    write_page(&args.out.join("sweep.png"), &page)?;
-    if args.on.json {
+    sweep.write_csv(&out.join("sweep.csv"))?;
+    sweep.write_json(&out.join("sweep.json"))?;
+    write_page(&out.join("sweep.png"), &page)?;
+    if on.json {
         say(&json!({"event": "measured", "statistics": sweep.statistics}).to_string());
     } else {
         tell::sweep(&sweep);
     }
-    paths(
-        &args.out,
-        &["sweep.csv", "sweep.json", "sweep.png"],
-        args.on.json,
-    );
+    paths(out, &["sweep.csv", "sweep.json", "sweep.png"], on.json);
     Ok(())
 }
 
@@ -193,6 +210,7 @@ fn measured(task: MeasureTask, on: &OnArgs, reporter: &mut Reporter) -> Result<M
             }
             None => PromptChoice::Neutral {
                 count: on.prompt_count as usize,
+                nouns: on.nouns.clone(),
             },
         },
         seeds: (0..u64::from(on.seeds))

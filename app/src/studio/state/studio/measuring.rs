@@ -23,7 +23,10 @@ impl Studio {
         self.queue.push_measure(MeasureRequest {
             base: self.neutral_base(),
             task: MeasureTask::Calibrate { control, out },
-            prompts: PromptChoice::Neutral { count: prompts },
+            prompts: PromptChoice::Neutral {
+                count: prompts,
+                nouns: Vec::new(),
+            },
             seeds: (1..=seeds).collect(),
             cache: None,
         });
@@ -131,6 +134,6 @@ fn is_of(job: &QueuedJob, cells: &Cells) -> bool {
 fn calibrated_by(job: &QueuedJob) -> Option<&str> {
     match &job.measure.as_ref()?.task {
         MeasureTask::Calibrate { control, .. } => Some(&control.name),
-        MeasureTask::Sweep(_) | MeasureTask::Interference { .. } => None,
+        MeasureTask::Sweep(_) | MeasureTask::Words(_) | MeasureTask::Interference { .. } => None,
     }
 }
