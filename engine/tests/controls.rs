@@ -76,6 +76,7 @@ impl Studio {
             controls: controls.iter().map(|c| c.parse().unwrap()).collect(),
             source: None,
             regions: Vec::new(),
+            edit: None,
             unknown: serde_json::Map::new(),
         }
     }

@@ -41,6 +41,7 @@ fn recipe(controls: &[&str]) -> Recipe {
         controls: controls.iter().map(|c| c.parse().unwrap()).collect(),
         source: None,
         regions: Vec::new(),
+        edit: None,
         unknown: serde_json::Map::new(),
     }
 }

@@ -93,6 +93,7 @@ fn recipe(args: &PictureArgs) -> Result<Recipe, Failure> {
         controls: Vec::new(),
         source: None,
         regions: Vec::new(),
+        edit: None,
         unknown: serde_json::Map::new(),
     })
 }

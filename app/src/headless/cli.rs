@@ -11,6 +11,7 @@ use vernier_engine::sampling::SamplerName;
 use super::batch::BatchArgs;
 use super::bench::BenchWork;
 use super::control::ControlCommand;
+use super::edit::EditCommand;
 use super::editing::EditArgs;
 use super::measure::{CalibrateArgs, MeasureCommand};
 use super::project::ProjectCommand;
@@ -33,6 +34,8 @@ pub(super) enum Command {
     Studio(StudioArgs),
     /// Render pictures from a prompt or a recipe
     Render(Box<RenderArgs>),
+    /// Change things of a picture by words, and nothing else
+    Edit(Box<EditCommand>),
     /// Render the named recipes of a project, or one part of them, and list what came out
     Batch(BatchArgs),
     /// Make, show and repair project files

@@ -1,14 +1,15 @@
 //! One job through the engine: send it, follow it, keep what comes out.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use vernier_engine::atomic::{self, Existing};
 use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::picture::{self, Picture};
 use vernier_engine::recipe::{self, Recipe};
-use vernier_engine::render::{Latents, save_latents};
+use vernier_engine::render::{EditReport, Latents, save_latents};
 use vernier_engine::service::{
     Command, Event, JobId, MeasureRequest, Measured, RenderOptions, Service,
 };
@@ -30,6 +31,8 @@ pub(super) struct Output<'a> {
     pub(super) recipes: Option<&'a Path>,
     /// Project that the pictures are added to.
     pub(super) project: Option<&'a Path>,
+    /// Folder of the masks of edits, and of what the model drew.
+    pub(super) masks: Option<&'a Path>,
 }
 
 /// A picture as it comes from the engine.
@@ -38,6 +41,7 @@ pub(super) struct Made {
     pub(super) picture: Picture,
     pub(super) recipe: Recipe,
     pub(super) latents: Option<Latents>,
+    pub(super) edit: Option<Box<EditReport>>,
     pub(super) secs: f64,
 }
 
@@ -51,6 +55,9 @@ pub(super) fn render(
 ) -> Result<(), Failure> {
     // Before the first minute of work, not after it.
     require_writable_folder(output.folder)?;
+    if let Some(folder) = output.masks {
+        require_writable_folder(folder)?;
+    }
     for file in [output.latents, output.recipes].into_iter().flatten() {
         require_writable_file(file)?;
     }
@@ -70,6 +77,9 @@ pub(super) fn render(
         let path = picture::save_numbered(output.folder, &made.picture, &made.recipe)?;
         if let Some(project) = &mut project {
             project.add(&made, &path)?;
+        }
+        if let Some((folder, edit)) = output.masks.zip(made.edit.as_deref()) {
+            save_masks(folder, &path, edit)?;
         }
         // Only now: what was told must outlive the program.
         reporter.saved(&made, &path);
@@ -92,6 +102,23 @@ pub(super) fn render(
         )),
         failure => failure,
     })
+}
+
+/// Writes where the edit of the picture at `path` was made, change by change, and what the model
+/// drew.
+fn save_masks(folder: &Path, path: &Path, edit: &EditReport) -> EngineResult<()> {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let save = |file: String, picture: &Picture| {
+        let (path, png) = (folder.join(file), picture::to_plain_png(picture)?);
+        atomic::write(&path, Existing::Replace, |out| {
+            out.write_all(&png).map_err(|e| EngineError::io(&path, e))
+        })
+        .map(drop)
+    };
+    for (change, mask) in &edit.masks {
+        save(format!("{name}-mask{}.png", change + 1), &mask.to_picture())?;
+    }
+    save(format!("{name}-drawn.png"), &edit.drawn)
 }
 
 /// Tells something that the artist should know, though the job goes on.
@@ -175,6 +202,7 @@ impl Engine {
                     picture,
                     recipe,
                     latents,
+                    edit,
                     secs,
                     ..
                 } if lost.is_none() => {
@@ -183,6 +211,7 @@ impl Engine {
                         picture,
                         recipe: *recipe,
                         latents,
+                        edit,
                         secs,
                     };
                     if let Err(error) = keep(made, reporter) {

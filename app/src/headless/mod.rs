@@ -4,6 +4,7 @@ mod batch;
 mod bench;
 mod cli;
 mod control;
+mod edit;
 mod editing;
 mod info;
 mod job;
@@ -33,6 +34,7 @@ pub(crate) fn run() -> ExitCode {
         None => samples::run(),
         Some(cli::Command::Studio(args)) => open_studio(args.open),
         Some(cli::Command::Render(args)) => render::run(&args),
+        Some(cli::Command::Edit(args)) => edit::run(&args),
         Some(cli::Command::Batch(args)) => batch::run(&args),
         Some(cli::Command::Project(command)) => project::run(&command),
         Some(cli::Command::Replay(args)) => replay::run(&args),

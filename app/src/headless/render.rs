@@ -51,6 +51,7 @@ fn render(args: &RenderArgs, reporter: &mut Reporter) -> Result<(), Failure> {
         latents: args.latents_out.as_deref(),
         recipes: args.save_recipe.as_deref(),
         project: args.project.as_deref(),
+        masks: None,
     };
     let meter = MeterOptions {
         clip: args.clip.clone(),
@@ -119,12 +120,13 @@ fn fresh(args: &RenderArgs) -> Result<Recipe, Failure> {
         controls: Vec::new(),
         source: None,
         regions: Vec::new(),
+        edit: None,
         unknown: serde_json::Map::new(),
     })
 }
 
 /// Short enough to be read out loud.
-fn random_seed() -> u64 {
+pub(super) fn random_seed() -> u64 {
     RandomState::new().hash_one(std::process::id()) >> 32
 }
 

@@ -62,15 +62,20 @@ impl Reporter {
     pub(super) fn saved(&mut self, made: &Made, path: &Path) {
         let shown = path.display().to_string();
         match self {
-            Self::Json => say(&json!({
-                "event": "picture",
-                "index": made.index,
-                "path": shown,
-                "seed": made.recipe.seed,
-                "secs": rounded(made.secs),
-                "recipe": made.recipe,
-            })
-            .to_string()),
+            Self::Json => {
+                let mut event = json!({
+                    "event": "picture",
+                    "index": made.index,
+                    "path": shown,
+                    "seed": made.recipe.seed,
+                    "secs": rounded(made.secs),
+                    "recipe": made.recipe,
+                });
+                if let Some(edit) = &made.edit {
+                    event["leakage"] = json!(edit.leakage);
+                }
+                say(&event.to_string());
+            }
             Self::Bar(bar) => bar.suspend(|| say(&shown)),
             Self::Lines { .. } => say(&shown),
             Self::Quiet => {}

@@ -24,6 +24,7 @@ pub(super) fn run() -> Result<(), Failure> {
         latents: None,
         recipes: None,
         project: None,
+        masks: None,
     };
     let count = recipes.len();
     job::render(

@@ -44,6 +44,7 @@ impl Sampling {
             controls: Vec::new(),
             source: None,
             regions: Vec::new(),
+            edit: None,
             unknown: Map::new(),
         };
         let rendered = renderer.render(&recipe, &mut |_| {

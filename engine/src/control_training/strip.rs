@@ -90,6 +90,7 @@ impl<'a> Strips<'a> {
                     controls: vec![control],
                     source: None,
                     regions: Vec::new(),
+                    edit: None,
                     unknown: serde_json::Map::new(),
                 };
                 let rendered = renderer.render(&recipe, &mut |_| {

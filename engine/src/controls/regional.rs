@@ -67,7 +67,11 @@ impl RegionWeights {
         }
     }
 
-    fn at(&self, pixels: i64, site: &AttentionSite) -> Result<&[Tensor]> {
+    /// The prompt's own weight and that of each region on a feature map of `pixels` places.
+    ///
+    /// # Errors
+    /// No halving of the picture has so many places.
+    pub fn at(&self, pixels: i64, site: &AttentionSite) -> Result<&[Tensor]> {
         let found = self.grids.get(&pixels).map(Vec::as_slice);
         found.ok_or_else(|| {
             EngineError::request(

@@ -71,6 +71,16 @@ fn check_recipe(field: &str, recipe: &Recipe) -> Result<()> {
         let feather_px = region.mask.feather_px;
         finite(&format!("{field}.regions[{i}].mask.feather_px"), feather_px)?;
     }
+    if let Some(edit) = &recipe.edit {
+        finite(&format!("{field}.edit.structure"), edit.structure)?;
+        for (i, change) in edit.changes.iter().enumerate() {
+            let field = format!("{field}.edit.changes[{i}]");
+            finite(&format!("{field}.strength"), change.strength)?;
+            if let Some(mask) = &change.mask {
+                finite(&format!("{field}.mask.feather_px"), mask.feather_px)?;
+            }
+        }
+    }
     check_controls(&format!("{field}.controls"), &recipe.controls)
 }
 

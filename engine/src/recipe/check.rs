@@ -1,6 +1,6 @@
 //! Which recipes can be rendered at all.
 
-use super::{ControlUse, Recipe, SIZE_RANGE_PX, STEPS_RANGE};
+use super::{ControlUse, Edit, Recipe, SIZE_RANGE_PX, STEPS_RANGE};
 use crate::device::Dtype;
 use crate::sampling::SamplerName;
 use crate::{EngineError, Result};
@@ -36,8 +36,25 @@ impl Recipe {
         if let Some(source) = &self.source {
             source.validate(self.steps)?;
         }
+        if let Some(edit) = &self.edit {
+            self.check_edit(edit)?;
+        }
         let mut regions = self.regions.iter().enumerate();
         regions.try_for_each(|(index, region)| region.validate(index))
+    }
+
+    fn check_edit(&self, edit: &Edit) -> Result<()> {
+        let refuse = |problem: &str| Err(EngineError::request("edit", problem));
+        let Some(source) = &self.source else {
+            return refuse("there is no picture to change; give a source");
+        };
+        if source.mask.is_some() {
+            return refuse("its changes have masks of their own; take the source's mask away");
+        }
+        if !self.regions.is_empty() {
+            return refuse("its changes say what is where; take the regions away");
+        }
+        edit.validate(&self.prompt)
     }
 }
 

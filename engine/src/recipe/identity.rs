@@ -40,14 +40,20 @@ impl Recipe {
         asked == made
     }
 
-    /// Every picture that it names: its source, the source's mask, the regions' masks.
+    /// Every picture that it names: its source, the source's mask, and those of regions
+    /// and changes.
     pub fn pictures(&self) -> Vec<&PictureRef> {
         let source = self.source.iter().flat_map(|source| {
             let mask = source.mask.iter().map(|mask| &mask.picture);
             std::iter::once(&source.picture).chain(mask)
         });
         let regions = self.regions.iter().map(|region| &region.mask.picture);
-        source.chain(regions).collect()
+        let changes = self.edit.iter().flat_map(|edit| &edit.changes);
+        let changes = changes.filter_map(|change| change.mask.as_ref());
+        source
+            .chain(regions)
+            .chain(changes.map(|mask| &mask.picture))
+            .collect()
     }
 
     /// [`Self::pictures`], to be filled in.
@@ -57,8 +63,11 @@ impl Recipe {
             std::iter::once(&mut source.picture).chain(mask)
         });
         let regions = self.regions.iter_mut();
+        let changes = self.edit.iter_mut().flat_map(|edit| &mut edit.changes);
+        let changes = changes.filter_map(|change| change.mask.as_mut());
         source
             .chain(regions.map(|region| &mut region.mask.picture))
+            .chain(changes.map(|mask| &mut mask.picture))
             .collect()
     }
 }

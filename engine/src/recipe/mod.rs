@@ -2,6 +2,7 @@
 
 mod check;
 mod control;
+mod edit;
 mod file;
 mod identity;
 mod source;
@@ -9,6 +10,7 @@ mod source;
 use serde::{Deserialize, Serialize};
 
 pub use control::{ControlScale, ControlUse};
+pub use edit::{Change, Edit, EditPart, EditedPlace, EditedPrompt};
 pub use file::{from_json, read, to_json, write};
 pub use identity::{is_sha256_hex, sha256_hex, short_hash};
 pub use source::{MaskUse, PictureRef, Region, Source};
@@ -60,6 +62,9 @@ pub struct Recipe {
     /// Words for parts of the picture, in no particular order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub regions: Vec<Region>,
+    /// What changes in the source, thing by thing; the prompt then says what the source shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit: Option<Edit>,
     /// Fields of newer programs, kept as they are.
     #[serde(flatten)]
     pub unknown: serde_json::Map<String, serde_json::Value>,
@@ -130,6 +135,7 @@ pub(crate) mod tests {
             controls: Vec::new(),
             source: None,
             regions: Vec::new(),
+            edit: None,
             unknown: serde_json::Map::new(),
         }
     }

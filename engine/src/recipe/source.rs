@@ -110,7 +110,7 @@ impl MaskUse {
         }
     }
 
-    fn validate(&self, field: &str) -> Result<()> {
+    pub(super) fn validate(&self, field: &str) -> Result<()> {
         self.picture.validate(field)?;
         if !(0.0..=MOST_FEATHER_PX).contains(&self.feather_px) {
             return Err(EngineError::request(

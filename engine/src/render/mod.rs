@@ -9,6 +9,7 @@ mod closed_loop;
 mod coarse;
 mod defaults;
 mod denoise;
+mod edit;
 mod halves;
 mod latent_rgb;
 mod latents;
@@ -26,6 +27,7 @@ mod start;
 mod watch;
 
 pub use defaults::Defaults;
+pub use edit::EditReport;
 pub use latent_rgb::LatentRgb;
 pub use latents::{Latents, save_latents};
 pub use pixels::to_picture;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
 use super::denoise::{Denoiser, Walk};
+use super::edit::{EditReport, Editor};
 use super::halves::Halves;
 use super::meter_push::PushedModel;
 use super::phases::{Contexts, EncodedPrompt, PhaseMaker};
@@ -24,7 +25,7 @@ use crate::models::unet::UNetConfig;
 use crate::models::vae::{Vae, VaeConfig};
 use crate::picture::{Picture, PictureShelf};
 use crate::prompt::TextStage;
-use crate::recipe::Recipe;
+use crate::recipe::{Edit, Recipe};
 use crate::sampling::{NoiseSchedule, SchedulerConfig};
 use crate::{EngineError, Result};
 
@@ -39,6 +40,8 @@ pub struct Rendered {
     pub latents: Tensor,
     /// What the artist should know about it, a sentence each.
     pub notes: Vec<String>,
+    /// What an edit did, where the recipe has one.
+    pub edit: Option<EditReport>,
 }
 
 /// A loaded model: text encoder and U-Net in the dtype asked for, VAE in fp32.
@@ -195,6 +198,9 @@ impl Renderer {
         let mut notes = Vec::new();
         let mut recipe = recipe.clone();
         self.pictures.resolve(&mut recipe)?;
+        if recipe.edit.is_some() {
+            return self.edited(recipe, on_step);
+        }
         let plan = Plan::compile(&recipe, &self.space, &self.scheduler)?;
         let controls = self.resolve(&recipe, &mut notes)?;
         self.encode(&recipe, plan.guidance.is_some())?;
@@ -282,6 +288,34 @@ impl Renderer {
             recipe,
             latents,
             notes,
+            edit: None,
+        })
+    }
+
+    /// Makes the edit of `recipe`, whose pictures are resolved.
+    fn edited(&mut self, mut recipe: Recipe, on_step: &mut OnStep<'_>) -> Result<Rendered> {
+        let edit = recipe.edit.clone().unwrap_or_else(|| Edit::new(Vec::new()));
+        let mut notes = Vec::new();
+        let controls = self.resolve(&recipe, &mut notes)?;
+        let editor = Editor {
+            text: &self.text,
+            unet: self.halves.unet(),
+            vae: &self.vae,
+            space: &self.space,
+            scheduler: &self.scheduler,
+            pictures: &self.pictures,
+            device: self.device,
+        };
+        let edited = editor.run(&recipe, &edit, &controls, on_step)?;
+        notes.push(edited.report.leakage.sentence());
+        recipe.model.hash.clone_from(&self.hash);
+        recipe.controls = controls.into_iter().map(|c| c.wanted).collect();
+        Ok(Rendered {
+            picture: edited.picture,
+            recipe,
+            latents: edited.latents,
+            notes,
+            edit: Some(edited.report),
         })
     }
 

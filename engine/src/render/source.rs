@@ -120,16 +120,7 @@ impl SourcePixels {
         let Some(sharp) = &self.sharp else {
             return Ok(None);
         };
-        let mask = self.frame.mask(sharp);
-        let free: Vec<f32> = mask
-            .coverage()
-            .iter()
-            .map(|&c| f32::from(u8::from(c >= FREE_FROM)))
-            .collect();
-        let (height, width) = (i64::from(mask.height_px()), i64::from(mask.width_px()));
-        let pixels = Tensor::f_from_slice(&free)?.f_view([1, 1, height, width])?;
-        let side = [pixels_per_cell, pixels_per_cell];
-        let cells = pixels.f_max_pool2d(side, side, [0, 0], [1, 1], false)?;
+        let cells = cells_of(&self.frame.mask(sharp), pixels_per_cell, FREE_FROM)?;
         Ok(Some(cells.f_to_device(device)?))
     }
 
@@ -140,20 +131,40 @@ impl SourcePixels {
             None => made,
             Some(part) => self.whole.with_part(&made, part),
         };
-        let Some(mask) = &self.soft else {
-            return made;
-        };
-        let mut out = self.whole.clone();
-        let pixels = out.rgb.chunks_exact_mut(3).zip(made.rgb.chunks_exact(3));
-        for (&coverage, (old, new)) in mask.coverage().iter().zip(pixels) {
-            for (old, new) in old.iter_mut().zip(new) {
-                let (kept, taken) = (255 - u32::from(coverage), u32::from(coverage));
-                let sum = u32::from(*old) * kept + u32::from(*new) * taken;
-                *old = ((sum + 127) / 255) as u8;
-            }
+        match &self.soft {
+            Some(mask) => composite(&self.whole, &made, mask),
+            None => made,
         }
-        out
     }
+}
+
+/// `made` where `mask` is white, `source` bit for bit where it is black, and between them in
+/// between. All three are of one size.
+pub(super) fn composite(source: &Picture, made: &Picture, mask: &Mask) -> Picture {
+    let mut out = source.clone();
+    let pixels = out.rgb.chunks_exact_mut(3).zip(made.rgb.chunks_exact(3));
+    for (&coverage, (old, new)) in mask.coverage().iter().zip(pixels) {
+        for (old, new) in old.iter_mut().zip(new) {
+            let (kept, taken) = (255 - u32::from(coverage), u32::from(coverage));
+            let sum = u32::from(*old) * kept + u32::from(*new) * taken;
+            *old = ((sum + 127) / 255) as u8;
+        }
+    }
+    out
+}
+
+/// 1 where any pixel of a latent cell has a coverage of `least` or more, and 0 elsewhere,
+/// `[1, 1, h, w]` in fp32 on the CPU.
+pub(super) fn cells_of(mask: &Mask, pixels_per_cell: i64, least: u8) -> Result<Tensor> {
+    let free: Vec<f32> = mask
+        .coverage()
+        .iter()
+        .map(|&c| f32::from(u8::from(c >= least)))
+        .collect();
+    let (height, width) = (i64::from(mask.height_px()), i64::from(mask.width_px()));
+    let pixels = Tensor::f_from_slice(&free)?.f_view([1, 1, height, width])?;
+    let side = [pixels_per_cell, pixels_per_cell];
+    Ok(pixels.f_max_pool2d(side, side, [0, 0], [1, 1], false)?)
 }
 
 /// The mask at the recipe's size, before its edge is softened.

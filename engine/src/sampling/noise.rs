@@ -79,6 +79,20 @@ impl ImageNoise {
         Ok((of_source, noise))
     }
 
+    /// Unit noise for a walk that adds some at each of its `steps`: first that of its first
+    /// latents, then one a step, each `[1, channels, height, width]` in fp32 on the CPU.
+    ///
+    /// # Errors
+    /// A tensor operation failed.
+    pub fn draw_steps(seed: u64, size: [i64; 3], steps: usize) -> Result<Vec<Tensor>> {
+        let [channels, height, width] = size;
+        let _generator = lock_generator();
+        tch::manual_seed(seed as i64);
+        let shape = [1, channels, height, width];
+        let draw = |_| Ok(Tensor::f_randn(shape, (Kind::Float, Device::Cpu))?);
+        (0..=steps).map(draw).collect()
+    }
+
     fn draw_calls(&mut self, shape: [i64; 4], sampler: &dyn Sampler) -> Result<()> {
         let draw = || Tensor::f_randn(shape, (Kind::Float, Device::Cpu));
         self.calls = (0..sampler.schedule().timesteps.len())

@@ -28,7 +28,7 @@ use crate::measure::{Calibrated, Interference, Quantity, Sweep};
 use crate::picture::{Picture, PictureShelf};
 use crate::prompt::Wildcards;
 use crate::recipe::{ControlUse, Recipe};
-use crate::render::{LatentRgb, Latents};
+use crate::render::{EditReport, LatentRgb, Latents};
 
 pub use handle::Service;
 
@@ -326,6 +326,8 @@ pub enum Event {
         recipe: Box<Recipe>,
         /// Its final latents, where they were asked for.
         latents: Option<Latents>,
+        /// What an edit did, where the recipe has one.
+        edit: Option<Box<EditReport>>,
         /// Time it took in seconds.
         secs: f64,
     },

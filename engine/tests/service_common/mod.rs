@@ -46,6 +46,7 @@ pub(crate) fn recipe(model: &Path) -> Recipe {
         controls: Vec::new(),
         source: None,
         regions: Vec::new(),
+        edit: None,
         unknown: serde_json::Map::new(),
     }
 }

@@ -259,6 +259,7 @@ fn base(on: &OnArgs) -> Result<Recipe, Failure> {
         controls: Vec::new(),
         source: None,
         regions: Vec::new(),
+        edit: None,
         unknown: serde_json::Map::new(),
     })
 }

@@ -18,6 +18,7 @@ pub(in crate::measure) fn base() -> Recipe {
         controls: Vec::new(),
         source: None,
         regions: Vec::new(),
+        edit: None,
         unknown: serde_json::Map::new(),
     }
 }

@@ -154,6 +154,17 @@ impl Mask {
         sum as f64 / (self.coverage.len().max(1) as f64 * 255.0)
     }
 
+    /// What may change by this mask or by `other`, which is of the same size; by the first alone
+    /// where the sizes differ.
+    #[must_use]
+    pub fn joined(&self, other: &Self) -> Self {
+        if (self.width_px, self.height_px) != (other.width_px, other.height_px) {
+            return self.clone();
+        }
+        let pairs = self.coverage.iter().zip(&other.coverage);
+        self.with(pairs.map(|(a, b)| *a.max(b)).collect())
+    }
+
     /// What may change may not, and the other way round.
     pub fn inverted(&self) -> Self {
         self.with(self.coverage.iter().map(|c| 255 - c).collect())

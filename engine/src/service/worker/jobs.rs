@@ -73,6 +73,7 @@ pub(super) fn render(
             picture: rendered.picture,
             recipe: Box::new(rendered.recipe),
             latents,
+            edit: rendered.edit.map(Box::new),
             secs: started.elapsed().as_secs_f64(),
         });
     }

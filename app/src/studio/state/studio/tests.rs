@@ -73,6 +73,7 @@ impl Engine {
             picture: Self::picture(&recipe),
             recipe: Box::new(recipe),
             latents: None,
+            edit: None,
             secs: 0.1,
         });
         if is_last {
