@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 use tempfile::TempDir;
-use vernier_engine::checkpoint::ModelFolder;
+use vernier_engine::checkpoint::Checkpoint;
 use vernier_engine::models::clip::ClipTextConfig;
 use vernier_engine::weights::{SafetensorsFile, save};
 
@@ -37,8 +37,8 @@ fn copy_of(name: &str) -> TempDir {
     folder
 }
 
-fn open(path: &Path) -> ModelFolder {
-    ModelFolder::open(path).unwrap()
+fn open(path: &Path) -> Checkpoint {
+    Checkpoint::open(path).unwrap()
 }
 
 fn tensors(path: &Path) -> Vec<(String, Tensor)> {
@@ -171,7 +171,7 @@ fn shards_and_variants_are_found() {
 fn folders_that_are_no_model_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let error = |path: &Path| ModelFolder::open(path).unwrap_err().to_string();
+    let error = |path: &Path| Checkpoint::open(path).unwrap_err().to_string();
     assert!(error(&at.join("absent")).contains("there is no such file"));
     assert!(error(at).ends_with("is not a model folder: it has no model_index.json"));
     assert!(error(&fixture("text_pair")).contains("is one component of a model"));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use vernier_engine::EngineError;
-use vernier_engine::checkpoint::ModelFolder;
+use vernier_engine::checkpoint::Checkpoint;
 use vernier_engine::controls::tensor_kind::TensorKind;
 use vernier_engine::picture::{self, ForeignRecipe};
 use vernier_engine::recipe::{self, PictureRef, Recipe};
@@ -51,7 +51,7 @@ pub(super) fn run(args: &InfoArgs) -> Result<(), Failure> {
 }
 
 fn model(path: &Path) -> Result<(), Failure> {
-    let folder = ModelFolder::open(path)?;
+    let folder = Checkpoint::open(path)?;
     say(folder.describe()?.to_string().trim_end());
     say(&format!("hash            {}", folder.hash()?));
     let defaults = Defaults::of(path)?;

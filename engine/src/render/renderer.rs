@@ -16,7 +16,8 @@ use super::source::{Frame, SourcePixels};
 use super::start::SourceEncoder;
 use super::watch::Watched;
 use super::{LatentRgb, LatentWatch, OnStep, closed_loop, defaults, layout, to_picture};
-use crate::checkpoint::{MeterOptions, ModelFolder, open_meter};
+use crate::checkpoint::{Checkpoint, MeterOptions, open_meter};
+use crate::conditioning::PictureSizes;
 use crate::controls::ControlLibrary;
 use crate::device::Dtype;
 use crate::measure::Meter;
@@ -25,7 +26,7 @@ use crate::models::vae::{Vae, VaeConfig};
 use crate::picture::{Picture, PictureShelf};
 use crate::prompt::TextStage;
 use crate::recipe::Recipe;
-use crate::sampling::{NoiseSchedule, SchedulerConfig};
+use crate::sampling::{NoiseSchedule, PredictionType, SchedulerConfig};
 use crate::{EngineError, Result};
 
 /// A picture and what it came from.
@@ -52,6 +53,8 @@ pub struct Renderer {
     vae: Vae,
     space: LatentSpace,
     scheduler: SchedulerConfig,
+    /// Whether an empty negative prompt is zeros.
+    zeros_for_empty: bool,
     /// The last prompt, which serves a whole batch.
     encoded: Option<EncodedPrompt>,
     region_texts: RegionTexts,
@@ -67,7 +70,7 @@ pub struct Renderer {
 }
 
 impl Renderer {
-    /// Loads the model in `folder`.
+    /// Loads the model in `folder`, which may be a single file.
     ///
     /// # Errors
     /// A file is missing, cut off, does not fit its configuration, or holds NaN; or `dtype` cannot
@@ -75,7 +78,7 @@ impl Renderer {
     pub fn load(folder: &Path, dtype: Dtype, device: Device) -> Result<Self> {
         let _guard = tch::no_grad_guard();
         dtype.check_on(device)?;
-        let model = ModelFolder::open(folder)?;
+        let model = Checkpoint::open(folder)?;
         let kind = dtype.kind();
         let text = model.load_text(kind, device)?;
         let unet_config: UNetConfig = model.component_config("unet")?;
@@ -96,11 +99,13 @@ impl Renderer {
         if on_cpu {
             layout::channels_last(&store)?;
         }
-        let scheduler = SchedulerConfig::read(&model.scheduler_config_path()?)?;
-        let space = LatentSpace {
-            channels: unet_config.in_channels,
-            pixels_per_cell: vae_config.downscale(),
-        };
+        let scheduler = model.scheduler()?;
+        let space = LatentSpace::of(
+            unet_config.in_channels,
+            vae_config.latent_channels,
+            vae_config.downscale(),
+            folder,
+        )?;
         Ok(Self {
             folder: folder.to_owned(),
             hash: model.hash()?,
@@ -111,6 +116,7 @@ impl Renderer {
             vae,
             space,
             scheduler,
+            zeros_for_empty: model.zeros_for_empty_prompt()?,
             encoded: None,
             region_texts: RegionTexts::default(),
             pictures: PictureShelf::default(),
@@ -163,7 +169,7 @@ impl Renderer {
     pub fn is_for(&self, folder: &Path, dtype: Dtype, device: Device) -> bool {
         (self.dtype, self.device) == (dtype, device)
             && self.folder == folder
-            && ModelFolder::open(folder)
+            && Checkpoint::open(folder)
                 .and_then(|model| model.hash())
                 .is_ok_and(|now| now == self.hash)
     }
@@ -195,7 +201,8 @@ impl Renderer {
         let mut notes = Vec::new();
         let mut recipe = recipe.clone();
         self.pictures.resolve(&mut recipe)?;
-        let plan = Plan::compile(&recipe, &self.space, &self.scheduler)?;
+        let scheduler = self.scheduler_for(&recipe)?;
+        let plan = Plan::compile(&recipe, &self.space, &scheduler)?;
         let controls = self.resolve(&recipe, &mut notes)?;
         self.encode(&recipe, plan.guidance.is_some())?;
         let source = SourcePixels::read(&recipe, &self.pictures)?;
@@ -208,14 +215,15 @@ impl Renderer {
                 .as_ref()
                 .map_or_else(|| Frame::whole(&recipe), |source| source.frame),
             &self.pictures,
-            (&self.text, self.halves.unet()),
+            (&self.text, self.halves.unet(), self.sizes(&recipe)),
             (plan.latent_shape, self.device),
             &mut notes,
         )?;
-        let (noise, start) = self.sources.noise_and_start(
+        let beginning = self.sources.beginning(
             &recipe,
             &plan,
             source.as_ref(),
+            self.space.inpaints,
             (&self.vae, self.device),
         )?;
         if controls.iter().any(Resolved::needs_meter) {
@@ -235,14 +243,14 @@ impl Renderer {
         };
         let phases = maker.phases(calls, plan.calls_from_noise)?;
         let pushed = match meter.filter(|_| phases.iter().any(|p| !p.pushes.is_empty())) {
-            Some(meter) => Some((meter, NoiseSchedule::new(&self.scheduler)?)),
+            Some(meter) => Some((meter, NoiseSchedule::new(&scheduler)?)),
             None => None,
         };
         let watched = match &mut self.watch {
             Some(watch) => Some(Watched {
                 watch,
-                noise: NoiseSchedule::new(&self.scheduler)?,
-                prediction: self.scheduler.prediction_type,
+                noise: NoiseSchedule::new(&scheduler)?,
+                prediction: scheduler.prediction_type,
             }),
             None => None,
         };
@@ -255,16 +263,17 @@ impl Renderer {
                 vae: &self.vae,
                 meter: *meter,
                 noise,
-                prediction: self.scheduler.prediction_type,
+                prediction: scheduler.prediction_type,
             }),
             key: everything_but_controls(&recipe),
-            noise,
-            start,
+            noise: beginning.noise,
+            start: beginning.start,
         };
         let mut denoiser = Denoiser {
             halves: &mut self.halves,
             kind: self.dtype.kind(),
             device: self.device,
+            beside: beginning.beside,
         };
         let walked = denoiser.run(plan, &mut walk, &mut self.snapshots, on_step);
         // Whatever happened, the next prompt is read by the U-Net as it is.
@@ -319,6 +328,22 @@ impl Renderer {
         self.encoded.as_ref().ok_or_else(not_encoded)
     }
 
+    /// The sizes that the model is told, where it wants to know them.
+    fn sizes(&self, recipe: &Recipe) -> Option<PictureSizes> {
+        let config = self.halves.unet().config();
+        let wanted = config.addition_embed_type.is_some();
+        wanted.then(|| PictureSizes::whole(recipe.height_px, recipe.width_px))
+    }
+
+    /// The model's scheduler, with what the recipe says in its place.
+    fn scheduler_for(&self, recipe: &Recipe) -> Result<SchedulerConfig> {
+        let mut scheduler = self.scheduler.clone();
+        if let Some(name) = &recipe.model.prediction_type {
+            scheduler.prediction_type = name.parse::<PredictionType>()?;
+        }
+        Ok(scheduler)
+    }
+
     /// Forgets the last prompt and all shared work: the next picture is made from nothing.
     pub(super) fn forget_prompt(&mut self) {
         self.encoded = None;
@@ -333,12 +358,15 @@ impl Renderer {
         let same = self
             .encoded
             .as_ref()
-            .is_some_and(|e| e.prompt == recipe.prompt && e.negative_prompt == negative_prompt);
+            .is_some_and(|e| {
+                (&e.prompt, &e.negative_prompt) == (&recipe.prompt, &negative_prompt)
+                    && e.positive.sizes == self.sizes(recipe)
+            });
         if same {
             return Ok(());
         }
         self.encoded = None;
-        let (positive, negative) = match &negative_prompt {
+        let (mut positive, mut negative) = match &negative_prompt {
             None => (self.text.encode(&recipe.prompt, 1)?, None),
             Some(negative) => {
                 // Both are padded to as many chunks as the longer one needs.
@@ -346,6 +374,13 @@ impl Renderer {
                 (prompt, Some(negative))
             }
         };
+        positive.sizes = self.sizes(recipe);
+        if let Some(text) = &mut negative {
+            if self.zeros_for_empty && text.prompt.is_empty() {
+                *text = text.zeroed()?;
+            }
+            text.sizes = positive.sizes;
+        }
         self.encoded = Some(EncodedPrompt {
             prompt: recipe.prompt.clone(),
             negative_prompt,
