@@ -194,7 +194,10 @@ fn folders_that_are_no_model_are_refused() {
     ));
     fs::create_dir(at.join("unet")).unwrap();
     let model = open(at);
-    let missing = model.component_dir("vae").unwrap_err().to_string();
+    let missing = model
+        .component_params("vae", Kind::Float, Device::Cpu)
+        .unwrap_err()
+        .to_string();
     assert!(missing.ends_with("has no component vae; it has unet, safety_checker"));
     let store = model.component_params("unet", Kind::Float, Device::Cpu);
     assert!(store.unwrap_err().to_string().contains("has no weights"));

@@ -52,7 +52,10 @@ pub fn copy_folder(from: &Path, to: &Path) {
 }
 
 fn write_weights(model: &Path) -> Result<()> {
-    for (encoder, tokenizer) in [("text_encoder", "tokenizer"), ("text_encoder_2", "tokenizer_2")] {
+    for (encoder, tokenizer) in [
+        ("text_encoder", "tokenizer"),
+        ("text_encoder_2", "tokenizer_2"),
+    ] {
         let folder = model.join(encoder);
         if !folder.is_dir() {
             continue;
@@ -73,8 +76,12 @@ fn write_weights(model: &Path) -> Result<()> {
             fs::write(to.join("tokenizer_config.json"), settings).expect("the folder is writable");
         }
     }
-    write_part(&model.join("unet"), |params, config| UNet::new(params, config).map(drop))?;
-    write_part(&model.join("vae"), |params, config| Vae::new(params, config).map(drop))
+    write_part(&model.join("unet"), |params, config| {
+        UNet::new(params, config).map(drop)
+    })?;
+    write_part(&model.join("vae"), |params, config| {
+        Vae::new(params, config).map(drop)
+    })
 }
 
 fn write_part<C: DeserializeOwned>(

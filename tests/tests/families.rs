@@ -65,10 +65,15 @@ fn every_family_makes_the_pictures_that_python_diffusers_makes() {
             !masked || ((16..72).contains(&x) && (8..48).contains(&y))
         };
         let pairs = made.rgb.iter().zip(&expected.rgb).enumerate();
-        let apart = pairs.filter(|(i, _)| inside(*i)).map(|(_, (a, b))| a.abs_diff(*b));
+        let apart = pairs
+            .filter(|(i, _)| inside(*i))
+            .map(|(_, (a, b))| a.abs_diff(*b));
         let apart = apart.max().unwrap();
         if apart > TOLERANCE {
-            wrong.push(format!("{name}, picture {}: {apart} of 255 apart", number + 1));
+            wrong.push(format!(
+                "{name}, picture {}: {apart} of 255 apart",
+                number + 1
+            ));
         }
     }
     assert!(wrong.is_empty(), "{wrong:?}");

@@ -77,7 +77,9 @@ impl SingleFile {
         let unused = self.unused();
         if let Some(first) = unused.first() {
             let count = unused.len();
-            notes.push(format!("tensors that no part reads: {count}, such as {first}"));
+            notes.push(format!(
+                "tensors that no part reads: {count}, such as {first}"
+            ));
         }
         Ok(ModelDescription {
             family: self.family(),
@@ -107,9 +109,15 @@ impl SingleFile {
         let headers = self.file().headers().into_iter();
         for header in headers.filter(|header| stored.contains(header.name)) {
             let numel = header.numel();
-            let width = self.file().kind(header.name).map_or(0, Kind::elt_size_in_bytes);
+            let width = self
+                .file()
+                .kind(header.name)
+                .map_or(0, Kind::elt_size_in_bytes);
             description.parameters += numel;
-            *description.dtypes.entry(header.dtype.to_owned()).or_default() += numel;
+            *description
+                .dtypes
+                .entry(header.dtype.to_owned())
+                .or_default() += numel;
             description.bytes += numel as u64 * width as u64;
         }
         Ok(description)

@@ -10,8 +10,8 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
-use super::{Checkpoint, ModelFolder, SingleFile};
 use super::weights_files::{is_network, weights_files};
+use super::{Checkpoint, ModelFolder, SingleFile};
 use crate::{EngineError, Result};
 
 /// Configuration and tokenizer files that change what a component does.

@@ -7,9 +7,9 @@ use tch::{Device, Kind};
 
 use super::folder::read_config;
 use super::weights_files::weights_files;
+use crate::Result;
 use crate::models::clip;
 use crate::weights::ParamStore;
-use crate::Result;
 
 /// The config.json of the network in `folder`, in the shape that its model asks for.
 ///

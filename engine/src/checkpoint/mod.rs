@@ -5,6 +5,7 @@
 //! safetensors; a single file holds all weights under the names of the original code.
 
 mod clip;
+mod convert;
 mod describe;
 mod folder;
 mod hash;
@@ -18,6 +19,7 @@ pub mod tiny;
 mod weights_files;
 
 pub use clip::open_clip;
+pub use convert::{Conversion, convert};
 pub use describe::{ComponentDescription, ModelDescription};
 pub use folder::ModelFolder;
 pub use library::{FoundModel, ModelLibrary};

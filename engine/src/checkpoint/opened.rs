@@ -128,7 +128,10 @@ impl Checkpoint {
                      supported; take the base model",
                 ));
             }
-            (&["text_encoder", "text_encoder_2"], TextLayer::PENULTIMATE_RAW)
+            (
+                &["text_encoder", "text_encoder_2"],
+                TextLayer::PENULTIMATE_RAW,
+            )
         } else {
             (&["text_encoder"], TextLayer::LAST)
         };

@@ -10,9 +10,9 @@ use crate::{EngineError, Result};
 const MERGES: &[u8] = include_bytes!("../../../assets/clip/merges.txt.gz");
 
 /// What begins a text.
-pub const START: &str = "<|startoftext|>";
+pub(super) const START: &str = "<|startoftext|>";
 /// What ends a text.
-pub const END: &str = "<|endoftext|>";
+pub(super) const END: &str = "<|endoftext|>";
 
 /// CLIP's merges, as merges.txt of a tokenizer's folder has them, without its first line.
 ///

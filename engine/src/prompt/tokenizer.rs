@@ -142,6 +142,11 @@ impl Tokenizer {
         self.inner.get_vocab_size(true)
     }
 
+    /// Whether it has the same tokens under the same ids as `other`.
+    pub fn has_vocabulary_of(&self, other: &Self) -> bool {
+        self.inner.get_vocab(true) == other.inner.get_vocab(true)
+    }
+
     /// The tokens of `text`, however long it is.
     ///
     /// # Errors

@@ -69,7 +69,12 @@ pub(super) fn beside_latents(
         }
         // Nothing of a picture is kept.
         None => {
-            let size = [1, 3, i64::from(recipe.height_px), i64::from(recipe.width_px)];
+            let size = [
+                1,
+                3,
+                i64::from(recipe.height_px),
+                i64::from(recipe.width_px),
+            ];
             (Tensor::f_zeros(size, (Kind::Float, Device::Cpu))?, None)
         }
     };

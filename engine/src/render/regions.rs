@@ -86,9 +86,8 @@ impl RegionTexts {
         unet: &UNet,
         sizes: Option<PictureSizes>,
     ) -> Result<Rc<RegionText>> {
-        let same = |known: &&Rc<RegionText>| {
-            known.prompt == prompt && known.conditioning.sizes == sizes
-        };
+        let same =
+            |known: &&Rc<RegionText>| known.prompt == prompt && known.conditioning.sizes == sizes;
         if let Some(known) = self.kept.iter().find(same) {
             return Ok(Rc::clone(known));
         }

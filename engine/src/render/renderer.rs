@@ -355,13 +355,10 @@ impl Renderer {
     /// Encodes the prompts of `recipe`, unless the last picture had the same words.
     pub(super) fn encode(&mut self, recipe: &Recipe, guided: bool) -> Result<()> {
         let negative_prompt = guided.then(|| recipe.negative_prompt.clone());
-        let same = self
-            .encoded
-            .as_ref()
-            .is_some_and(|e| {
-                (&e.prompt, &e.negative_prompt) == (&recipe.prompt, &negative_prompt)
-                    && e.positive.sizes == self.sizes(recipe)
-            });
+        let same = self.encoded.as_ref().is_some_and(|e| {
+            (&e.prompt, &e.negative_prompt) == (&recipe.prompt, &negative_prompt)
+                && e.positive.sizes == self.sizes(recipe)
+        });
         if same {
             return Ok(());
         }

@@ -123,7 +123,9 @@ impl FrozenModel {
         hook: Option<&mut dyn AttentionHook>,
     ) -> Result<Tensor> {
         let latents = latents.f_to_kind(self.kind)?;
-        let output = self.unet.forward(&latents, timesteps, text, text.added(), hook)?;
+        let output = self
+            .unet
+            .forward(&latents, timesteps, text, text.added(), hook)?;
         Ok(output.f_to_kind(Kind::Float)?)
     }
 

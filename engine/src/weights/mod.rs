@@ -17,6 +17,6 @@ mod tensor_file;
 pub use file::{SafetensorsFile, TensorEntry};
 pub use names::{NamePair, NameTable, Take};
 pub use renamed::{RenamedFile, TensorView};
-pub use save::save;
+pub use save::{TensorToSave, save, save_each};
 pub use store::{Init, LoadReport, ParamStore, Params};
 pub use tensor_file::{TensorFile, TensorHeader};

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::json;
 use vernier_engine::EngineError;
-use vernier_engine::checkpoint::{MeterOptions, Checkpoint};
+use vernier_engine::checkpoint::{Checkpoint, MeterOptions};
 use vernier_engine::controls::ControlFile;
 use vernier_engine::measure::{Interference, Sweep, SweepReport, write_page};
 use vernier_engine::recipe::{ControlUse, ModelRef, RECIPE_VERSION, Recipe};

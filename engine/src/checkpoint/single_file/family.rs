@@ -39,7 +39,9 @@ impl Family {
         if stored.has_under("model.diffusion_model.double_blocks.")
             || stored.has_under("double_blocks.")
         {
-            return refuse("holds FLUX, which is not supported; take Stable Diffusion 1.x, 2.x or XL");
+            return refuse(
+                "holds FLUX, which is not supported; take Stable Diffusion 1.x, 2.x or XL",
+            );
         }
         if !stored.has("model.diffusion_model.input_blocks.0.0.weight") {
             return refuse(what_instead(stored));

@@ -24,16 +24,21 @@ use self::prediction::Prediction;
 use self::stored::Stored;
 use crate::models::unet::UNetConfig;
 use crate::models::vae::VaeConfig;
-use crate::weights::{NameTable, ParamStore, RenamedFile, TensorFile, TensorView};
+use crate::weights::{ParamStore, RenamedFile, TensorFile, TensorView};
 use crate::{EngineError, Result};
 
-pub(super) use self::family::{CLIP_1, CLIP_XL, Family, OPEN_CLIP_2, OPEN_CLIP_XL, UNET, VAE};
+use self::family::Family;
+pub(super) use self::family::{CLIP_1, CLIP_XL, OPEN_CLIP_2, OPEN_CLIP_XL, UNET, VAE};
 pub(super) use self::tables::{unet_table, vae_table};
 pub(super) use self::text::{TextPart, clip_table, open_clip_table};
+pub(super) use self::tokenizer::{CLIP_PAD, OPEN_CLIP_PAD, beside as tokenizer_beside};
 
 /// Key in a safetensors header under which this program puts the small files of the folder that a
 /// file was made from: a JSON object of texts, by their places in the folder.
 pub(super) const FOLDER_FILES: &str = "vernier.files";
+
+/// Where a model folder has its scheduler's configuration.
+const SCHEDULER: &str = "scheduler/scheduler_config.json";
 
 /// Names outside of all components that nothing depends on: noise schedules, averaged copies,
 /// markers that are read elsewhere.
@@ -82,7 +87,11 @@ impl SingleFile {
         let texts = TextPart::all(&stored, family);
         let inputs = stored.columns(&format!("{UNET}input_blocks.0.0.weight"));
         let inpainting = inputs == Some(9);
-        let prediction = Prediction::of(&stored, family, inpainting, path);
+        let files = folder_files(&stored);
+        let scheduler = files
+            .get(SCHEDULER)
+            .and_then(|text| serde_json::from_str(text).ok());
+        let prediction = Prediction::of(&stored, family, inpainting, scheduler.as_ref(), path);
         let image_px = match family {
             Family::Sd2 if prediction.name == "v_prediction" => 768,
             Family::Sd1 | Family::Sd2 => 512,
@@ -92,7 +101,7 @@ impl SingleFile {
         let mut add = |name: &str, config| configs.insert(name.to_owned(), config);
         add("model_index.json", other_configs::index(family, inpainting));
         let scheduler = other_configs::scheduler_config(family, &prediction);
-        add("scheduler/scheduler_config.json", scheduler);
+        add(SCHEDULER, scheduler);
         let vae = other_configs::vae_config(&stored, family, image_px);
         let cells = stored.count(&format!("{VAE}encoder.down.")).clamp(1, 16) - 1;
         add("vae/config.json", vae);
@@ -103,11 +112,11 @@ impl SingleFile {
             let config = other_configs::text_config(&stored, part);
             add(&format!("{}/config.json", part.component), config);
         }
-        configs.extend(folder_files(&stored).into_iter().filter_map(|(name, text)| {
-            let known = configs.contains_key(&name);
-            let config = serde_json::from_str(&text).ok().filter(|_| known)?;
-            Some((name, config))
-        }).collect::<Vec<_>>());
+        for (name, text) in files {
+            if let (Some(own), Ok(config)) = (configs.get_mut(&name), serde_json::from_str(&text)) {
+                *own = config;
+            }
+        }
         Ok(Self {
             path: path.to_owned(),
             stored,
@@ -198,7 +207,8 @@ impl SingleFile {
             }
             (_, Some(part)) => (part.prefix, part.table.clone()),
             (_, None) => {
-                let problem = format!("has no component {component}; take a file of the whole model");
+                let problem =
+                    format!("has no component {component}; take a file of the whole model");
                 return Err(EngineError::bad_file(&self.path, problem));
             }
         };
@@ -251,6 +261,12 @@ impl SingleFile {
             .and_then(|config| config.get("in_channels")?.as_i64());
         let inpainting = if inputs == Some(9) { " inpainting" } else { "" };
         format!("{}{inpainting}", self.family.name())
+    }
+
+    /// Its prediction type, where more than a guess says what it is.
+    pub(super) fn sure_prediction(&self) -> Option<&'static str> {
+        let prediction = &self.prediction;
+        prediction.is_sure.then_some(prediction.name)
     }
 
     /// Why its prediction type is thought to be what it is.

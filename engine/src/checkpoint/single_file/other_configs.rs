@@ -130,7 +130,10 @@ pub(super) fn index(family: Family, inpainting: bool) -> Map<String, Value> {
     if family == Family::SdXl {
         let second = json!(["transformers", "CLIPTextModelWithProjection"]);
         index.insert("text_encoder_2".to_owned(), second);
-        index.insert("tokenizer_2".to_owned(), json!(["transformers", "CLIPTokenizer"]));
+        index.insert(
+            "tokenizer_2".to_owned(),
+            json!(["transformers", "CLIPTokenizer"]),
+        );
         index.insert("force_zeros_for_empty_prompt".to_owned(), true.into());
     } else {
         for absent in ["feature_extractor", "safety_checker"] {

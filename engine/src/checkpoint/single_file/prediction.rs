@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::{Map, Value};
+
 use super::family::Family;
 use super::stored::Stored;
 
@@ -17,31 +19,49 @@ pub(super) struct Prediction {
     /// Whether the noise schedule ends at pure noise (arXiv 2305.08891).
     pub(super) zero_terminal_snr: bool,
     pub(super) why: &'static str,
+    /// Whether it is more than a guess.
+    pub(super) is_sure: bool,
 }
 
 impl Prediction {
-    pub(super) fn of(stored: &Stored, family: Family, inpainting: bool, path: &Path) -> Self {
-        let found = |name, why| Self {
-            name,
+    /// `scheduler` is the configuration that a file of this program carries.
+    pub(super) fn of(
+        stored: &Stored,
+        family: Family,
+        inpainting: bool,
+        scheduler: Option<&Map<String, Value>>,
+        path: &Path,
+    ) -> Self {
+        let found = |velocity: bool, why| Self {
+            name: if velocity { "v_prediction" } else { "epsilon" },
             zero_terminal_snr: stored.has("ztsnr"),
             why,
+            is_sure: true,
         };
-        let said = stored.metadata("modelspec.prediction_type");
+        if let Some(scheduler) = scheduler {
+            let name = scheduler.get("prediction_type").and_then(Value::as_str);
+            let velocity = name == Some("v_prediction");
+            return found(velocity, "as in the folder that it was made from");
+        }
         if stored.has("v_pred") {
-            found("v_prediction", "its tensor v_pred says so")
-        } else if said.is_some_and(|said| said.starts_with('v')) {
-            found("v_prediction", "its metadata says so")
-        } else if said.is_some_and(|said| said.starts_with("eps")) {
-            found("epsilon", "its metadata says so")
-        } else if let Some(velocity) = yaml_says(path) {
-            let name = if velocity { "v_prediction" } else { "epsilon" };
-            found(name, "the .yaml file beside it says so")
-        } else if family != Family::Sd2 {
-            found("epsilon", "usual for its family")
-        } else if inpainting || stored.global_step() == Some(SD2_BASE_STEP) {
-            found("epsilon", "usual for this model of its family")
-        } else {
-            found("v_prediction", "a guess; say otherwise with --prediction")
+            return found(true, "its tensor v_pred says so");
+        }
+        let said = stored.metadata("modelspec.prediction_type");
+        if let Some(said) = said.filter(|said| said.starts_with('v') || said.starts_with("eps")) {
+            return found(said.starts_with('v'), "its metadata says so");
+        }
+        if let Some(velocity) = yaml_says(path) {
+            return found(velocity, "the .yaml file beside it says so");
+        }
+        if family != Family::Sd2 || inpainting {
+            return found(false, "usual for its family");
+        }
+        if stored.global_step() == Some(SD2_BASE_STEP) {
+            return found(false, "the step at which it was saved says so");
+        }
+        Self {
+            is_sure: false,
+            ..found(true, "a guess; say otherwise with --prediction")
         }
     }
 }

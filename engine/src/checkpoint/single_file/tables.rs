@@ -73,17 +73,26 @@ pub(in crate::checkpoint) fn vae_table(config: &VaeConfig) -> NameTable {
                 (names.0, names.1, config.layers_per_block + 1)
             };
             for j in 0..count {
-                let (resnet, block) = (format!("{ours}.resnets.{j}"), format!("{theirs}.block.{j}"));
+                let (resnet, block) =
+                    (format!("{ours}.resnets.{j}"), format!("{theirs}.block.{j}"));
                 at(&resnet, &block, Take::Whole);
                 let (own, other) = ("conv_shortcut", "nin_shortcut");
-                at(&format!("{resnet}.{own}"), &format!("{block}.{other}"), Take::Whole);
+                at(
+                    &format!("{resnet}.{own}"),
+                    &format!("{block}.{other}"),
+                    Take::Whole,
+                );
             }
             let (own, other) = if downward {
                 ("downsamplers.0", "downsample")
             } else {
                 ("upsamplers.0", "upsample")
             };
-            at(&format!("{ours}.{own}"), &format!("{theirs}.{other}"), Take::Whole);
+            at(
+                &format!("{ours}.{own}"),
+                &format!("{theirs}.{other}"),
+                Take::Whole,
+            );
         }
     }
     NameTable::new(pairs)

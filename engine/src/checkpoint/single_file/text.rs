@@ -93,16 +93,18 @@ impl TextPart {
 
 /// Names of CLIP under `inner`, such as `cond_stage_model.transformer.text_model.`.
 pub(in crate::checkpoint) fn clip_table(inner: &str) -> NameTable {
+    let outer = inner.strip_suffix("text_model.").unwrap_or(inner);
+    let pair = |ours: String, theirs: String| NamePair {
+        ours,
+        theirs,
+        take: Take::Whole,
+    };
     let parts = ["embeddings", "encoder", "final_layer_norm"];
-    NameTable::new(
-        parts
-            .map(|part| NamePair {
-                ours: format!("text_model.{part}"),
-                theirs: format!("{inner}{part}"),
-                take: Take::Whole,
-            })
-            .to_vec(),
-    )
+    let inside = parts.map(|part| pair(format!("text_model.{part}"), format!("{inner}{part}")));
+    let projection = "text_projection".to_owned();
+    let mut pairs = inside.to_vec();
+    pairs.push(pair(projection, format!("{outer}text_projection")));
+    NameTable::new(pairs)
 }
 
 /// Names of OpenCLIP's text tower under `prefix`.
@@ -118,7 +120,10 @@ pub(in crate::checkpoint) fn open_clip_table(
     };
     let mut pairs = vec![
         whole("embeddings.token_embedding", "token_embedding"),
-        whole("embeddings.position_embedding.weight", "positional_embedding"),
+        whole(
+            "embeddings.position_embedding.weight",
+            "positional_embedding",
+        ),
         whole("final_layer_norm", "ln_final"),
     ];
     if projects {
@@ -139,7 +144,10 @@ pub(in crate::checkpoint) fn open_clip_table(
             ("mlp.fc2", "mlp.c_proj"),
             ("self_attn.out_proj", "attn.out_proj"),
         ] {
-            pairs.push(whole(&format!("{ours}.{own}"), &format!("{theirs}.{other}")));
+            pairs.push(whole(
+                &format!("{ours}.{own}"),
+                &format!("{theirs}.{other}"),
+            ));
         }
         for (part, own) in ["q_proj", "k_proj", "v_proj"].into_iter().enumerate() {
             for kind in ["weight", "bias"] {

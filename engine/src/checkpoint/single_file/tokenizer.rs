@@ -7,9 +7,9 @@ use crate::Result;
 use crate::prompt::Tokenizer;
 
 /// What pads prompts for OpenCLIP: the token of id 0.
-const OPEN_CLIP_PAD: &str = "!";
+pub(in crate::checkpoint) const OPEN_CLIP_PAD: &str = "!";
 /// What pads prompts for CLIP: the end of the text.
-const CLIP_PAD: &str = "<|endoftext|>";
+pub(in crate::checkpoint) const CLIP_PAD: &str = "<|endoftext|>";
 
 impl SingleFile {
     /// The tokenizer of one of its text encoders: from a folder beside the file that is named after

@@ -82,7 +82,10 @@ pub(super) fn unet_config(
     if linear {
         let heads = channels.iter().map(|c| (c / HEAD_CHANNELS).max(1));
         config.insert("use_linear_projection".to_owned(), true.into());
-        config.insert("attention_head_dim".to_owned(), json!(heads.collect::<Vec<_>>()));
+        config.insert(
+            "attention_head_dim".to_owned(),
+            json!(heads.collect::<Vec<_>>()),
+        );
     } else {
         config.insert("attention_head_dim".to_owned(), SD1_HEADS.into());
     }

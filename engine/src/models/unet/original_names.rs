@@ -52,7 +52,12 @@ pub fn original_names(config: &UNetConfig, path: &Path) -> Result<Vec<(String, S
     }
     for (i, &count) in blocks.up.iter().enumerate() {
         let attentions = if blocks.up_attends[i] { count } else { 0 };
-        block(&format!("up_blocks.{i}"), count, attentions, Some("upsamplers"));
+        block(
+            &format!("up_blocks.{i}"),
+            count,
+            attentions,
+            Some("upsamplers"),
+        );
     }
     block("mid_block", 2, 1, None);
     let bare = |name: &str| name.trim_end_matches('.').to_owned();
