@@ -122,7 +122,9 @@ fn weights(path: &Path) -> Result<(), Failure> {
     }
     match &file {
         TensorFile::Safetensors(file) => {
-            for (key, value) in file.metadata() {
+            // Whole files, which the description above has read.
+            let shown = |key: &&String| *key != "vernier.files";
+            for (key, value) in file.metadata().iter().filter(|(key, _)| shown(key)) {
                 say(&format!("{key}: {value}"));
             }
         }
