@@ -252,9 +252,10 @@ fn damaged_components_are_refused() {
     let index = model.path().join("model_index.json");
     let text = fs::read_to_string(&index).unwrap();
     fs::create_dir(model.path().join("text_encoder_2")).unwrap();
-    let second = r#"{"text_encoder_2": ["transformers", "CLIPTextModel"],"#;
-    fs::write(&index, text.replacen('{', second, 1)).unwrap();
-    assert!(load_error(model.path()).contains("names a second text encoder"));
+    // The refiner of Stable Diffusion XL has the second encoder alone.
+    let refiner = text.replacen("\"text_encoder\"", "\"text_encoder_2\"", 1);
+    fs::write(&index, refiner).unwrap();
+    assert!(load_error(model.path()).contains("refiner"));
 }
 
 #[test]
