@@ -59,24 +59,19 @@ pub(super) fn beside_latents(
     (vae, device): (&Vae, Device),
 ) -> Result<Tensor> {
     let [_, _, height, width] = <[i64; 4]>::try_from(noise.size()).unwrap_or_default();
-    let (around, mask) = match source.filter(|source| source.is_masked()) {
-        Some(source) => {
-            let painted = coverage_tensor(&source.sharp_in_frame())?.f_ge(PAINTED_FROM)?;
-            let kept = painted.f_logical_not()?.f_to_kind(Kind::Float)?;
-            let seen = picture_tensor(&[&source.seen()])?;
-            let free = source.free_cells(vae.config().downscale(), device)?;
-            (seen.f_mul(&kept)?, free)
-        }
+    let masked = source.filter(|source| source.is_masked());
+    let (around, mask) = if let Some(source) = masked {
+        let painted = coverage_tensor(&source.sharp_in_frame())?.f_ge(PAINTED_FROM)?;
+        let kept = painted.f_logical_not()?.f_to_kind(Kind::Float)?;
+        let seen = picture_tensor(&[&source.seen()])?;
+        let free = source.free_cells(vae.config().downscale(), device)?;
+        (seen.f_mul(&kept)?, free)
+    } else {
         // Nothing of a picture is kept.
-        None => {
-            let size = [
-                1,
-                3,
-                i64::from(recipe.height_px),
-                i64::from(recipe.width_px),
-            ];
-            (Tensor::f_zeros(size, (Kind::Float, Device::Cpu))?, None)
-        }
+        let (height, width) = (i64::from(recipe.height_px), i64::from(recipe.width_px));
+        let size = [1, 3, height, width];
+        let grey = Tensor::f_zeros(size, (Kind::Float, Device::Cpu))?;
+        (grey, None)
     };
     let mask = match mask {
         Some(mask) => mask,

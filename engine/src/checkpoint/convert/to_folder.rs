@@ -35,23 +35,23 @@ pub(super) fn from_file(from: &SingleFile, to: &Path, kind: Option<Kind>) -> Res
         for part in from.texts() {
             let name = part.component.replace("text_encoder", "tokenizer");
             let target = folder.join(&name);
-            match from.tokenizer_dir(part.component) {
-                Some(own) => copy_tokenizer(&own, &target)?,
-                None => {
-                    let pad = if part.is_open_clip {
-                        OPEN_CLIP_PAD
-                    } else {
-                        CLIP_PAD
-                    };
-                    write_clip_tokenizer(&target, pad)?;
-                }
+            if let Some(own) = from.tokenizer_dir(part.component) {
+                copy_tokenizer(&own, &target)?;
+            } else {
+                let pad = if part.is_open_clip {
+                    OPEN_CLIP_PAD
+                } else {
+                    CLIP_PAD
+                };
+                write_clip_tokenizer(&target, pad)?;
             }
         }
         // The very texts of the folder that the file came from.
         for (name, text) in from.folder_files() {
             let parts: Vec<&str> = name.split('/').collect();
             let is_inside = parts.len() <= 2 && parts.iter().all(|part| is_plain_name(part));
-            if is_inside && name.ends_with(".json") {
+            let is_json = Path::new(&name).extension().is_some_and(|e| e == "json");
+            if is_inside && is_json {
                 write_text(&folder.join(&name), &text)?;
             }
         }

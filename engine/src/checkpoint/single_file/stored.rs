@@ -88,7 +88,8 @@ impl Stored {
                 number.parse().ok()
             })
             .collect();
-        (0..).take_while(|i| numbers.contains(i)).count() as i64
+        let in_a_row = (0..).zip(&numbers).take_while(|(i, number)| i == *number);
+        in_a_row.count() as i64
     }
 
     /// The training step that a trainer noted beside the weights.
