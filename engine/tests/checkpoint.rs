@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 use tempfile::TempDir;
-use vernier_engine::checkpoint::ModelFolder;
+use vernier_engine::checkpoint::Checkpoint;
 use vernier_engine::models::clip::ClipTextConfig;
 use vernier_engine::weights::{SafetensorsFile, save};
 
@@ -37,8 +37,8 @@ fn copy_of(name: &str) -> TempDir {
     folder
 }
 
-fn open(path: &Path) -> ModelFolder {
-    ModelFolder::open(path).unwrap()
+fn open(path: &Path) -> Checkpoint {
+    Checkpoint::open(path).unwrap()
 }
 
 fn tensors(path: &Path) -> Vec<(String, Tensor)> {
@@ -171,11 +171,11 @@ fn shards_and_variants_are_found() {
 fn folders_that_are_no_model_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let error = |path: &Path| ModelFolder::open(path).unwrap_err().to_string();
+    let error = |path: &Path| Checkpoint::open(path).unwrap_err().to_string();
     assert!(error(&at.join("absent")).contains("there is no such file"));
     assert!(error(at).ends_with("is not a model folder: it has no model_index.json"));
     assert!(error(&fixture("text_pair")).contains("is one component of a model"));
-    assert!(error(&fixture("text_tokens.json")).contains("is a file; give the model's folder"));
+    assert!(error(&fixture("text_tokens.json")).contains("text_tokens.json: "));
 
     let index = at.join("model_index.json");
     fs::write(&index, "{").unwrap();
@@ -194,7 +194,10 @@ fn folders_that_are_no_model_are_refused() {
     ));
     fs::create_dir(at.join("unet")).unwrap();
     let model = open(at);
-    let missing = model.component_dir("vae").unwrap_err().to_string();
+    let missing = model
+        .component_params("vae", Kind::Float, Device::Cpu)
+        .unwrap_err()
+        .to_string();
     assert!(missing.ends_with("has no component vae; it has unet, safety_checker"));
     let store = model.component_params("unet", Kind::Float, Device::Cpu);
     assert!(store.unwrap_err().to_string().contains("has no weights"));
@@ -249,9 +252,10 @@ fn damaged_components_are_refused() {
     let index = model.path().join("model_index.json");
     let text = fs::read_to_string(&index).unwrap();
     fs::create_dir(model.path().join("text_encoder_2")).unwrap();
-    let second = r#"{"text_encoder_2": ["transformers", "CLIPTextModel"],"#;
-    fs::write(&index, text.replacen('{', second, 1)).unwrap();
-    assert!(load_error(model.path()).contains("names a second text encoder"));
+    // The refiner of Stable Diffusion XL has the second encoder alone.
+    let refiner = text.replacen("\"text_encoder\"", "\"text_encoder_2\"", 1);
+    fs::write(&index, refiner).unwrap();
+    assert!(load_error(model.path()).contains("refiner"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use tch::{Device, Kind, Tensor};
-use vernier_engine::checkpoint::{ModelFolder, tiny};
+use vernier_engine::checkpoint::{Checkpoint, tiny};
 use vernier_engine::controls::{
     AdapterNetwork, AdapterShape, Architecture, AttAdapter, AttributeRange, ControlFile,
     ControlInfo, ControlKind, ControlLibrary, DELTA_NAMES, Direction, Slider, SliderLayer,
@@ -168,7 +168,7 @@ fn write_value(folder: &Path) {
 }
 
 fn write_adapter(folder: &Path, architecture: Architecture) {
-    let model = ModelFolder::open(&folder.join("model")).unwrap();
+    let model = Checkpoint::open(&folder.join("model")).unwrap();
     let config: UNetConfig = model.component_config("unet").unwrap();
     let store = model
         .component_params("unet", Kind::Float, Device::Cpu)

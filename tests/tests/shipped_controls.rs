@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tch::{Device, Kind};
-use vernier_engine::checkpoint::ModelFolder;
+use vernier_engine::checkpoint::Checkpoint;
 use vernier_engine::controls::ControlFile;
 use vernier_engine::train::direction::{PairTemplates, clip_difference};
 use vernier_world::{Continuous, Discrete, Kind as Subject, lexicon, words};
@@ -95,7 +95,7 @@ fn every_subject_has_the_attribute() {
 
 #[test]
 fn the_text_tower_tells_both_ends_apart_the_same_way_for_every_subject() {
-    let model = ModelFolder::open(&assets().join("miniature")).unwrap();
+    let model = Checkpoint::open(&assets().join("miniature")).unwrap();
     let text = model.load_text(Kind::Float, Device::Cpu).unwrap();
     for recipe in recipes() {
         let mut templates = recipe.templates();
@@ -122,7 +122,7 @@ fn the_text_tower_tells_both_ends_apart_the_same_way_for_every_subject() {
 
 #[test]
 fn the_shipped_controls_are_those_of_the_shipped_model() {
-    let hash = ModelFolder::open(&assets().join("miniature"))
+    let hash = Checkpoint::open(&assets().join("miniature"))
         .unwrap()
         .hash()
         .unwrap();

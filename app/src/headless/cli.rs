@@ -6,11 +6,12 @@ use clap::{Args, Parser, Subcommand};
 
 use vernier_engine::EngineError;
 use vernier_engine::recipe::ControlUse;
-use vernier_engine::sampling::SamplerName;
+use vernier_engine::sampling::{PredictionType, SamplerName};
 
 use super::batch::BatchArgs;
 use super::bench::BenchWork;
 use super::control::ControlCommand;
+use super::convert::ConvertArgs;
 use super::edit::EditCommand;
 use super::editing::EditArgs;
 use super::measure::{CalibrateArgs, MeasureCommand};
@@ -43,8 +44,10 @@ pub(super) enum Command {
     Project(ProjectCommand),
     /// Render pictures again from the recipes they carry, and compare
     Replay(ReplayArgs),
-    /// Tell what a model folder, a recipe, a picture or a weights file is
+    /// Tell what a model, a recipe, a picture or a weights file is
     Info(InfoArgs),
+    /// Convert models: a folder to a single file and back, PyTorch's files to safetensors
+    Convert(ConvertArgs),
     /// Make controls: token directions and Concept Sliders from prompts, value tokens and adapters
     /// from pictures
     #[command(subcommand)]
@@ -81,9 +84,14 @@ pub(super) struct RenderArgs {
     /// needs none [default: wildcards in the user's data folder]
     #[arg(long, value_name = "DIR")]
     pub(super) wildcards: Option<PathBuf>,
-    /// Model folder in diffusers layout [default: the embedded model]
-    #[arg(long, value_name = "DIR")]
+    /// Model: a folder in diffusers layout, or a single file (.safetensors, .ckpt) [default: the
+    /// embedded model]
+    #[arg(long, value_name = "DIR|FILE")]
     pub(super) model: Option<PathBuf>,
+    /// What the model's U-Net predicts, where its files do not say or say it wrongly: epsilon,
+    /// v_prediction or sample [default: as the model says]
+    #[arg(long, value_name = "TYPE", value_parser = parse_prediction)]
+    pub(super) prediction: Option<String>,
     /// Seed of the first picture; the next ones count up [default: random]
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
@@ -162,8 +170,8 @@ pub(super) struct ReplayArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct InfoArgs {
-    /// A model folder, a project (.vernier), a recipe (.json), a picture (.png) or a weights file
-    /// (.safetensors, .pt, .pth, .ckpt, .bin)
+    /// A model folder or single-file checkpoint, a project (.vernier), a recipe (.json), a picture
+    /// (.png) or a weights file (.safetensors, .pt, .pth, .ckpt, .bin)
     #[arg(value_name = "DIR|FILE")]
     pub(super) path: PathBuf,
 }
@@ -175,6 +183,11 @@ fn sampler_help() -> String {
 
 pub(super) fn parse_control(text: &str) -> Result<ControlUse, String> {
     text.parse().map_err(|e: EngineError| e.to_string())
+}
+
+fn parse_prediction(text: &str) -> Result<String, String> {
+    let known = text.parse::<PredictionType>();
+    known.map(|_| text.to_owned()).map_err(|e| e.to_string())
 }
 
 pub(super) fn parse_size(text: &str) -> Result<(u32, u32), String> {

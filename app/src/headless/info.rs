@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use vernier_engine::EngineError;
-use vernier_engine::checkpoint::ModelFolder;
+use vernier_engine::checkpoint::Checkpoint;
 use vernier_engine::controls::tensor_kind::TensorKind;
 use vernier_engine::picture::{self, ForeignRecipe};
 use vernier_engine::recipe::{self, PictureRef, Recipe};
@@ -51,9 +51,9 @@ pub(super) fn run(args: &InfoArgs) -> Result<(), Failure> {
 }
 
 fn model(path: &Path) -> Result<(), Failure> {
-    let folder = ModelFolder::open(path)?;
-    say(folder.describe()?.to_string().trim_end());
-    say(&format!("hash            {}", folder.hash()?));
+    let checkpoint = Checkpoint::open(path)?;
+    say(checkpoint.describe()?.to_string().trim_end());
+    say(&format!("hash            {}", checkpoint.hash()?));
     let defaults = Defaults::of(path)?;
     say(&format!(
         "by default      {}x{}, {} steps, guidance {}, sampler {}",
@@ -107,12 +107,24 @@ fn weights(path: &Path) -> Result<(), Failure> {
         counted(headers.len(), "tensor"),
         values as f64 / 1e6
     ));
-    if let Some(kind) = TensorKind::of(&file)? {
+    let kind = TensorKind::of(&file)?;
+    if kind == Some(TensorKind::Checkpoint) {
+        model(path)?;
+    } else if let Some(kind) = kind {
         say(&kind.to_string());
+    }
+    if matches!(file, TensorFile::Pickle(_)) {
+        say(&format!(
+            "vernier convert {} TO.safetensors makes a file of it that cannot run code and opens \
+             at once",
+            path.display()
+        ));
     }
     match &file {
         TensorFile::Safetensors(file) => {
-            for (key, value) in file.metadata() {
+            // Whole files, which the description above has read.
+            let shown = |key: &&String| *key != "vernier.files";
+            for (key, value) in file.metadata().iter().filter(|(key, _)| shown(key)) {
                 say(&format!("{key}: {value}"));
             }
         }

@@ -4,6 +4,7 @@ mod batch;
 mod bench;
 mod cli;
 mod control;
+mod convert;
 mod edit;
 mod editing;
 mod info;
@@ -39,6 +40,7 @@ pub(crate) fn run() -> ExitCode {
         Some(cli::Command::Project(command)) => project::run(&command),
         Some(cli::Command::Replay(args)) => replay::run(&args),
         Some(cli::Command::Info(args)) => info::run(&args),
+        Some(cli::Command::Convert(args)) => convert::run(&args),
         Some(cli::Command::Train(command)) => train::run(&command),
         Some(cli::Command::Control(command)) => control::run(&command),
         Some(cli::Command::Calibrate(args)) => measure::calibrate(&args),

@@ -140,8 +140,12 @@ fn overridden(mut recipe: Recipe, args: &RenderArgs) -> Result<Recipe, Failure> 
         // The hash stays: it tells whether this is the model that the recipe was made with.
         recipe.model = ModelRef {
             hash: std::mem::take(&mut recipe.model.hash),
+            prediction_type: recipe.model.prediction_type.take(),
             ..ModelRef::at(folder)
         };
+    }
+    if args.prediction.is_some() {
+        recipe.model.prediction_type.clone_from(&args.prediction);
     }
     set(&mut recipe.prompt, args.prompt.as_ref());
     set(&mut recipe.negative_prompt, args.negative.as_ref());

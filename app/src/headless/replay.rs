@@ -83,6 +83,7 @@ fn replay(
     if let Some(folder) = model {
         asked.model = ModelRef {
             hash: recipe.model.hash.clone(),
+            prediction_type: recipe.model.prediction_type.clone(),
             ..ModelRef::at(folder)
         };
     }

@@ -1,13 +1,15 @@
 //! What a model folder holds, for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
 use serde_json::Value;
+use tch::Kind;
 
-use super::folder::{Component, ModelFolder, read_config};
+use super::folder::{Component, read_config};
 use super::weights_files::{is_network, weights_files};
+use super::{Checkpoint, ModelFolder, SingleFile};
 use crate::Result;
 use crate::models::clip::is_stored_buffer;
 use crate::weights::SafetensorsFile;
@@ -25,6 +27,8 @@ pub struct ModelDescription {
     pub image_size_px: Option<u64>,
     /// All components, in the order of model_index.json.
     pub components: Vec<ComponentDescription>,
+    /// What else there is to say, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// One component of a model folder.
@@ -44,13 +48,84 @@ pub struct ComponentDescription {
     pub files: Vec<String>,
 }
 
-impl ModelFolder {
-    /// Describes the folder from its configurations and the headers of its weights; no tensor is
+impl Checkpoint {
+    /// Describes the model from its configurations and the headers of its weights; no tensor is
     /// read.
     ///
     /// # Errors
     /// A component's configuration or weights are missing or damaged.
     pub fn describe(&self) -> Result<ModelDescription> {
+        match self {
+            Self::Folder(folder) => folder.describe(),
+            Self::File(file) => file.describe(),
+        }
+    }
+}
+
+impl SingleFile {
+    fn describe(&self) -> Result<ModelDescription> {
+        let components = self.networks().into_iter();
+        let components = components
+            .map(|name| self.describe_component(name))
+            .collect::<Result<Vec<_>>>()?;
+        let scheduler: Value = self.config("scheduler/scheduler_config.json")?;
+        let prediction = scheduler.get("prediction_type").and_then(Value::as_str);
+        let unet: Value = self.config("unet/config.json")?;
+        let vae: Value = self.config("vae/config.json")?;
+        let why = self.why_prediction();
+        let mut notes = vec![format!("prediction type: {why}")];
+        let unused = self.unused();
+        if let Some(first) = unused.first() {
+            let count = unused.len();
+            notes.push(format!(
+                "tensors that no part reads: {count}, such as {first}"
+            ));
+        }
+        Ok(ModelDescription {
+            family: self.family(),
+            class_name: self.class_name().to_owned(),
+            prediction_type: Some(prediction.unwrap_or("epsilon").to_owned()),
+            image_size_px: image_size_px(&unet, &vae),
+            components,
+            notes,
+        })
+    }
+
+    fn describe_component(&self, name: &str) -> Result<ComponentDescription> {
+        let index: Value = self.config("model_index.json")?;
+        let word = |i: usize| index.get(name)?.get(i)?.as_str().map(str::to_owned);
+        let class = [word(0), word(1)].into_iter().flatten();
+        let file = self.path().file_name().unwrap_or_default();
+        let mut description = ComponentDescription {
+            name: name.to_owned(),
+            class: class.collect::<Vec<_>>().join("."),
+            parameters: 0,
+            dtypes: BTreeMap::new(),
+            bytes: 0,
+            files: vec![file.to_string_lossy().into_owned()],
+        };
+        let renamed = self.renamed(name)?;
+        let stored: BTreeSet<&str> = renamed.views.values().map(|v| v.stored.as_str()).collect();
+        let headers = self.file().headers().into_iter();
+        for header in headers.filter(|header| stored.contains(header.name)) {
+            let numel = header.numel();
+            let width = self
+                .file()
+                .kind(header.name)
+                .map_or(0, Kind::elt_size_in_bytes);
+            description.parameters += numel;
+            *description
+                .dtypes
+                .entry(header.dtype.to_owned())
+                .or_default() += numel;
+            description.bytes += numel as u64 * width as u64;
+        }
+        Ok(description)
+    }
+}
+
+impl ModelFolder {
+    fn describe(&self) -> Result<ModelDescription> {
         let components = self
             .components()
             .iter()
@@ -79,6 +154,7 @@ impl ModelFolder {
             prediction_type,
             image_size_px: image_size_px(&unet, &vae),
             components,
+            notes: Vec::new(),
         })
     }
 
@@ -154,6 +230,9 @@ impl fmt::Display for ModelDescription {
         }
         for component in &self.components {
             writeln!(f, "{component}")?;
+        }
+        for note in &self.notes {
+            writeln!(f, "{note}")?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{ModelDescription, ModelFolder};
+use super::{Checkpoint, ModelDescription, SingleFile};
 use crate::recipe::ModelRef;
 
 /// How deep model folders may lie in a folder of models: by family, say, and by name.
@@ -19,16 +19,16 @@ pub struct ModelLibrary {
 pub struct FoundModel {
     /// How recipes name it.
     pub model: ModelRef,
-    /// Its folder.
+    /// Its folder or file.
     pub path: PathBuf,
     /// What it holds, or why that cannot be told.
     pub description: crate::Result<ModelDescription>,
 }
 
 impl FoundModel {
-    /// The model in the folder `path`, which recipes name `model`.
+    /// The model in the folder or file `path`, which recipes name `model`.
     pub fn new(model: ModelRef, path: PathBuf) -> Self {
-        let description = ModelFolder::open(&path).and_then(|folder| folder.describe());
+        let description = Checkpoint::open(&path).and_then(|model| model.describe());
         Self {
             model,
             path,
@@ -59,7 +59,7 @@ impl ModelLibrary {
     }
 }
 
-/// Puts `folder` into `paths` where it is a model, else what lies in it.
+/// Puts `folder` into `paths` where it is a model, else the models that lie in it.
 fn gather(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
     if folder.join("model_index.json").is_file() {
         paths.push(folder.to_owned());
@@ -69,9 +69,11 @@ fn gather(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
         return;
     };
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        // Links are not followed: they may lead in circles.
+        // Links to folders are not followed: they may lead in circles.
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             gather(&entry.path(), depth, paths);
+        } else if SingleFile::may_be(&entry.path()) {
+            paths.push(entry.path());
         }
     }
 }

@@ -11,6 +11,7 @@ use tch::{Device, Kind};
 use crate::models::clip::{ClipTextConfig, ClipTextModel};
 use crate::models::unet::{UNet, UNetConfig};
 use crate::models::vae::{Vae, VaeConfig};
+use crate::prompt::vocabulary_of;
 use crate::sampling::lock_generator;
 use crate::weights::{ParamStore, Params, save};
 use crate::{EngineError, Result};
@@ -123,16 +124,9 @@ fn write_part<C: DeserializeOwned>(
 
 /// A byte-level vocabulary with two merges; gives its length. The last two tokens are BOS and EOS.
 fn write_tokenizer(folder: &Path) -> Result<usize> {
-    let letters = byte_letters();
-    let words = letters.iter().map(|letter| format!("{letter}</w>"));
-    let merges = [("c", "a"), ("ca", "t</w>")];
-    let merged = merges.iter().map(|(a, b)| format!("{a}{b}"));
-    let special = ["<|startoftext|>", "<|endoftext|>"].map(str::to_owned);
-    let tokens = letters.iter().map(char::to_string);
-    let vocabulary: serde_json::Map<String, Value> = tokens
-        .chain(words)
-        .chain(merged)
-        .chain(special)
+    let merges = "c a\nca t</w>\n";
+    let vocabulary: serde_json::Map<String, Value> = vocabulary_of(merges)
+        .into_iter()
         .enumerate()
         .map(|(id, token)| (token, id.into()))
         .collect();
@@ -149,22 +143,9 @@ fn write_tokenizer(folder: &Path) -> Result<usize> {
             "pad_token": "<|endoftext|>",
         }),
     )?;
-    let lines: Vec<String> = merges.iter().map(|(a, b)| format!("{a} {b}\n")).collect();
     let path = folder.join("merges.txt");
-    fs::write(&path, format!("#version: 0.2\n{}", lines.concat()))
-        .map_err(|e| EngineError::io(path, e))?;
+    fs::write(&path, format!("#version: 0.2\n{merges}")).map_err(|e| EngineError::io(&path, e))?;
     Ok(length)
-}
-
-/// The printable letters that stand for the 256 bytes in byte-level BPE (the GPT-2 table).
-fn byte_letters() -> Vec<char> {
-    let printable = |byte: &u32| matches!(byte, 33..=126 | 161..=172 | 174..=255);
-    let others = 256 - (0..256).filter(printable).count() as u32;
-    (0..256)
-        .filter(printable)
-        .chain(256..256 + others)
-        .filter_map(char::from_u32)
-        .collect()
 }
 
 fn write_json(path: &Path, value: &Value) -> Result<()> {

@@ -75,6 +75,7 @@ mod tests {
             prompt: prompt.to_owned(),
             encoders: Vec::new(),
             pooled: None,
+            sizes: None,
             words,
             extra_tokens: None,
         }

@@ -29,6 +29,37 @@ pub struct EncoderStates {
     pub tokens: Tensor,
 }
 
+/// The sizes that Stable Diffusion XL is told beside the text (arXiv 2307.01952), each as height
+/// and width, or top and left, in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PictureSizes {
+    /// Of the picture before it was cut for training.
+    pub original_px: [u32; 2],
+    /// Top left corner of the cut.
+    pub crop_px: [u32; 2],
+    /// Of the picture to be made.
+    pub target_px: [u32; 2],
+}
+
+impl PictureSizes {
+    /// An uncut picture of its own size, which is what Python diffusers asks for by default.
+    pub fn whole(height_px: u32, width_px: u32) -> Self {
+        Self {
+            original_px: [height_px, width_px],
+            crop_px: [0, 0],
+            target_px: [height_px, width_px],
+        }
+    }
+
+    /// All six numbers in the order of the model's `time_ids`.
+    pub fn time_ids(self) -> [f32; 6] {
+        let [a, b] = self.original_px;
+        let [c, d] = self.crop_px;
+        let [e, f] = self.target_px;
+        [a, b, c, d, e, f].map(|pixels| pixels as f32)
+    }
+}
+
 /// One prompt, encoded.
 #[derive(Debug)]
 pub struct Conditioning {
@@ -38,6 +69,8 @@ pub struct Conditioning {
     pub encoders: Vec<EncoderStates>,
     /// The pooled vector `[dim]`, for models that take one.
     pub pooled: Option<Tensor>,
+    /// Sizes, for models that are told them.
+    pub sizes: Option<PictureSizes>,
     /// Token positions of every word of the prompt, in reading order.
     pub words: Vec<TokenSpan>,
     /// Extra tokens `[n, dim]` appended to the context (value tokens, image prompts).
@@ -55,9 +88,27 @@ impl Conditioning {
             prompt: self.prompt.clone(),
             encoders: self.encoders.iter().map(share).collect(),
             pooled: self.pooled.as_ref().map(Tensor::shallow_clone),
+            sizes: self.sizes,
             words: self.words.clone(),
             extra_tokens: self.extra_tokens.as_ref().map(Tensor::shallow_clone),
         }
+    }
+
+    /// The same with zeros for the text and its pooled vector: what XL was trained to take for no
+    /// text at all.
+    ///
+    /// # Errors
+    /// Memory runs out.
+    pub fn zeroed(&self) -> Result<Self> {
+        let mut zeroed = self.shallow_clone();
+        for encoder in &mut zeroed.encoders {
+            encoder.tokens = encoder.tokens.f_zeros_like()?;
+        }
+        zeroed.pooled = match &self.pooled {
+            Some(pooled) => Some(pooled.f_zeros_like()?),
+            None => None,
+        };
+        Ok(zeroed)
     }
 
     /// What cross-attention sees: `[tokens, dim]`, the encoders side by side along `dim` and the

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
-use crate::checkpoint::ModelFolder;
+use crate::checkpoint::Checkpoint;
 use crate::controls::delta_file::{self, CLIP_G, CLIP_L};
 use crate::controls::tensor_kind::TensorKind;
 use crate::controls::{
@@ -200,7 +200,7 @@ fn direction(path: &Path) -> Result<(Direction, MadeFor)> {
 /// A LoRA for the U-Net of the request's model.
 fn slider(request: &ImportRequest, notes: &mut Vec<String>) -> Result<(Slider, MadeFor)> {
     let _guard = tch::no_grad_guard();
-    let folder = ModelFolder::open(&request.model_folder)?;
+    let folder = Checkpoint::open(&request.model_folder)?;
     let config: UNetConfig = folder.component_config("unet")?;
     // Its layers' names and shapes are all that is needed of it.
     let store = folder.component_params("unet", Kind::BFloat16, Device::Cpu)?;

@@ -111,6 +111,7 @@ mod tests {
             prompt: "a red cat".to_owned(),
             encoders,
             pooled: Some(Tensor::from_slice(&[1.0_f32, 2.0])),
+            sizes: None,
             words: Vec::new(),
             extra_tokens: None,
         }

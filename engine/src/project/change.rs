@@ -111,6 +111,7 @@ pub fn relink(model: &mut ModelRef, name: &str, path: &Path) -> bool {
             name: name.to_owned(),
             hash,
             unknown,
+            prediction_type: model.prediction_type.take(),
             ..ModelRef::at(path)
         };
     }

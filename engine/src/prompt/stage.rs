@@ -9,14 +9,22 @@ use crate::{EngineError, Result};
 
 /// A tokenizer with the text encoder that it feeds.
 #[derive(Debug)]
-pub struct TextStage {
+pub struct StageEncoder {
     tokenizer: Tokenizer,
     encoder: ClipTextModel,
     layer: TextLayer,
     layout: ChunkLayout,
 }
 
-impl TextStage {
+/// The text encoders of a model, each with its tokenizer: one of Stable Diffusion 1.x and 2.x, two
+/// of XL, which read the same words.
+#[derive(Debug)]
+pub struct TextStage {
+    first: StageEncoder,
+    others: Vec<StageEncoder>,
+}
+
+impl StageEncoder {
     /// Joins a tokenizer and an encoder; `layer` says which states condition the picture.
     ///
     /// # Errors
@@ -44,35 +52,10 @@ impl TextStage {
         })
     }
 
-    /// The tokenizer.
-    pub fn tokenizer(&self) -> &Tokenizer {
-        &self.tokenizer
-    }
-
-    /// The text encoder.
-    pub fn encoder(&self) -> &ClipTextModel {
-        &self.encoder
-    }
-
-    /// Chunks that `prompt` needs, 1 or more.
-    ///
-    /// # Errors
-    /// See [`Tokenizer::encode`].
-    pub fn chunks(&self, prompt: &str) -> Result<usize> {
-        let tokens = self.tokenizer.encode(prompt)?.ids.len();
-        Ok(self.layout.chunks(tokens))
-    }
-
-    /// Encodes `prompt`, of any length, as `max(min_chunks, chunks(prompt))` chunks laid out as
-    /// [`ChunkLayout`] says; no gradient is kept. The pooled vector is the first chunk's, in the
-    /// space shared with pictures, where the encoder has a projection.
-    ///
-    /// # Errors
-    /// See [`Tokenizer::encode`] and [`ClipTextModel::forward`].
-    pub fn encode(&self, prompt: &str, min_chunks: usize) -> Result<Conditioning> {
-        let _guard = tch::no_grad_guard();
-        let encoding = self.tokenizer.encode(prompt)?;
-        let rows = self.layout.rows(&encoding.ids, min_chunks);
+    /// States `[tokens, dim]` of all chunks, and the first chunk's pooled vector `[dim]` where the
+    /// encoder has a projection.
+    fn states(&self, ids: &[i64], min_chunks: usize) -> Result<(Tensor, Option<Tensor>)> {
+        let rows = self.layout.rows(ids, min_chunks);
         let ids = Tensor::f_from_slice(&rows.concat())?
             .f_view([rows.len() as i64, self.layout.length as i64])?
             .f_to_device(self.encoder.device())?;
@@ -82,13 +65,85 @@ impl TextStage {
             Some(projected) => Some(projected.f_select(0, 0)?),
             None => None,
         };
+        Ok((states.f_flatten(0, 1)?, pooled))
+    }
+}
+
+impl TextStage {
+    /// A stage of `encoders`, in the order in which their states are put side by side.
+    ///
+    /// # Errors
+    /// There is none, or they cut texts into chunks of different lengths.
+    pub fn new(encoders: Vec<StageEncoder>) -> Result<Self> {
+        let mut encoders = encoders.into_iter();
+        let Some(first) = encoders.next() else {
+            return Err(EngineError::request("model", "has no text encoder"));
+        };
+        let others: Vec<StageEncoder> = encoders.collect();
+        let length = first.layout.length;
+        if let Some(other) = others.iter().find(|other| other.layout.length != length) {
+            return Err(EngineError::request(
+                "model",
+                format!(
+                    "its text encoders read {length} and {} tokens at a time; one of them belongs \
+                     to another model",
+                    other.layout.length
+                ),
+            ));
+        }
+        Ok(Self { first, others })
+    }
+
+    /// The tokenizer, the first one's where there are several.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.first.tokenizer
+    }
+
+    /// The text encoder, the first one where there are several.
+    pub fn encoder(&self) -> &ClipTextModel {
+        &self.first.encoder
+    }
+
+    /// Chunks that `prompt` needs, 1 or more.
+    ///
+    /// # Errors
+    /// See [`Tokenizer::encode`].
+    pub fn chunks(&self, prompt: &str) -> Result<usize> {
+        let mut most = 1;
+        for stage in self.all() {
+            let tokens = stage.tokenizer.encode(prompt)?.ids.len();
+            most = most.max(stage.layout.chunks(tokens));
+        }
+        Ok(most)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &StageEncoder> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// Encodes `prompt`, of any length, as `max(min_chunks, chunks(prompt))` chunks laid out as
+    /// [`ChunkLayout`] says; no gradient is kept. The pooled vector is the first chunk's, in the
+    /// space shared with pictures, of the last encoder that has a projection.
+    ///
+    /// # Errors
+    /// See [`Tokenizer::encode`] and [`ClipTextModel::forward`].
+    pub fn encode(&self, prompt: &str, min_chunks: usize) -> Result<Conditioning> {
+        let _guard = tch::no_grad_guard();
+        let min_chunks = min_chunks.max(self.chunks(prompt)?);
+        let (mut encoders, mut pooled) = (Vec::new(), None);
+        for stage in self.all() {
+            let ids = stage.tokenizer.encode(prompt)?.ids;
+            let (tokens, own) = stage.states(&ids, min_chunks)?;
+            encoders.push(EncoderStates { tokens });
+            pooled = own.or(pooled);
+        }
+        let encoding = self.first.tokenizer.encode(prompt)?;
         Ok(Conditioning {
             prompt: prompt.to_owned(),
-            encoders: vec![EncoderStates {
-                tokens: states.f_flatten(0, 1)?,
-            }],
+            encoders,
             pooled,
-            words: encoding.words(prompt, &self.layout),
+            sizes: None,
+            words: encoding.words(prompt, &self.first.layout),
             extra_tokens: None,
         })
     }

@@ -15,6 +15,7 @@ use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{AddedToken, SplitDelimiterBehavior};
 
 use super::ChunkLayout;
+use super::clip_vocabulary::{END, START, clip_merges, vocabulary_of};
 use crate::conditioning::{TokenSpan, split_words};
 use crate::{EngineError, Result};
 
@@ -56,16 +57,19 @@ impl Tokenizer {
             let token = settings.token(name);
             token.unwrap_or_else(|| usual.to_owned())
         };
-        let bos = token("bos_token", "<|startoftext|>");
-        let eos = token("eos_token", "<|endoftext|>");
+        let bos = token("bos_token", START);
+        let eos = token("eos_token", END);
         let pad = token("pad_token", &eos);
         let unk = token("unk_token", &eos);
 
         let vocab = folder.join("vocab.json");
         let merges = folder.join("merges.txt");
         let whole = folder.join("tokenizer.json");
-        let (mut inner, path) = if vocab.is_file() && merges.is_file() {
-            (from_vocabulary(&vocab, &merges, &unk)?, vocab)
+        let (inner, path) = if vocab.is_file() && merges.is_file() {
+            let words: HashMap<String, u32> = read_json(&vocab)?;
+            let text = fs::read_to_string(&merges).map_err(|e| EngineError::io(&merges, e))?;
+            let pairs = read_merges(&text, &merges)?;
+            (from_vocabulary(words, pairs, &merges, &unk)?, vocab)
         } else if whole.is_file() {
             (from_whole(&whole)?, whole)
         } else {
@@ -75,7 +79,33 @@ impl Tokenizer {
                  merges.txt; fetch the folder again",
             ));
         };
-        for token in [&bos, &eos, &pad, &unk] {
+        let length = settings.max_length()?;
+        let special = [&bos, &eos, &pad, &unk].map(String::as_str);
+        Self::with_special(inner, special, length, path)
+    }
+
+    /// The tokenizer that CLIP was trained with, whose prompts are filled up with the token `pad`:
+    /// the end of the text for CLIP, `!` for OpenCLIP.
+    ///
+    /// # Errors
+    /// `pad` is no token.
+    pub fn clip(pad: &str) -> Result<Self> {
+        let path = PathBuf::from("CLIP's vocabulary");
+        let merges = clip_merges()?;
+        let words = vocabulary_of(&merges).into_iter().zip(0..).collect();
+        let pairs = read_merges(&merges, &path)?;
+        let inner = from_vocabulary(words, pairs, &path, END)?;
+        Self::with_special(inner, [START, END, pad, END], DEFAULT_MAX_LENGTH, path)
+    }
+
+    /// `special` are what begins, ends and fills a text, and what stands for the unknown.
+    fn with_special(
+        mut inner: tokenizers::Tokenizer,
+        special: [&str; 4],
+        length: usize,
+        path: PathBuf,
+    ) -> Result<Self> {
+        for token in special {
             if inner.token_to_id(token).is_none() {
                 return Err(EngineError::bad_file(
                     path,
@@ -85,13 +115,14 @@ impl Tokenizer {
         }
         // As in Python transformers, a special token is found before any other rule is applied,
         // so that SD 2.x reads every "!" as padding.
-        inner.add_special_tokens(&[&bos, &eos, &unk, &pad].map(|t| AddedToken::from(t, true)));
+        let [bos, eos, pad, unk] = special;
+        inner.add_special_tokens(&[bos, eos, unk, pad].map(|t| AddedToken::from(t, true)));
         let id = |token: &str| inner.token_to_id(token).map_or(0, i64::from);
         let layout = ChunkLayout {
-            length: settings.max_length()?,
-            bos: id(&bos),
-            eos: id(&eos),
-            pad: id(&pad),
+            length,
+            bos: id(bos),
+            eos: id(eos),
+            pad: id(pad),
         };
         Ok(Self {
             inner,
@@ -109,6 +140,11 @@ impl Tokenizer {
     /// Number of token ids.
     pub fn vocab_size(&self) -> usize {
         self.inner.get_vocab_size(true)
+    }
+
+    /// Whether it has the same tokens under the same ids as `other`.
+    pub fn has_vocabulary_of(&self, other: &Self) -> bool {
+        self.inner.get_vocab(true) == other.inner.get_vocab(true)
     }
 
     /// The tokens of `text`, however long it is.
@@ -216,9 +252,12 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
 }
 
 /// The pipeline that Python transformers builds around vocab.json and merges.txt.
-fn from_vocabulary(vocab: &Path, merges: &Path, unk: &str) -> Result<tokenizers::Tokenizer> {
-    let words: HashMap<String, u32> = read_json(vocab)?;
-    let pairs = read_merges(merges)?;
+fn from_vocabulary(
+    words: HashMap<String, u32>,
+    pairs: Merges,
+    merges: &Path,
+    unk: &str,
+) -> Result<tokenizers::Tokenizer> {
     let bad = |e: tokenizers::Error| {
         EngineError::bad_file(merges, format!("does not fit vocab.json beside it: {e}"))
     };
@@ -253,8 +292,8 @@ fn from_vocabulary(vocab: &Path, merges: &Path, unk: &str) -> Result<tokenizers:
     Ok(tokenizer)
 }
 
-fn read_merges(path: &Path) -> Result<Merges> {
-    let text = fs::read_to_string(path).map_err(|e| EngineError::io(path, e))?;
+/// The pairs in `text`, whose errors name `path`.
+fn read_merges(text: &str, path: &Path) -> Result<Merges> {
     let lines = text.lines().enumerate();
     lines
         .filter(|(_, line)| !line.is_empty() && !line.starts_with("#version"))

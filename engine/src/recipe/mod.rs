@@ -81,6 +81,10 @@ pub struct ModelRef {
     /// SHA-256 over the model's weights and configuration, in hex; empty until it is resolved.
     #[serde(default)]
     pub hash: String,
+    /// What its U-Net predicts, where the artist says otherwise than its files: `epsilon`,
+    /// `v_prediction` or `sample`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prediction_type: Option<String>,
     /// Fields of newer programs, kept as they are.
     #[serde(flatten)]
     pub unknown: serde_json::Map<String, serde_json::Value>,
@@ -93,11 +97,12 @@ impl ModelRef {
             name: EMBEDDED_MODEL.to_owned(),
             path: None,
             hash: String::new(),
+            prediction_type: None,
             unknown: serde_json::Map::new(),
         }
     }
 
-    /// The model in the folder `path`, named after it.
+    /// The model in the folder or file `path`, named after it.
     pub fn at(path: &std::path::Path) -> Self {
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let name = absolute.file_name().map_or_else(
@@ -108,6 +113,7 @@ impl ModelRef {
             name,
             path: Some(absolute.to_string_lossy().into_owned()),
             hash: String::new(),
+            prediction_type: None,
             unknown: serde_json::Map::new(),
         }
     }

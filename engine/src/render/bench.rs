@@ -137,6 +137,7 @@ impl StepWork {
     pub fn run(&mut self) -> Result<Tensor> {
         let _guard = tch::no_grad_guard();
         let mut denoiser = Denoiser {
+            beside: None,
             halves: &mut self.halves,
             kind: self.kind,
             device: Device::Cpu,

@@ -1,11 +1,12 @@
 //! What a model is rendered with when the artist does not say.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::LatentRgb;
-use crate::checkpoint::ModelFolder;
+use crate::checkpoint::Checkpoint;
 use crate::models::unet::UNetConfig;
 use crate::models::vae::VaeConfig;
 use crate::sampling::{SamplerName, SchedulerConfig};
@@ -36,13 +37,13 @@ struct Recommended {
 }
 
 impl Defaults {
-    /// Reads what the model in `folder` says: its native size from the U-Net's configuration, the
+    /// Reads what the model in `folder`, which may be a single file, says: its native size from the U-Net's configuration, the
     /// rest from its `vernier.json` where it has one.
     ///
     /// # Errors
     /// The folder is not a model folder, or a configuration file cannot be read.
     pub fn of(folder: &Path) -> Result<Self> {
-        let model = ModelFolder::open(folder)?;
+        let model = Checkpoint::open(folder)?;
         let unet: UNetConfig = model.component_config("unet")?;
         let vae: VaeConfig = model.component_config("vae")?;
         // Height comes first where a configuration gives both. 64 is Stable Diffusion 1.x.
@@ -51,7 +52,7 @@ impl Defaults {
             (cells.unwrap_or(64) * vae.downscale()) as u32
         };
         let recommended = recommended(folder)?;
-        let scheduler = SchedulerConfig::read(&model.scheduler_config_path()?)?;
+        let scheduler = model.scheduler()?;
         Ok(Self {
             width_px: side(1),
             height_px: side(0),
@@ -90,7 +91,10 @@ fn recommended(folder: &Path) -> Result<Recommended> {
     match std::fs::read_to_string(&path) {
         Ok(text) => serde_json::from_str(&text)
             .map_err(|e| EngineError::bad_file(&path, format!("cannot be understood: {e}"))),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Recommended::default()),
+        // A single file has nothing in it.
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(Recommended::default())
+        }
         Err(e) => Err(EngineError::io(&path, e)),
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Denoiser<'a> {
     pub(super) halves: &'a mut Halves,
     pub(super) kind: Kind,
     pub(super) device: Device,
+    /// What an inpainting U-Net sees behind the latents, `[1, 1 + channels, h, w]`.
+    pub(super) beside: Option<Tensor>,
 }
 
 /// One picture's way, beside its plan.
@@ -147,6 +149,11 @@ impl Denoiser<'_> {
         hook: Option<&mut dyn AttentionHook>,
     ) -> Result<Tensor> {
         let negative = contexts.negative.as_ref().filter(|_| guidance.is_some());
+        let widened = match &self.beside {
+            Some(beside) => Some(Tensor::f_cat(&[input, beside], 1)?),
+            None => None,
+        };
+        let input = widened.as_ref().unwrap_or(input);
         let (cond, uncond) =
             self.halves
                 .predict(input, timestep, &contexts.positive, negative, hook)?;

@@ -5,6 +5,7 @@
 //! never depends on the batch that it is part of.
 
 pub mod bench;
+mod beside;
 mod closed_loop;
 mod coarse;
 mod defaults;

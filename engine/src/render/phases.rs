@@ -12,7 +12,7 @@ use crate::conditioning::{Conditioning, TokenSpan};
 use crate::controls::{AttributeValues, Control, DecoupledAttention, Direction};
 use crate::layers::AttentionHook;
 use crate::measure::{Meter, Place};
-use crate::models::unet::{TextContext, UNet};
+use crate::models::unet::{AddedConditions, TextContext, UNet};
 use crate::prompt::TextStage;
 use crate::{EngineError, Result};
 
@@ -52,10 +52,19 @@ impl Contexts {
     }
 }
 
-/// Keys and values of one text, batch 1.
+/// Keys and values of one text, batch 1, and what the model takes beside it.
 pub(super) fn text_context(unet: &UNet, conditioning: &Conditioning) -> Result<TextContext> {
     let tokens: Tensor = conditioning.context()?.f_unsqueeze(0)?;
-    unet.text_context(&tokens)
+    let context = unet.text_context(&tokens)?;
+    let (Some(sizes), Some(pooled)) = (conditioning.sizes, &conditioning.pooled) else {
+        return Ok(context);
+    };
+    let time_ids = Tensor::f_from_slice(&sizes.time_ids())?.f_unsqueeze(0)?;
+    Ok(context.with_added(AddedConditions {
+        pooled: Some(pooled.f_unsqueeze(0)?),
+        time_ids: Some(time_ids.f_to_device(tokens.device())?),
+        timestep_cond: None,
+    }))
 }
 
 /// What holds from one call of the sampler on.
@@ -190,7 +199,9 @@ impl PhaseMaker<'_> {
         if prompt == self.encoded.prompt {
             return Ok(self.encoded.positive.shallow_clone());
         }
-        self.text.encode(&prompt, 1)
+        let mut encoded = self.text.encode(&prompt, 1)?;
+        encoded.sizes = self.encoded.positive.sizes;
+        Ok(encoded)
     }
 
     fn place(&self, control: &Resolved) -> Result<Option<Place>> {

@@ -23,6 +23,8 @@ pub(super) struct LatentSpace {
     pub(super) channels: i64,
     /// Pixels per latent cell along one side.
     pub(super) pixels_per_cell: i64,
+    /// Whether the U-Net sees the mask and the picture around it.
+    pub(super) inpaints: bool,
 }
 
 impl Plan {

@@ -7,7 +7,7 @@ use tch::Device;
 use super::phases::text_context;
 use super::source::{Frame, coverage_tensor, soft_mask};
 use crate::Result;
-use crate::conditioning::Conditioning;
+use crate::conditioning::{Conditioning, PictureSizes};
 use crate::controls::{DecoupledAttention, RegionWeights, RegionalAttention};
 use crate::models::unet::{TextContext, UNet};
 use crate::picture::{Mask, PictureShelf};
@@ -46,7 +46,7 @@ impl RegionTexts {
         recipe: &Recipe,
         frame: Frame,
         pictures: &PictureShelf,
-        (text, unet): (&TextStage, &UNet),
+        (text, unet, sizes): (&TextStage, &UNet, Option<PictureSizes>),
         (latent_shape, device): ([i64; 4], Device),
         notes: &mut Vec<String>,
     ) -> Result<Option<Regions>> {
@@ -66,7 +66,7 @@ impl RegionTexts {
             }
             let weight = coverage_tensor(&mask)?.f_mul_scalar(region.weight)?;
             weights.push(weight.f_to_device(device)?);
-            texts.push(self.text(&region.prompt, text, unet)?);
+            texts.push(self.text(&region.prompt, text, unet, sizes)?);
         }
         self.kept.clone_from(&texts);
         if texts.is_empty() {
@@ -79,11 +79,20 @@ impl RegionTexts {
         }))
     }
 
-    fn text(&self, prompt: &str, text: &TextStage, unet: &UNet) -> Result<Rc<RegionText>> {
-        if let Some(known) = self.kept.iter().find(|known| known.prompt == prompt) {
+    fn text(
+        &self,
+        prompt: &str,
+        text: &TextStage,
+        unet: &UNet,
+        sizes: Option<PictureSizes>,
+    ) -> Result<Rc<RegionText>> {
+        let same =
+            |known: &&Rc<RegionText>| known.prompt == prompt && known.conditioning.sizes == sizes;
+        if let Some(known) = self.kept.iter().find(same) {
             return Ok(Rc::clone(known));
         }
-        let conditioning = text.encode(prompt, 1)?;
+        let mut conditioning = text.encode(prompt, 1)?;
+        conditioning.sizes = sizes;
         Ok(Rc::new(RegionText {
             prompt: prompt.to_owned(),
             context: text_context(unet, &conditioning)?,

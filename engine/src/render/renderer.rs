@@ -1,11 +1,13 @@
 //! One loaded model.
 
+mod edited;
+
 use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
 use super::denoise::{Denoiser, Walk};
-use super::edit::{EditReport, Editor};
+use super::edit::EditReport;
 use super::halves::Halves;
 use super::meter_push::PushedModel;
 use super::phases::{Contexts, EncodedPrompt, PhaseMaker};
@@ -17,7 +19,8 @@ use super::source::{Frame, SourcePixels};
 use super::start::SourceEncoder;
 use super::watch::Watched;
 use super::{LatentRgb, LatentWatch, OnStep, closed_loop, defaults, layout, to_picture};
-use crate::checkpoint::{MeterOptions, ModelFolder, open_meter};
+use crate::checkpoint::{Checkpoint, MeterOptions, open_meter};
+use crate::conditioning::PictureSizes;
 use crate::controls::ControlLibrary;
 use crate::device::Dtype;
 use crate::measure::Meter;
@@ -25,8 +28,8 @@ use crate::models::unet::UNetConfig;
 use crate::models::vae::{Vae, VaeConfig};
 use crate::picture::{Picture, PictureShelf};
 use crate::prompt::TextStage;
-use crate::recipe::{Edit, Recipe};
-use crate::sampling::{NoiseSchedule, SchedulerConfig};
+use crate::recipe::Recipe;
+use crate::sampling::{NoiseSchedule, PredictionType, SchedulerConfig};
 use crate::{EngineError, Result};
 
 /// A picture and what it came from.
@@ -55,6 +58,8 @@ pub struct Renderer {
     vae: Vae,
     space: LatentSpace,
     scheduler: SchedulerConfig,
+    /// Whether an empty negative prompt is zeros.
+    zeros_for_empty: bool,
     /// The last prompt, which serves a whole batch.
     encoded: Option<EncodedPrompt>,
     region_texts: RegionTexts,
@@ -70,7 +75,7 @@ pub struct Renderer {
 }
 
 impl Renderer {
-    /// Loads the model in `folder`.
+    /// Loads the model in `folder`, which may be a single file.
     ///
     /// # Errors
     /// A file is missing, cut off, does not fit its configuration, or holds NaN; or `dtype` cannot
@@ -78,7 +83,7 @@ impl Renderer {
     pub fn load(folder: &Path, dtype: Dtype, device: Device) -> Result<Self> {
         let _guard = tch::no_grad_guard();
         dtype.check_on(device)?;
-        let model = ModelFolder::open(folder)?;
+        let model = Checkpoint::open(folder)?;
         let kind = dtype.kind();
         let text = model.load_text(kind, device)?;
         let unet_config: UNetConfig = model.component_config("unet")?;
@@ -99,11 +104,13 @@ impl Renderer {
         if on_cpu {
             layout::channels_last(&store)?;
         }
-        let scheduler = SchedulerConfig::read(&model.scheduler_config_path()?)?;
-        let space = LatentSpace {
-            channels: unet_config.in_channels,
-            pixels_per_cell: vae_config.downscale(),
-        };
+        let scheduler = model.scheduler()?;
+        let space = LatentSpace::of(
+            unet_config.in_channels,
+            vae_config.latent_channels,
+            vae_config.downscale(),
+            folder,
+        )?;
         Ok(Self {
             folder: folder.to_owned(),
             hash: model.hash()?,
@@ -114,6 +121,7 @@ impl Renderer {
             vae,
             space,
             scheduler,
+            zeros_for_empty: model.zeros_for_empty_prompt()?,
             encoded: None,
             region_texts: RegionTexts::default(),
             pictures: PictureShelf::default(),
@@ -166,7 +174,7 @@ impl Renderer {
     pub fn is_for(&self, folder: &Path, dtype: Dtype, device: Device) -> bool {
         (self.dtype, self.device) == (dtype, device)
             && self.folder == folder
-            && ModelFolder::open(folder)
+            && Checkpoint::open(folder)
                 .and_then(|model| model.hash())
                 .is_ok_and(|now| now == self.hash)
     }
@@ -201,7 +209,8 @@ impl Renderer {
         if recipe.edit.is_some() {
             return self.edited(recipe, on_step);
         }
-        let plan = Plan::compile(&recipe, &self.space, &self.scheduler)?;
+        let scheduler = self.scheduler_for(&recipe)?;
+        let plan = Plan::compile(&recipe, &self.space, &scheduler)?;
         let controls = self.resolve(&recipe, &mut notes)?;
         self.encode(&recipe, plan.guidance.is_some())?;
         let source = SourcePixels::read(&recipe, &self.pictures)?;
@@ -214,14 +223,15 @@ impl Renderer {
                 .as_ref()
                 .map_or_else(|| Frame::whole(&recipe), |source| source.frame),
             &self.pictures,
-            (&self.text, self.halves.unet()),
+            (&self.text, self.halves.unet(), self.sizes(&recipe)),
             (plan.latent_shape, self.device),
             &mut notes,
         )?;
-        let (noise, start) = self.sources.noise_and_start(
+        let beginning = self.sources.beginning(
             &recipe,
             &plan,
             source.as_ref(),
+            self.space.inpaints,
             (&self.vae, self.device),
         )?;
         if controls.iter().any(Resolved::needs_meter) {
@@ -241,14 +251,14 @@ impl Renderer {
         };
         let phases = maker.phases(calls, plan.calls_from_noise)?;
         let pushed = match meter.filter(|_| phases.iter().any(|p| !p.pushes.is_empty())) {
-            Some(meter) => Some((meter, NoiseSchedule::new(&self.scheduler)?)),
+            Some(meter) => Some((meter, NoiseSchedule::new(&scheduler)?)),
             None => None,
         };
         let watched = match &mut self.watch {
             Some(watch) => Some(Watched {
                 watch,
-                noise: NoiseSchedule::new(&self.scheduler)?,
-                prediction: self.scheduler.prediction_type,
+                noise: NoiseSchedule::new(&scheduler)?,
+                prediction: scheduler.prediction_type,
             }),
             None => None,
         };
@@ -261,16 +271,17 @@ impl Renderer {
                 vae: &self.vae,
                 meter: *meter,
                 noise,
-                prediction: self.scheduler.prediction_type,
+                prediction: scheduler.prediction_type,
             }),
             key: everything_but_controls(&recipe),
-            noise,
-            start,
+            noise: beginning.noise,
+            start: beginning.start,
         };
         let mut denoiser = Denoiser {
             halves: &mut self.halves,
             kind: self.dtype.kind(),
             device: self.device,
+            beside: beginning.beside,
         };
         let walked = denoiser.run(plan, &mut walk, &mut self.snapshots, on_step);
         // Whatever happened, the next prompt is read by the U-Net as it is.
@@ -289,33 +300,6 @@ impl Renderer {
             latents,
             notes,
             edit: None,
-        })
-    }
-
-    /// Makes the edit of `recipe`, whose pictures are resolved.
-    fn edited(&mut self, mut recipe: Recipe, on_step: &mut OnStep<'_>) -> Result<Rendered> {
-        let edit = recipe.edit.clone().unwrap_or_else(|| Edit::new(Vec::new()));
-        let mut notes = Vec::new();
-        let controls = self.resolve(&recipe, &mut notes)?;
-        let editor = Editor {
-            text: &self.text,
-            unet: self.halves.unet(),
-            vae: &self.vae,
-            space: &self.space,
-            scheduler: &self.scheduler,
-            pictures: &self.pictures,
-            device: self.device,
-        };
-        let edited = editor.run(&recipe, &edit, &controls, on_step)?;
-        notes.push(edited.report.leakage.sentence());
-        recipe.model.hash.clone_from(&self.hash);
-        recipe.controls = controls.into_iter().map(|c| c.wanted).collect();
-        Ok(Rendered {
-            picture: edited.picture,
-            recipe,
-            latents: edited.latents,
-            notes,
-            edit: Some(edited.report),
         })
     }
 
@@ -353,6 +337,22 @@ impl Renderer {
         self.encoded.as_ref().ok_or_else(not_encoded)
     }
 
+    /// The sizes that the model is told, where it wants to know them.
+    fn sizes(&self, recipe: &Recipe) -> Option<PictureSizes> {
+        let config = self.halves.unet().config();
+        let wanted = config.addition_embed_type.is_some();
+        wanted.then(|| PictureSizes::whole(recipe.height_px, recipe.width_px))
+    }
+
+    /// The model's scheduler, with what the recipe says in its place.
+    fn scheduler_for(&self, recipe: &Recipe) -> Result<SchedulerConfig> {
+        let mut scheduler = self.scheduler.clone();
+        if let Some(name) = &recipe.model.prediction_type {
+            scheduler.prediction_type = name.parse::<PredictionType>()?;
+        }
+        Ok(scheduler)
+    }
+
     /// Forgets the last prompt and all shared work: the next picture is made from nothing.
     pub(super) fn forget_prompt(&mut self) {
         self.encoded = None;
@@ -364,15 +364,15 @@ impl Renderer {
     /// Encodes the prompts of `recipe`, unless the last picture had the same words.
     pub(super) fn encode(&mut self, recipe: &Recipe, guided: bool) -> Result<()> {
         let negative_prompt = guided.then(|| recipe.negative_prompt.clone());
-        let same = self
-            .encoded
-            .as_ref()
-            .is_some_and(|e| e.prompt == recipe.prompt && e.negative_prompt == negative_prompt);
+        let same = self.encoded.as_ref().is_some_and(|e| {
+            (&e.prompt, &e.negative_prompt) == (&recipe.prompt, &negative_prompt)
+                && e.positive.sizes == self.sizes(recipe)
+        });
         if same {
             return Ok(());
         }
         self.encoded = None;
-        let (positive, negative) = match &negative_prompt {
+        let (mut positive, mut negative) = match &negative_prompt {
             None => (self.text.encode(&recipe.prompt, 1)?, None),
             Some(negative) => {
                 // Both are padded to as many chunks as the longer one needs.
@@ -380,6 +380,13 @@ impl Renderer {
                 (prompt, Some(negative))
             }
         };
+        positive.sizes = self.sizes(recipe);
+        if let Some(text) = &mut negative {
+            if self.zeros_for_empty && text.prompt.is_empty() {
+                *text = text.zeroed()?;
+            }
+            text.sizes = positive.sizes;
+        }
         self.encoded = Some(EncodedPrompt {
             prompt: recipe.prompt.clone(),
             negative_prompt,

@@ -66,7 +66,7 @@ pub(super) fn everything_but_controls(recipe: &Recipe) -> String {
     format!(
         "{:?}",
         (
-            &recipe.prompt,
+            (&recipe.prompt, &recipe.model.prediction_type),
             &recipe.negative_prompt,
             recipe.seed,
             (recipe.width_px, recipe.height_px),

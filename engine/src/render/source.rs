@@ -109,6 +109,15 @@ impl SourcePixels {
         self.soft.as_ref().is_some_and(Mask::is_empty)
     }
 
+    /// The mask, its edge sharp, as it lies in the frame; black everywhere without one.
+    pub(super) fn sharp_in_frame(&self) -> Mask {
+        let (width_px, height_px) = (self.frame.width_px, self.frame.height_px);
+        match &self.sharp {
+            Some(sharp) => self.frame.mask(sharp),
+            None => Mask::filled(width_px, height_px, 0),
+        }
+    }
+
     /// 1 where a latent cell may change and 0 elsewhere, `[1, 1, h, w]` in fp32; `None` without a
     /// mask. A cell is free where any of its pixels is: what it changes beside them is put back in
     /// [`Self::finish`].

@@ -2,6 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::beside::beside_latents;
 use super::plan::Plan;
 use super::source::{SourcePixels, check_channels};
 use crate::Result;
@@ -51,6 +52,15 @@ impl Start {
     }
 }
 
+/// Everything that one picture's walk begins with.
+pub(super) struct Beginning {
+    pub(super) noise: ImageNoise,
+    /// What it starts from beside noise.
+    pub(super) start: Option<Start>,
+    /// What an inpainting U-Net sees behind the latents, `[1, 1 + channels, h, w]` in fp32.
+    pub(super) beside: Option<Tensor>,
+}
+
 /// Encodes sources; the last one serves the next recipe that starts from it.
 #[derive(Debug, Default)]
 pub(super) struct SourceEncoder {
@@ -58,23 +68,31 @@ pub(super) struct SourceEncoder {
 }
 
 impl SourceEncoder {
-    /// The noise of `recipe` and, where it has a `source`, that one's latents: a sample of what the
-    /// encoder says, as diffusers takes it.
+    /// The noise of `recipe`, where it has a `source` that one's latents, a sample of what the
+    /// encoder says, as diffusers takes it, and what the U-Net sees beside them where it `inpaints`.
     ///
     /// All noise is drawn for this image alone, on the CPU: the same seed gives the same noise
     /// everywhere.
-    pub(super) fn noise_and_start(
+    pub(super) fn beginning(
         &mut self,
         recipe: &Recipe,
         plan: &Plan,
         source: Option<&SourcePixels>,
+        inpaints: bool,
         (vae, device): (&Vae, Device),
-    ) -> Result<(ImageNoise, Option<Start>)> {
+    ) -> Result<Beginning> {
         let [_, channels, height, width] = plan.latent_shape;
         let size = [channels, height, width];
         let (seed, sampler) = (recipe.seed, plan.sampler.as_ref());
+        if inpaints {
+            return self.inpainting(recipe, plan, source, (vae, device));
+        }
         let (Some(pixels), Some(source)) = (source, &recipe.source) else {
-            return Ok((ImageNoise::draw(seed, size, sampler)?, None));
+            return Ok(Beginning {
+                noise: ImageNoise::draw(seed, size, sampler)?,
+                start: None,
+                beside: None,
+            });
         };
         check_channels(vae.config().latent_channels, channels)?;
         let is_masked = pixels.is_masked();
@@ -87,7 +105,50 @@ impl SourceEncoder {
             // Only the pipeline for inpainting forgets the source altogether.
             from_noise: is_masked && source.strength >= 1.0,
         };
-        Ok((noise, Some(start)))
+        Ok(Beginning {
+            noise,
+            start: Some(start),
+            beside: None,
+        })
+    }
+
+    /// The beginning of a walk of a U-Net that is trained for inpainting. It keeps the picture
+    /// around the mask by itself: nothing is put back on the way.
+    fn inpainting(
+        &mut self,
+        recipe: &Recipe,
+        plan: &Plan,
+        source: Option<&SourcePixels>,
+        (vae, device): (&Vae, Device),
+    ) -> Result<Beginning> {
+        let [_, channels, height, width] = plan.latent_shape;
+        let is_masked = source.is_some_and(SourcePixels::is_masked);
+        let strength = recipe.source.as_ref().map(|source| source.strength);
+        let pixels = source.filter(|_| !is_masked || strength.is_some_and(|s| s < 1.0));
+        let (of_source, noise, of_surroundings) = ImageNoise::draw_for_inpainting(
+            recipe.seed,
+            [channels, height, width],
+            plan.sampler.as_ref(),
+            pixels.is_some(),
+        )?;
+        let start = match (pixels, of_source) {
+            (Some(pixels), Some(of_source)) => {
+                let encoded = self.encoded(pixels, vae, device)?;
+                let clean = encoded.sample(&of_source.f_to_device(device)?)?;
+                Some(Start {
+                    clean: vae.scale(&clean.f_to_kind(Kind::Float)?)?,
+                    free: None,
+                    from_noise: false,
+                })
+            }
+            _ => None,
+        };
+        let beside = beside_latents(recipe, source, &of_surroundings, (vae, device))?;
+        Ok(Beginning {
+            noise,
+            start,
+            beside: Some(beside),
+        })
     }
 
     fn encoded(

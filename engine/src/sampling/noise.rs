@@ -93,6 +93,33 @@ impl ImageNoise {
         (0..=steps).map(draw).collect()
     }
 
+    /// As [`Self::draw`] for a U-Net that is trained for inpainting, with the unit noise that the
+    /// encoder's latents are sampled with: before it those of the source, where `from_source`, and
+    /// after it those of the picture around the mask; in this order, as diffusers draws them.
+    ///
+    /// # Errors
+    /// A tensor operation failed.
+    pub fn draw_for_inpainting(
+        seed: u64,
+        size: [i64; 3],
+        sampler: &dyn Sampler,
+        from_source: bool,
+    ) -> Result<(Option<Tensor>, Self, Tensor)> {
+        let [channels, height, width] = size;
+        let shape = [1, channels, height, width];
+        let _generator = lock_generator();
+        tch::manual_seed(seed as i64);
+        let draw = || Tensor::f_randn(shape, (Kind::Float, Device::Cpu));
+        let of_source = from_source.then(draw).transpose()?;
+        let mut noise = Self {
+            initial: draw()?,
+            calls: Vec::new(),
+        };
+        let of_surroundings = draw()?;
+        noise.draw_calls(shape, sampler)?;
+        Ok((of_source, noise, of_surroundings))
+    }
+
     fn draw_calls(&mut self, shape: [i64; 4], sampler: &dyn Sampler) -> Result<()> {
         let draw = || Tensor::f_randn(shape, (Kind::Float, Device::Cpu));
         self.calls = (0..sampler.schedule().timesteps.len())

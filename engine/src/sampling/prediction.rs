@@ -1,9 +1,11 @@
 //! What the U-Net predicts, and the clean sample that follows from it.
 
+use std::str::FromStr;
+
 use tch::Tensor;
 
 use super::blend;
-use crate::Result;
+use crate::{EngineError, Result};
 
 /// What the U-Net was trained to predict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,6 +17,25 @@ pub enum PredictionType {
     VPrediction,
     /// The clean sample x₀.
     Sample,
+}
+
+impl FromStr for PredictionType {
+    type Err = EngineError;
+
+    /// Reads the name that scheduler_config.json has for it.
+    fn from_str(name: &str) -> Result<Self> {
+        Ok(match name {
+            "epsilon" => Self::Epsilon,
+            "v_prediction" => Self::VPrediction,
+            "sample" => Self::Sample,
+            _ => {
+                return Err(EngineError::request(
+                    "prediction",
+                    format!("\"{name}\" is unknown; take epsilon, v_prediction or sample"),
+                ));
+            }
+        })
+    }
 }
 
 impl PredictionType {

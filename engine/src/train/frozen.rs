@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
-use crate::Result;
-use crate::checkpoint::ModelFolder;
+use crate::checkpoint::Checkpoint;
 use crate::layers::AttentionHook;
 use crate::models::unet::{TextContext, UNet, UNetConfig};
 use crate::models::vae::{Vae, VaeConfig};
 use crate::prompt::TextStage;
 use crate::sampling::{NoiseSchedule, SchedulerConfig};
+use crate::{EngineError, Result};
 
 /// Text encoder, U-Net and autoencoder without gradients of their own; gradients flow through them.
 pub struct FrozenModel {
@@ -37,15 +37,25 @@ pub struct FrozenModel {
 }
 
 impl FrozenModel {
-    /// Loads the model in `folder`.
+    /// Loads the model in `folder`, which may be a single file.
     ///
     /// # Errors
-    /// A file is missing, damaged or does not fit its configuration.
+    /// A file is missing, damaged or does not fit its configuration; or the model takes more than
+    /// latents and text.
     pub fn load(folder: &Path, kind: Kind, device: Device) -> Result<Self> {
         let _guard = tch::no_grad_guard();
-        let model = ModelFolder::open(folder)?;
+        let model = Checkpoint::open(folder)?;
         let text = model.load_text(kind, device)?;
         let unet_config: UNetConfig = model.component_config("unet")?;
+        if unet_config.addition_embed_type.is_some()
+            || unet_config.in_channels != unet_config.out_channels
+        {
+            return Err(EngineError::bad_file(
+                folder,
+                "is a model of Stable Diffusion XL or one for inpainting, beside which no control \
+                 is trained yet; take one of Stable Diffusion 1.x or 2.x",
+            ));
+        }
         let store = model.component_params("unet", kind, device)?;
         let unet = UNet::new(&store.root(), &unet_config)?;
         store.finish()?;
@@ -54,7 +64,7 @@ impl FrozenModel {
         let store = model.component_params("vae", Kind::Float, device)?;
         let vae = Vae::new(&store.root(), &vae_config)?;
         store.finish()?;
-        let scheduler = SchedulerConfig::read(&model.scheduler_config_path()?)?;
+        let scheduler = model.scheduler()?;
         // 64 cells is Stable Diffusion 1.x.
         let side = |i| {
             unet_config
@@ -113,7 +123,9 @@ impl FrozenModel {
         hook: Option<&mut dyn AttentionHook>,
     ) -> Result<Tensor> {
         let latents = latents.f_to_kind(self.kind)?;
-        let output = self.unet.forward(&latents, timesteps, text, None, hook)?;
+        let output = self
+            .unet
+            .forward(&latents, timesteps, text, text.added(), hook)?;
         Ok(output.f_to_kind(Kind::Float)?)
     }
 

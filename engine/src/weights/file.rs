@@ -30,6 +30,11 @@ impl TensorEntry {
         self.shape.iter().product()
     }
 
+    /// dtype as stored, where libtorch has it.
+    pub fn kind(&self) -> Option<Kind> {
+        self.kind
+    }
+
     /// Stored size in bytes.
     pub fn bytes(&self) -> usize {
         self.end - self.start

@@ -10,6 +10,17 @@ use tch::{Device, Kind, Tensor};
 use crate::atomic::{self, Existing};
 use crate::{EngineError, Result};
 
+/// A tensor that is to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorToSave {
+    /// Its name in the file.
+    pub name: String,
+    /// Its dtype in the file.
+    pub kind: Kind,
+    /// Dimensions.
+    pub shape: Vec<i64>,
+}
+
 /// Writes tensors to a safetensors file, each in the dtype it has.
 ///
 /// The file appears at `path` whole or not at all (temporary file beside it, fsync, rename). The
@@ -20,15 +31,43 @@ use crate::{EngineError, Result};
 /// The folder cannot be written, a name is given twice, or a tensor has a dtype that the format
 /// lacks.
 pub fn save(path: &Path, tensors: &[(String, Tensor)], metadata: &[(&str, String)]) -> Result<()> {
+    let headers: Vec<TensorToSave> = tensors
+        .iter()
+        .map(|(name, tensor)| TensorToSave {
+            name: name.clone(),
+            kind: tensor.kind(),
+            shape: tensor.size(),
+        })
+        .collect();
+    let by_name: BTreeMap<&str, &Tensor> =
+        tensors.iter().map(|(name, t)| (name.as_str(), t)).collect();
+    save_each(path, &headers, metadata, |asked| {
+        let found = by_name.get(asked.name.as_str());
+        let lost = || EngineError::bad_file(path, format!("lost the tensor {}", asked.name));
+        found.map(|tensor| tensor.shallow_clone()).ok_or_else(lost)
+    })
+}
+
+/// As [`save`], with the tensors asked for one by one, so that only one at a time is in memory.
+/// Each arrives in the dtype and shape that its header says.
+///
+/// # Errors
+/// As [`save`]; those of `tensor`; or it gives one of another dtype or shape.
+pub fn save_each(
+    path: &Path,
+    headers: &[TensorToSave],
+    metadata: &[(&str, String)],
+    mut tensor: impl FnMut(&TensorToSave) -> Result<Tensor>,
+) -> Result<()> {
     let mut ordered = BTreeMap::new();
-    for (name, tensor) in tensors {
-        let Some(dtype) = dtype_name(tensor.kind()) else {
-            let problem = format!("cannot store {name} as {:?}", tensor.kind());
+    for to_save in headers {
+        let TensorToSave { name, kind, .. } = to_save;
+        let Some(dtype) = dtype_name(*kind) else {
+            let problem = format!("cannot store {name} as {kind:?}");
             return Err(EngineError::bad_file(path, problem));
         };
-        let width = tensor.kind().elt_size_in_bytes();
-        let key = (std::cmp::Reverse(width), name.as_str());
-        if ordered.insert(key, (dtype, tensor)).is_some() {
+        let key = (std::cmp::Reverse(kind.elt_size_in_bytes()), name.as_str());
+        if ordered.insert(key, (dtype, to_save)).is_some() {
             let problem = format!("cannot store two tensors named {name}");
             return Err(EngineError::bad_file(path, problem));
         }
@@ -40,11 +79,12 @@ pub fn save(path: &Path, tensors: &[(String, Tensor)], metadata: &[(&str, String
         header.insert("__metadata__".to_owned(), json!(metadata));
     }
     let mut offset = 0;
-    for ((_, name), (dtype, tensor)) in &ordered {
-        let end = offset + tensor.numel() * tensor.kind().elt_size_in_bytes();
+    for ((_, name), (dtype, to_save)) in &ordered {
+        let numel: i64 = to_save.shape.iter().product();
+        let end = offset + numel as usize * to_save.kind.elt_size_in_bytes();
         header.insert(
             (*name).to_owned(),
-            json!({"dtype": dtype, "shape": tensor.size(), "data_offsets": [offset, end]}),
+            json!({"dtype": dtype, "shape": to_save.shape, "data_offsets": [offset, end]}),
         );
         offset = end;
     }
@@ -57,11 +97,15 @@ pub fn save(path: &Path, tensors: &[(String, Tensor)], metadata: &[(&str, String
             .map_err(io)?;
         file.write_all(&header).map_err(io)?;
         let mut bytes = Vec::new();
-        for (_, tensor) in ordered.values() {
-            let tensor = tensor
+        for (_, to_save) in ordered.values() {
+            let tensor = tensor(to_save)?
                 .f_detach()?
                 .f_to_device(Device::Cpu)?
                 .f_contiguous()?;
+            if tensor.kind() != to_save.kind || tensor.size() != to_save.shape {
+                let problem = format!("was given another tensor as {}", to_save.name);
+                return Err(EngineError::bad_file(path, problem));
+            }
             bytes.resize(tensor.numel() * tensor.kind().elt_size_in_bytes(), 0);
             tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
             file.write_all(&bytes).map_err(io)?;

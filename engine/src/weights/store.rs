@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use tch::{Device, Kind, Tensor};
 
-use super::SafetensorsFile;
+use super::{RenamedFile, SafetensorsFile};
 use crate::{EngineError, Result};
 
 /// How a parameter starts when it is trained from scratch.
@@ -40,6 +40,7 @@ pub struct LoadReport {
 #[derive(Debug)]
 enum Source {
     Files(Vec<SafetensorsFile>),
+    Renamed(RenamedFile),
     Tensors(BTreeMap<String, Tensor>),
     Fresh,
 }
@@ -91,6 +92,11 @@ impl ParamStore {
         Ok(Self::new(Source::Files(files), kind, device))
     }
 
+    /// A store that reads from a file with other names.
+    pub fn renamed(file: RenamedFile, kind: Kind, device: Device) -> Self {
+        Self::new(Source::Renamed(file), kind, device)
+    }
+
     /// A store of the very tensors that `other` has handed out so far: a module built on it is a
     /// replica that takes no memory of its own for them.
     pub fn sharing(other: &Self) -> Self {
@@ -138,6 +144,7 @@ impl ParamStore {
         let mut report = inner.report.clone();
         let names: Vec<&String> = match &inner.source {
             Source::Files(files) => files.iter().flat_map(|f| f.entries().keys()).collect(),
+            Source::Renamed(file) => file.views.keys().collect(),
             Source::Tensors(tensors) => tensors.keys().collect(),
             Source::Fresh => Vec::new(),
         };
@@ -146,7 +153,15 @@ impl ParamStore {
             .filter(|n| !inner.asked.contains(*n) && !(inner.ignored)(n))
             .cloned()
             .collect();
+        if let Source::Renamed(file) = &inner.source {
+            // Told in the names of the file that the artist has.
+            for name in report.missing.iter_mut().chain(&mut report.unexpected) {
+                *name = file.stored_name(name);
+            }
+            report.unexpected.extend(file.strangers.iter().cloned());
+        }
         report.unexpected.sort();
+        report.unexpected.dedup();
         report
     }
 
@@ -173,6 +188,7 @@ impl ParamStore {
             Source::Files(files) => files
                 .first()
                 .map_or_else(PathBuf::new, |f| f.path().to_owned()),
+            Source::Renamed(file) => file.file.path().to_owned(),
             Source::Tensors(_) | Source::Fresh => PathBuf::new(),
         }
     }
@@ -188,15 +204,21 @@ impl ParamStore {
             if all_finite(tensor)? {
                 continue;
             }
-            let problem = format!("tensor {name} holds NaN or infinite values");
-            let Source::Files(files) = &inner.source else {
-                return Err(EngineError::NotFinite {
-                    place: name.clone(),
-                    problem: "holds NaN or infinite values".to_owned(),
-                });
+            let (path, name) = match &inner.source {
+                Source::Files(files) => {
+                    let file = files.iter().find(|f| f.entries().contains_key(name));
+                    let path = file.map_or_else(PathBuf::new, |f| f.path().to_owned());
+                    (path, name.clone())
+                }
+                Source::Renamed(file) => (file.file.path().to_owned(), file.stored_name(name)),
+                Source::Tensors(_) | Source::Fresh => {
+                    return Err(EngineError::NotFinite {
+                        place: name.clone(),
+                        problem: "holds NaN or infinite values".to_owned(),
+                    });
+                }
             };
-            let file = files.iter().find(|f| f.entries().contains_key(name));
-            let path = file.map_or_else(PathBuf::new, |f| f.path().to_owned());
+            let problem = format!("tensor {name} holds NaN or infinite values");
             let advice = "fetch or export it again, or use a wider dtype than this one";
             return Err(EngineError::bad_file(path, format!("{problem}; {advice}")));
         }
@@ -248,14 +270,20 @@ impl Params {
         let full = self.full_name(name);
         match &self.store.0.borrow().source {
             Source::Files(files) => files.iter().any(|f| f.entries().contains_key(&full)),
+            Source::Renamed(file) => file.views.contains_key(&full),
             Source::Tensors(tensors) => tensors.contains_key(&full),
             Source::Fresh => false,
         }
     }
 
-    /// The config.json beside the first weights file, for messages about its fields.
+    /// The config.json beside the first weights file, for messages about its fields; the file
+    /// itself where it says them too.
     pub fn config_path(&self) -> PathBuf {
-        self.store.path().with_file_name("config.json")
+        let path = self.store.path();
+        match self.store.0.borrow().source {
+            Source::Renamed(_) => path,
+            _ => path.with_file_name("config.json"),
+        }
     }
 
     /// dtype of the parameters.
@@ -290,6 +318,11 @@ impl Params {
                 Some(tensor) if tensor.size() == shape => Some(tensor.shallow_clone()),
                 Some(tensor) => Some(misshapen(&tensor.size())?),
                 None => None,
+            },
+            Source::Renamed(file) => match file.shape(&full) {
+                None => None,
+                Some(found) if found == shape => file.tensor(&full, kind, device)?,
+                Some(found) => Some(misshapen(&found)?),
             },
             Source::Files(files) => {
                 let found = files

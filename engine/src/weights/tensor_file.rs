@@ -90,6 +90,22 @@ impl TensorFile {
         }
     }
 
+    /// Dimensions of the tensor `name`, where the file has it.
+    pub fn shape(&self, name: &str) -> Option<&[i64]> {
+        match self {
+            Self::Safetensors(file) => file.entries().get(name).map(|e| e.shape.as_slice()),
+            Self::Pickle(file) => file.entries().get(name).map(|e| e.shape.as_slice()),
+        }
+    }
+
+    /// The dtype that the tensor `name` is stored in, where the file has it and libtorch knows it.
+    pub fn kind(&self, name: &str) -> Option<Kind> {
+        match self {
+            Self::Safetensors(file) => file.entries().get(name)?.kind(),
+            Self::Pickle(file) => file.entries().get(name).map(|e| e.storage().kind),
+        }
+    }
+
     /// Copies the tensor `name` to `device` in `kind`, or gives `None` where the file lacks it.
     ///
     /// # Errors

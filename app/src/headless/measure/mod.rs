@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::json;
 use vernier_engine::EngineError;
-use vernier_engine::checkpoint::{MeterOptions, ModelFolder};
+use vernier_engine::checkpoint::{Checkpoint, MeterOptions};
 use vernier_engine::controls::ControlFile;
 use vernier_engine::measure::{Interference, Sweep, SweepReport, write_page};
 use vernier_engine::recipe::{ControlUse, ModelRef, RECIPE_VERSION, Recipe};
@@ -152,7 +152,7 @@ fn is_done(args: &CalibrateArgs) -> Result<bool, Failure> {
         return Ok(false);
     };
     let folder = args.on.model.clone().unwrap_or_else(assets::embedded_model);
-    Ok(calibration.model_hash == ModelFolder::open(&folder)?.hash()?)
+    Ok(calibration.model_hash == Checkpoint::open(&folder)?.hash()?)
 }
 
 /// Writes a sweep's table, figures and curves into `folder`.

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use vernier_engine::checkpoint::ModelFolder;
+use vernier_engine::checkpoint::Checkpoint;
 use vernier_engine::project::{ProjectChange, ProjectFile};
 
 use super::{FileArgs, tell};
@@ -101,7 +101,7 @@ pub(super) fn adopt(args: &AdoptArgs) -> Result<(), Failure> {
 
 /// Says where a model lies now.
 pub(super) fn relink(args: &RelinkArgs) -> Result<(), Failure> {
-    ModelFolder::open(&args.path)?;
+    Checkpoint::open(&args.path)?;
     let change = ProjectChange::Relink {
         model: args.model.clone(),
         path: args.path.clone(),

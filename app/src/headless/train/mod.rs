@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use vernier_engine::checkpoint::ModelFolder;
+use vernier_engine::checkpoint::Checkpoint;
 pub(super) use vernier_engine::control_training::checked_name;
 use vernier_engine::control_training::{Places, TrainingEnd, TrainingPlan, TrainingTask};
 use vernier_engine::controls::ControlFile;
@@ -108,7 +108,7 @@ fn is_done(task: &TrainingTask) -> EngineResult<bool> {
         return Ok(false);
     }
     let made = ControlFile::open(out)?.info;
-    let model = ModelFolder::open(task.model_folder())?.hash()?;
+    let model = Checkpoint::open(task.model_folder())?.hash()?;
     Ok(made.command == task.command() && made.model.hash == model)
 }
 

@@ -5,7 +5,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::*;
-use crate::checkpoint::{ModelFolder, tiny};
+use crate::checkpoint::{Checkpoint, tiny};
 use crate::controls::{Control, ControlKind, DecoupledAttention};
 use crate::models::unet::{TextContext, UNetConfig};
 
@@ -38,7 +38,7 @@ fn random(shape: &[i64], seed: i64) -> Tensor {
 fn tiny_unet() -> (tempfile::TempDir, UNet) {
     let folder = tempfile::tempdir().unwrap();
     tiny::write_model(folder.path(), 3).unwrap();
-    let model = ModelFolder::open(folder.path()).unwrap();
+    let model = Checkpoint::open(folder.path()).unwrap();
     let config: UNetConfig = model.component_config("unet").unwrap();
     let store = model
         .component_params("unet", Kind::Float, Device::Cpu)

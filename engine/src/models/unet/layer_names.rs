@@ -67,11 +67,11 @@ pub fn flat_name(path: &str) -> String {
 }
 
 /// How many residual blocks each level has; the original code numbers them all through.
-struct Blocks {
-    down: Vec<usize>,
-    up: Vec<usize>,
+pub(super) struct Blocks {
+    pub(super) down: Vec<usize>,
+    pub(super) up: Vec<usize>,
     /// By level on the way up, whether transformers follow the residual blocks.
-    up_attends: Vec<bool>,
+    pub(super) up_attends: Vec<bool>,
 }
 
 impl Blocks {
@@ -99,10 +99,11 @@ impl Blocks {
     }
 
     /// The layer's path in the original code, where it has one.
-    fn original_path(&self, path: &str) -> Option<String> {
+    pub(super) fn original_path(&self, path: &str) -> Option<String> {
         let (head, rest) = path.split_once('.').unwrap_or((path, ""));
         Some(match (head, rest) {
             ("conv_in", _) => "input_blocks.0.0".to_owned(),
+            ("conv_norm_out", _) => "out.0".to_owned(),
             ("conv_out", _) => "out.2".to_owned(),
             ("time_embedding", "linear_1") => "time_embed.0".to_owned(),
             ("time_embedding", "linear_2") => "time_embed.2".to_owned(),
@@ -170,7 +171,9 @@ fn indexed(path: &str) -> Option<(&str, usize, &str)> {
 /// The layers of a residual block have other names; those of a transformer have not.
 fn original_inner<'a>(part: &str, inner: &'a str) -> &'a str {
     match (part, inner) {
+        ("resnets", "norm1") => "in_layers.0",
         ("resnets", "conv1") => "in_layers.2",
+        ("resnets", "norm2") => "out_layers.0",
         ("resnets", "conv2") => "out_layers.3",
         ("resnets", "time_emb_proj") => "emb_layers.1",
         ("resnets", "conv_shortcut") => "skip_connection",

@@ -7,6 +7,7 @@ mod config;
 mod embedding;
 mod feed_forward;
 mod layer_names;
+mod original_names;
 mod pass;
 mod transformer;
 
@@ -22,6 +23,7 @@ use crate::weights::Params;
 
 pub use config::UNetConfig;
 pub use layer_names::{LORA_PREFIX, LayerNames, NamedLayer, flat_name};
+pub use original_names::original_names;
 pub use pass::{AddedConditions, TextContext};
 
 use blocks::{DownBlock, MidBlock, UpBlock};

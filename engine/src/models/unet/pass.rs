@@ -12,6 +12,8 @@ use crate::{EngineError, Result};
 pub struct TextContext {
     /// By attention index; `None` for layers that read the picture.
     entries: Vec<Option<(Tensor, Tensor)>>,
+    /// What the model takes beside the text.
+    added: Option<AddedConditions>,
 }
 
 impl TextContext {
@@ -21,7 +23,22 @@ impl TextContext {
         let share = |(k, v): &(Tensor, Tensor)| (k.shallow_clone(), v.shallow_clone());
         Self {
             entries: self.entries.iter().map(|e| e.as_ref().map(share)).collect(),
+            added: self.added.as_ref().map(AddedConditions::shallow_clone),
         }
+    }
+
+    /// The same text with what the model takes beside it.
+    #[must_use]
+    pub fn with_added(self, added: AddedConditions) -> Self {
+        Self {
+            added: Some(added),
+            ..self
+        }
+    }
+
+    /// What the model takes beside the text, for [`UNet::forward`](super::UNet::forward).
+    pub fn added(&self) -> Option<&AddedConditions> {
+        self.added.as_ref()
     }
 
     /// Sets the keys and values of the attention layer `index`, each `[batch, heads, tokens,
@@ -53,6 +70,9 @@ impl TextContext {
             );
             both.insert(index, k, v);
         }
+        if let (Some(own), Some(other)) = (&self.added, &other.added) {
+            both.added = Some(own.beside(other)?);
+        }
         Ok(Some(both))
     }
 
@@ -81,6 +101,34 @@ pub struct AddedConditions {
     /// Embedding of the guidance scale of latent consistency models,
     /// `[batch, time_cond_proj_dim]`.
     pub timestep_cond: Option<Tensor>,
+}
+
+impl AddedConditions {
+    /// The same conditions, not copied.
+    #[must_use]
+    pub fn shallow_clone(&self) -> Self {
+        let share = |t: &Option<Tensor>| t.as_ref().map(Tensor::shallow_clone);
+        Self {
+            pooled: share(&self.pooled),
+            time_ids: share(&self.time_ids),
+            timestep_cond: share(&self.timestep_cond),
+        }
+    }
+
+    /// Both along the batch, first `self`'s.
+    fn beside(&self, other: &Self) -> Result<Self> {
+        let both = |a: &Option<Tensor>, b: &Option<Tensor>| -> Result<Option<Tensor>> {
+            Ok(match (a, b) {
+                (Some(a), Some(b)) => Some(Tensor::f_cat(&[a, b], 0)?),
+                _ => None,
+            })
+        };
+        Ok(Self {
+            pooled: both(&self.pooled, &other.pooled)?,
+            time_ids: both(&self.time_ids, &other.time_ids)?,
+            timestep_cond: both(&self.timestep_cond, &other.timestep_cond)?,
+        })
+    }
 }
 
 /// What every block needs.

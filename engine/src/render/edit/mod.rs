@@ -21,6 +21,7 @@ use super::plan::{LatentSpace, Plan};
 use super::shelf::Resolved;
 use super::source::{cells_of, check_channels, composite, coverage_tensor, soft_mask};
 use super::{Flow, OnStep, StepAhead, to_picture};
+use crate::conditioning::{Conditioning, PictureSizes, TokenSpan};
 use crate::controls::{Control, RegionWeights};
 use crate::layers::AttentionHook;
 use crate::measure::{Leakage, picture_tensor};
@@ -44,6 +45,8 @@ pub(super) struct Editor<'a> {
     pub(super) scheduler: &'a SchedulerConfig,
     pub(super) pictures: &'a PictureShelf,
     pub(super) device: Device,
+    /// Sizes, for models that are told them.
+    pub(super) sizes: Option<PictureSizes>,
 }
 
 /// An edit that was made.
@@ -79,6 +82,12 @@ impl Editor<'_> {
         controls: &[Resolved],
         on_step: &mut OnStep<'_>,
     ) -> Result<Edited> {
+        if self.space.inpaints {
+            return Err(EngineError::request(
+                "edit",
+                "this model is one for inpainting; take the model that it was made from",
+            ));
+        }
         let edited = edit.edited_prompt(&recipe.prompt)?;
         let source = self.source(recipe)?;
         let plan = Plan::compile(recipe, self.space, self.scheduler)?;
@@ -245,7 +254,7 @@ impl Editor<'_> {
         clean: &Tensor,
         noise: &Tensor,
     ) -> Result<Vec<Tensor>> {
-        let conditioning = self.text.encode(prompt, 1)?;
+        let conditioning = self.encode(prompt)?;
         let context = text_context(self.unet, &conditioning)?;
         let noise_schedule = NoiseSchedule::new(self.scheduler)?;
         let noise = noise.f_to_device(self.device)?;
@@ -260,9 +269,8 @@ impl Editor<'_> {
         let (_, _, height, width) = clean.size4()?;
         let of_place = |bytes: &&Range<usize>| {
             // The noun ends a phrase; the words before it look at their own noun, and elsewhere.
-            let within = |word: &&crate::conditioning::TokenSpan| {
-                bytes.start <= word.bytes.start && word.bytes.end <= bytes.end
-            };
+            let within =
+                |word: &&TokenSpan| bytes.start <= word.bytes.start && word.bytes.end <= bytes.end;
             let noun = conditioning.words.iter().rfind(within).ok_or_else(|| {
                 EngineError::request("edit", "the model has no token for its words")
             })?;
@@ -280,6 +288,7 @@ impl Editor<'_> {
         controls: &[Resolved],
     ) -> Result<EditTexts> {
         let mut texts = EditTexts::encode(self.text, edit, edited)?;
+        texts.base.sizes = self.sizes;
         for control in controls {
             let Some(raw) = control.raw else {
                 continue;
@@ -326,13 +335,20 @@ impl Editor<'_> {
                 )
             })
         };
-        let source = text_context(self.unet, &self.text.encode(prompt, 1)?)?;
+        let source = text_context(self.unet, &self.encode(prompt)?)?;
         let mut all = one_chunk(source.beside(&text_context(self.unet, &texts.base)?)?)?;
         if let Some(negative) = negative {
-            let negative = text_context(self.unet, &self.text.encode(negative, 1)?)?;
+            let negative = text_context(self.unet, &self.encode(negative)?)?;
             all = one_chunk(all.beside(&negative)?)?;
         }
         Ok(all)
+    }
+
+    /// A text with everything that the model takes.
+    fn encode(&self, text: &str) -> Result<Conditioning> {
+        let mut conditioning = self.text.encode(text, 1)?;
+        conditioning.sizes = self.sizes;
+        Ok(conditioning)
     }
 
     /// The U-Net's outputs in fp32.
@@ -345,7 +361,9 @@ impl Editor<'_> {
     ) -> Result<Tensor> {
         let options = (Kind::Float, self.device);
         let timesteps = Tensor::f_full([input.size()[0]], timestep, options)?;
-        let output = self.unet.forward(input, &timesteps, context, None, hook)?;
+        let output = self
+            .unet
+            .forward(input, &timesteps, context, context.added(), hook)?;
         Ok(output.f_to_kind(Kind::Float)?)
     }
 }

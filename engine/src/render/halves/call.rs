@@ -22,7 +22,7 @@ impl Call {
     ) -> Result<Tensor> {
         let options = (Kind::Float, self.input.device());
         let timesteps = Tensor::f_full([self.input.size()[0]], self.timestep, options)?;
-        let output = unet.forward(&self.input, &timesteps, text, None, hook)?;
+        let output = unet.forward(&self.input, &timesteps, text, text.added(), hook)?;
         Ok(output.f_to_kind(Kind::Float)?)
     }
 }

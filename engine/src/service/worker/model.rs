@@ -68,13 +68,13 @@ pub(super) fn model_folder(model: &ModelRef, embedded: &Path) -> Result<PathBuf>
         return Ok(embedded.to_owned());
     };
     let path = PathBuf::from(path);
-    if path.is_dir() {
+    if path.exists() {
         return Ok(path);
     }
     Err(EngineError::request(
         "model",
         format!(
-            "there is no folder {}; say with --model where {} lies",
+            "there is no folder or file {}; say with --model where {} lies",
             path.display(),
             model.name
         ),

@@ -73,13 +73,13 @@ mod tests {
     use super::super::PromptPair;
     use super::clip_difference;
     use crate::EngineError;
-    use crate::checkpoint::ModelFolder;
+    use crate::checkpoint::Checkpoint;
     use crate::checkpoint::tiny::write_model;
     use crate::prompt::TextStage;
 
     fn text(folder: &std::path::Path) -> TextStage {
         write_model(folder, 3).unwrap();
-        let model = ModelFolder::open(folder).unwrap();
+        let model = Checkpoint::open(folder).unwrap();
         model.load_text(Kind::Float, Device::Cpu).unwrap()
     }
 

@@ -67,10 +67,10 @@ pub struct PickleTensor {
 
 /// One run of numbers in the file; several tensors may share it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Storage {
+pub(in crate::weights) struct Storage {
     /// Name of its entry under `data/`.
     pub(super) key: Arc<str>,
-    pub(super) kind: Kind,
+    pub(in crate::weights) kind: Kind,
     /// Elements.
     pub(super) numel: i64,
 }
@@ -127,7 +127,7 @@ impl PickleTensor {
         self.shape.iter().product()
     }
 
-    pub(super) fn storage(&self) -> &Storage {
+    pub(in crate::weights) fn storage(&self) -> &Storage {
         &self.storage
     }
 
