@@ -14,6 +14,7 @@ mod replay;
 mod report;
 mod results;
 mod samples;
+mod schedule_args;
 mod train;
 
 use std::io::Write as _;

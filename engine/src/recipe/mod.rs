@@ -4,6 +4,7 @@ mod check;
 mod control;
 mod file;
 mod identity;
+mod options;
 mod source;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use control::{ControlScale, ControlUse};
 pub use file::{from_json, read, to_json, write};
 pub use identity::{is_sha256_hex, sha256_hex, short_hash};
+pub use options::{ResolvedSchedule, WalkOptions};
 pub use source::{MaskUse, PictureRef, Region, Source};
 
 /// The newest recipe version that this program writes and reads.
@@ -51,6 +53,9 @@ pub struct Recipe {
     pub sampler: String,
     /// Dtype of the U-Net and text encoder: `f32`, `bf16` or `f16`.
     pub dtype: String,
+    /// How the way from noise is walked, in fields of their own beside these.
+    #[serde(flatten)]
+    pub walk: WalkOptions,
     /// Controls at work, in no particular order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub controls: Vec<ControlUse>,
@@ -127,6 +132,7 @@ pub(crate) mod tests {
             guidance_scale: 7.5,
             sampler: "ddim".to_owned(),
             dtype: "f32".to_owned(),
+            walk: WalkOptions::default(),
             controls: Vec::new(),
             source: None,
             regions: Vec::new(),

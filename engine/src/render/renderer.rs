@@ -24,7 +24,7 @@ use crate::models::unet::UNetConfig;
 use crate::models::vae::{Vae, VaeConfig};
 use crate::picture::{Picture, PictureShelf};
 use crate::prompt::TextStage;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, ResolvedSchedule};
 use crate::sampling::{NoiseSchedule, SchedulerConfig};
 use crate::{EngineError, Result};
 
@@ -235,13 +235,13 @@ impl Renderer {
         };
         let phases = maker.phases(calls, plan.calls_from_noise)?;
         let pushed = match meter.filter(|_| phases.iter().any(|p| !p.pushes.is_empty())) {
-            Some(meter) => Some((meter, NoiseSchedule::new(&self.scheduler)?)),
+            Some(meter) => Some((meter, NoiseSchedule::new(&plan.scheduler)?)),
             None => None,
         };
         let watched = match &mut self.watch {
             Some(watch) => Some(Watched {
                 watch,
-                noise: NoiseSchedule::new(&self.scheduler)?,
+                noise: NoiseSchedule::new(&plan.scheduler)?,
                 prediction: self.scheduler.prediction_type,
             }),
             None => None,
@@ -266,12 +266,14 @@ impl Renderer {
             kind: self.dtype.kind(),
             device: self.device,
         };
+        let walked_schedule = ResolvedSchedule::of(plan.sampler.schedule());
         let walked = denoiser.run(plan, &mut walk, &mut self.snapshots, on_step);
         // Whatever happened, the next prompt is read by the U-Net as it is.
         self.shelf.set_strengths(&[]);
         let latents = walked?;
         let image = self.vae.decode(&self.vae.unscale(&latents)?)?;
         recipe.model.hash.clone_from(&self.hash);
+        recipe.walk.resolved_schedule = Some(walked_schedule);
         recipe.controls = controls.into_iter().map(|c| c.wanted).collect();
         let picture = to_picture(&image)?;
         Ok(Rendered {
