@@ -15,7 +15,7 @@ use vernier_engine::controls::{
 };
 use vernier_engine::device::Dtype;
 use vernier_engine::models::unet::{UNet, UNetConfig};
-use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe};
+use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, WalkOptions};
 use vernier_engine::render::{Flow, Rendered, Renderer};
 use vernier_engine::sampling::SamplerName;
 use vernier_engine::weights::ParamStore;
@@ -73,6 +73,7 @@ impl Studio {
             guidance_scale: 4.0,
             sampler: "ddim".to_owned(),
             dtype: "f32".to_owned(),
+            walk: WalkOptions::default(),
             controls: controls.iter().map(|c| c.parse().unwrap()).collect(),
             source: None,
             regions: Vec::new(),

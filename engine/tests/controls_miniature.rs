@@ -8,7 +8,7 @@ use tch::{Device, Tensor};
 use vernier_engine::controls::{ControlFile, ControlInfo, ControlKind, ControlLibrary};
 use vernier_engine::device::Dtype;
 use vernier_engine::measure::picture_tensor;
-use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe};
+use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, WalkOptions};
 use vernier_engine::render::{Flow, Rendered, Renderer};
 
 fn miniature() -> PathBuf {
@@ -38,6 +38,7 @@ fn recipe(controls: &[&str]) -> Recipe {
         guidance_scale: 3.0,
         sampler: "ddim".to_owned(),
         dtype: "f32".to_owned(),
+        walk: WalkOptions::default(),
         controls: controls.iter().map(|c| c.parse().unwrap()).collect(),
         source: None,
         regions: Vec::new(),

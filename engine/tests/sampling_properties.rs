@@ -94,7 +94,7 @@ proptest! {
             sample = sampler.step(&epsilon, i, &sample, fresh.as_ref()).unwrap();
         }
         // Those that work on alphas end where the training's least noise is.
-        let expected = if schedule.sigmas.is_empty() {
+        let expected = if is_fixed {
             let least = f64::from(NoiseSchedule::new(&config).unwrap().alphas_cumprod()[0]);
             &clean * least.sqrt() + &first * (1.0 - least).sqrt()
         } else {
@@ -110,18 +110,28 @@ proptest! {
     fn timesteps_fall_and_sigmas_never_rise(
         name in any_sampler(), spacing in any_spacing(), steps in 1_usize..300, karras: bool,
     ) {
+        // A latent consistency model has 50 steps.
+        let steps = if name == SamplerName::Lcm { steps.min(50) } else { steps };
         let sampler = build(name, &config(spacing, karras), steps).unwrap();
         let schedule = sampler.schedule();
-        // Karras timesteps are rounded (KDPM2's only at whole steps, so that they may rise by half
+        // Heun and DPM2 a tell every timestep twice, Karras timesteps are rounded (KDPM2's only at whole steps, so that they may rise by half
         // a timestep in between), and PNDM evaluates one timestep twice.
+        let rounds_karras = matches!(
+            name,
+            SamplerName::Dpmpp2m
+                | SamplerName::Dpmpp2mSde
+                | SamplerName::UniPc
+                | SamplerName::Kdpm2
+                | SamplerName::Kdpm2A
+        );
         let rounded = name == SamplerName::Dpmpp2mKarras
-            || (karras && matches!(name, SamplerName::Dpmpp2m | SamplerName::Kdpm2))
-            || name == SamplerName::Pndm;
+            || (karras && rounds_karras)
+            || matches!(name, SamplerName::Pndm | SamplerName::Heun | SamplerName::Kdpm2A);
         for pair in schedule.timesteps.windows(2) {
             prop_assert!(pair[0] > pair[1] || (rounded && pair[0] >= pair[1] - 0.5), "{pair:?}");
         }
         for pair in schedule.sigmas.windows(2) {
-            prop_assert!(pair[0] >= pair[1], "{pair:?}");
+            prop_assert!(pair[0] >= pair[1] * (1.0 - 1e-6), "{pair:?}");
         }
         if !schedule.sigmas.is_empty() {
             prop_assert_eq!(schedule.sigmas.len(), schedule.timesteps.len() + 1);
@@ -136,8 +146,14 @@ proptest! {
         let mut config = config(spacing, false);
         let alphas = NoiseSchedule::new(&config).unwrap();
         let mut ends = Vec::new();
-        let refuses_sample =
-            matches!(name, SamplerName::Pndm | SamplerName::Kdpm2 | SamplerName::EulerA);
+        let refuses_sample = matches!(
+            name,
+            SamplerName::Pndm
+                | SamplerName::Kdpm2
+                | SamplerName::Kdpm2A
+                | SamplerName::DpmppSde
+                | SamplerName::EulerA
+        );
         for prediction in [PredictionType::Epsilon, PredictionType::VPrediction, PredictionType::Sample] {
             // PNDM mixes the outputs of several timesteps before it converts them.
             if (prediction == PredictionType::Sample && refuses_sample)

@@ -16,6 +16,7 @@ use super::edit::EditCommand;
 use super::editing::EditArgs;
 use super::measure::{CalibrateArgs, MeasureCommand};
 use super::project::ProjectCommand;
+use super::schedule_args::ScheduleArgs;
 use super::train::TrainCommand;
 
 /// A text-to-image studio whose controls are calibrated like instruments.
@@ -143,7 +144,9 @@ pub(super) struct RenderArgs {
     /// Tell events on stdout, one JSON object a line
     #[arg(long)]
     pub(super) json: bool,
-    // Last: its heading in the help holds for everything behind it.
+    // Last: their headings in the help hold for everything behind them.
+    #[command(flatten)]
+    pub(super) schedule: ScheduleArgs,
     #[command(flatten)]
     pub(super) edit: EditArgs,
 }

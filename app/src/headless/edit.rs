@@ -8,7 +8,7 @@ use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::picture::PictureShelf;
 use vernier_engine::recipe::{
     Change, ControlUse, Edit, EditPart, MaskUse, ModelRef, PictureRef, RECIPE_VERSION, Recipe,
-    Source,
+    Source, WalkOptions,
 };
 use vernier_engine::render::Defaults;
 use vernier_engine::{EngineError, Result as EngineResult};
@@ -173,6 +173,7 @@ fn base(args: &EditCommand) -> Result<Recipe, Failure> {
         source: None,
         regions: Vec::new(),
         edit: None,
+        walk: WalkOptions::default(),
         unknown: serde_json::Map::new(),
     })
 }

@@ -16,6 +16,7 @@ mod replay;
 mod report;
 mod results;
 mod samples;
+mod schedule_args;
 mod train;
 
 use std::io::Write as _;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::picture::{self, PictureShelf};
-use vernier_engine::recipe::{self, ControlUse, ModelRef, RECIPE_VERSION, Recipe};
+use vernier_engine::recipe::{self, ControlUse, ModelRef, RECIPE_VERSION, Recipe, WalkOptions};
 use vernier_engine::render::Defaults;
 
 use super::cli::RenderArgs;
@@ -117,6 +117,7 @@ fn fresh(args: &RenderArgs) -> Result<Recipe, Failure> {
         guidance_scale: defaults.guidance_scale,
         sampler,
         dtype: "f32".to_owned(),
+        walk: WalkOptions::default(),
         controls: Vec::new(),
         source: None,
         regions: Vec::new(),
@@ -163,6 +164,7 @@ fn overridden(mut recipe: Recipe, args: &RenderArgs) -> Result<Recipe, Failure> 
     if let Some((width, height)) = args.size {
         (recipe.width_px, recipe.height_px) = (width, height);
     }
+    args.schedule.change(&mut recipe);
     args.edit.change(&mut recipe)?;
     Ok(recipe)
 }

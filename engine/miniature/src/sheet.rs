@@ -3,7 +3,7 @@
 use serde_json::Map;
 use vernier_engine::Result;
 use vernier_engine::picture::Picture;
-use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe};
+use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, WalkOptions};
 use vernier_engine::render::{Flow, Renderer};
 
 use crate::config::PICTURE_PX;
@@ -41,6 +41,7 @@ impl Sampling {
             guidance_scale: self.guidance,
             sampler: "ddim".to_owned(),
             dtype: "f32".to_owned(),
+            walk: WalkOptions::default(),
             controls: Vec::new(),
             source: None,
             regions: Vec::new(),

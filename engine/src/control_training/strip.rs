@@ -12,7 +12,7 @@ use super::work::Work;
 use crate::Result;
 use crate::controls::{ControlFile, ControlInfo, ControlKind};
 use crate::picture;
-use crate::recipe::{ControlScale, ControlUse, RECIPE_VERSION, Recipe};
+use crate::recipe::{ControlScale, ControlUse, RECIPE_VERSION, Recipe, WalkOptions};
 use crate::render::{Defaults, Flow, Renderer};
 use crate::train::direction::PromptPair;
 
@@ -87,6 +87,7 @@ impl<'a> Strips<'a> {
                     guidance_scale: defaults.guidance_scale,
                     sampler: sampler.clone(),
                     dtype: request.dtype.name().to_owned(),
+                    walk: WalkOptions::default(),
                     controls: vec![control],
                     source: None,
                     regions: Vec::new(),

@@ -9,8 +9,11 @@
 
 use std::fmt::Write as _;
 
-use crate::recipe::Recipe;
-use crate::sampling::SamplerName;
+use crate::recipe::{Recipe, WalkOptions};
+use crate::sampling::{Convention, SamplerName, ScheduleName};
+
+/// What the web UI calls a last timestep of pure noise.
+const ZERO_SNR: &str = "Zero Terminal SNR";
 
 /// What a `parameters` text says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,7 +29,7 @@ pub struct Parameters {
 impl Parameters {
     /// What other programs should read about `recipe`.
     pub fn of(recipe: &Recipe) -> Self {
-        let (sampler, schedule) = sampler_label(&recipe.sampler);
+        let (sampler, schedule) = sampler_label(&recipe.sampler, &recipe.walk.schedule);
         let mut fields = vec![("Steps", recipe.steps.to_string()), ("Sampler", sampler)];
         if let Some(schedule) = schedule {
             fields.push(("Schedule type", schedule.to_owned()));
@@ -44,6 +47,9 @@ impl Parameters {
         if let Some(source) = &recipe.source {
             fields.push(("Denoising strength", source.strength.to_string()));
         }
+        if recipe.walk.zero_terminal_snr {
+            fields.push(("Noise Schedule", ZERO_SNR.to_owned()));
+        }
         // The other programs' default is drawing noise on the graphics card; ours never does.
         fields.push(("RNG", "CPU".to_owned()));
         let mask = recipe.source.as_ref().and_then(|s| s.mask.as_ref());
@@ -60,6 +66,12 @@ impl Parameters {
                 .map(|(name, value)| (name.to_owned(), value))
                 .collect(),
         }
+    }
+
+    /// Whether Vernier wrote it.
+    fn is_ours(&self) -> bool {
+        let version = self.field("Version");
+        version.is_some_and(|version| version.starts_with("vernier "))
     }
 
     /// The value of the field `name`.
@@ -125,6 +137,7 @@ impl Parameters {
         recipe.controls.clear();
         recipe.source = None;
         recipe.regions.clear();
+        recipe.walk = WalkOptions::default();
         let mut take = |name: &str, set: &mut dyn FnMut(&str) -> bool| {
             if let Some(value) = self.field(name).filter(|value| !set(value)) {
                 notes.push(format!("{name}: \"{value}\" cannot be taken over"));
@@ -142,14 +155,28 @@ impl Parameters {
                 set_to(&mut recipe.width_px, width) && set_to(&mut recipe.height_px, height)
             })
         });
+        take("Noise Schedule", &mut |value| {
+            recipe.walk.zero_terminal_snr = value == ZERO_SNR;
+            matches!(value, ZERO_SNR | "Default")
+        });
         let schedule = self.field("Schedule type");
+        let is_ours = self.is_ours();
+        let mut is_unknown = false;
         take("Sampler", &mut |value| {
-            let found = sampler_called(value, schedule);
-            found.is_some_and(|name| {
+            let found = sampler_called(value, schedule, !is_ours);
+            found.is_some_and(|(name, schedule)| {
                 name.name().clone_into(&mut recipe.sampler);
+                is_unknown = schedule.is_none();
+                let schedule = schedule.unwrap_or_default();
+                schedule.name().clone_into(&mut recipe.walk.schedule);
+                if !is_ours && !name.is_of_diffusers_alone() {
+                    let convention = Convention::KDiffusion.name();
+                    convention.clone_into(&mut recipe.walk.convention);
+                }
                 true
             })
         });
+        take("Schedule type", &mut |_| !is_unknown);
         let model = self.field("Model");
         notes.extend(model.and_then(|name| stays(name, base)));
         (recipe, notes)
@@ -167,32 +194,80 @@ fn set_to<T: std::str::FromStr>(field: &mut T, text: &str) -> bool {
     read.map(|value| *field = value).is_some()
 }
 
-/// The sampler that the web UI calls `label`, with its schedule apart or, as before version 1.9,
-/// behind it.
-fn sampler_called(label: &str, schedule: Option<&str>) -> Option<SamplerName> {
-    let whole = match schedule {
-        Some("Karras") if !label.ends_with(" Karras") => format!("{label} Karras"),
-        _ => label.to_owned(),
+/// The sampler and schedule that the web UI calls `label`, with the schedule apart or, as before
+/// version 1.9, behind it; no schedule where there is none like it here. `has_favourites` says
+/// whether an automatic schedule is the one that the web UI prefers for the sampler.
+fn sampler_called(
+    label: &str,
+    schedule: Option<&str>,
+    has_favourites: bool,
+) -> Option<(SamplerName, Option<ScheduleName>)> {
+    let curves = [ScheduleName::Karras, ScheduleName::Exponential];
+    let behind = curves.into_iter().find_map(|curve| {
+        let base = label.strip_suffix(curve.a1111_label()?)?;
+        Some((base.trim_end(), curve))
+    });
+    let (base, behind) = match behind {
+        Some((base, curve)) => (base, Some(curve)),
+        None => (label, None),
     };
-    let called = |name: &SamplerName| match sampler_label(name.name()) {
-        (label, Some(schedule)) => format!("{label} {schedule}"),
-        (label, None) => label,
+    let mut known = SamplerName::ALL.into_iter();
+    let name = known.find(|name| base_label(*name) == base)?;
+    let schedule = match (behind, schedule) {
+        (Some(curve), _) => Some(curve),
+        (None, Some("Automatic")) if has_favourites => Some(favourite(name)),
+        (None, None | Some("Automatic")) => Some(ScheduleName::Model),
+        (None, Some(label)) => {
+            let mut all = ScheduleName::ALL.into_iter();
+            all.find(|schedule| a1111_schedule(*schedule) == Some(label))
+        }
     };
-    let mut all = SamplerName::ALL.into_iter();
-    all.find(|name| called(name) == whole || name.label() == whole)
+    Some(match (name, schedule) {
+        (SamplerName::Dpmpp2m, Some(ScheduleName::Karras)) => {
+            (SamplerName::Dpmpp2mKarras, Some(ScheduleName::Model))
+        }
+        other => other,
+    })
+}
+
+/// What the web UI takes for "Automatic".
+fn favourite(name: SamplerName) -> ScheduleName {
+    match name {
+        SamplerName::Dpmpp2m | SamplerName::DpmppSde | SamplerName::Kdpm2 | SamplerName::Kdpm2A => {
+            ScheduleName::Karras
+        }
+        SamplerName::Dpmpp2mSde => ScheduleName::Exponential,
+        _ => ScheduleName::Model,
+    }
+}
+
+/// The name of a schedule behind "Schedule type:"; ours where the web UI has none like it.
+fn a1111_schedule(schedule: ScheduleName) -> Option<&'static str> {
+    match schedule {
+        ScheduleName::Model => None,
+        other => Some(other.a1111_label().unwrap_or_else(|| other.name())),
+    }
+}
+
+/// The web UI's name of a sampler without its schedule.
+fn base_label(name: SamplerName) -> &'static str {
+    match name {
+        // The web UI knows only the linear multistep half of PNDM, under the latent diffusion name.
+        SamplerName::Pndm => "PLMS",
+        name => name.label(),
+    }
 }
 
 /// The web UI's name of a sampler, and of its schedule, which it keeps apart since version 1.9.
-fn sampler_label(name: &str) -> (String, Option<&'static str>) {
-    let label = match name.parse::<SamplerName>() {
-        // The web UI knows only the linear multistep half of PNDM, under the latent diffusion name.
-        Ok(SamplerName::Pndm) => "PLMS",
-        Ok(sampler) => sampler.label(),
-        Err(_) => name,
+fn sampler_label(sampler: &str, schedule: &str) -> (String, Option<&'static str>) {
+    let schedule = schedule.parse().ok().and_then(a1111_schedule);
+    let Ok(name) = sampler.parse::<SamplerName>() else {
+        return (sampler.to_owned(), schedule);
     };
+    let label = base_label(name);
     match label.strip_suffix(" Karras") {
         Some(base) => (base.to_owned(), Some("Karras")),
-        None => (label.to_owned(), None),
+        None => (label.to_owned(), schedule),
     }
 }
 
@@ -246,6 +321,10 @@ mod tests {
         for sampler in SamplerName::ALL {
             let mut recipe = sample();
             sampler.name().clone_into(&mut recipe.sampler);
+            if sampler == SamplerName::UniPc {
+                recipe.walk.schedule = "trailing".to_owned();
+                recipe.walk.zero_terminal_snr = true;
+            }
             let text = Parameters::of(&recipe).to_text();
             let mut base = sample();
             (base.seed, base.steps, base.guidance_scale) = (99, 3, 1.5);
@@ -277,6 +356,40 @@ mod tests {
             env!("CARGO_PKG_VERSION")
         );
         assert_eq!(Parameters::of(&recipe).to_text(), expected);
+    }
+
+    #[test]
+    fn schedules_of_the_web_ui_are_taken_over() {
+        for (sampler, schedule, name, expected) in [
+            ("Euler a", "Karras", "euler_a", "karras"),
+            ("Euler a Karras", "", "euler_a", "karras"),
+            ("DPM++ 2M", "Automatic", "dpmpp_2m_karras", "model"),
+            ("DPM++ 2M SDE", "Automatic", "dpmpp_2m_sde", "exponential"),
+            ("DPM++ SDE Karras", "", "dpmpp_sde", "karras"),
+            ("Heun", "SGM Uniform", "heun", "sgm_uniform"),
+            ("DPM2 a", "Uniform", "kdpm2_a", "linspace"),
+        ] {
+            let schedule = match schedule {
+                "" => String::new(),
+                name => format!(", Schedule type: {name}"),
+            };
+            let text = format!("(cat:1.2)\nSteps: 9, Sampler: {sampler}{schedule}, Seed: 5");
+            let (recipe, notes) = Parameters::parse(&text).over(&sample());
+            assert!(notes.is_empty(), "{notes:?}");
+            assert_eq!(
+                (recipe.sampler.as_str(), recipe.walk.schedule.as_str()),
+                (name, expected)
+            );
+            assert_eq!(recipe.walk.convention, "k_diffusion");
+            recipe.validate().unwrap();
+        }
+        let text = "cat\nSteps: 9, Sampler: DDIM, Schedule type: KL Optimal, Seed: 5";
+        let (recipe, notes) = Parameters::parse(text).over(&sample());
+        assert_eq!(
+            notes,
+            ["Schedule type: \"KL Optimal\" cannot be taken over"]
+        );
+        assert_eq!(recipe.walk, WalkOptions::default());
     }
 
     #[test]

@@ -32,6 +32,7 @@ impl Recipe {
         }
         self.sampler.parse::<SamplerName>()?;
         self.dtype.parse::<Dtype>()?;
+        self.walk.validate()?;
         self.controls.iter().try_for_each(ControlUse::validate)?;
         if let Some(source) = &self.source {
             source.validate(self.steps)?;

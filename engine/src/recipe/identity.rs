@@ -12,18 +12,27 @@ pub fn short_hash(hash: &str) -> &str {
 }
 
 impl Recipe {
-    /// SHA-256, in hex, of the recipe's JSON.
+    /// SHA-256, in hex, of the recipe's JSON, the resolved schedule aside, which follows from the
+    /// rest.
     pub fn fingerprint(&self) -> String {
-        sha256_hex(serde_json::to_string(self).unwrap_or_default().as_bytes())
+        let mut recipe = self.clone();
+        recipe.walk.resolved_schedule = None;
+        sha256_hex(
+            serde_json::to_string(&recipe)
+                .unwrap_or_default()
+                .as_bytes(),
+        )
     }
 
     /// Whether a picture made from `made` is the one that this recipe asks for.
     ///
-    /// Places of files do not count, and what the render fills in (hashes, raw settings of
-    /// controls) counts only where this recipe names it.
+    /// Places of files and the resolved schedule do not count, and what else the render fills in
+    /// (hashes, raw settings of controls) counts only where this recipe names it.
     pub fn asks_for(&self, made: &Self) -> bool {
         let (mut asked, mut made) = (self.clone(), made.clone());
         settle(&asked.model.hash, &mut made.model.hash);
+        asked.walk.resolved_schedule = None;
+        made.walk.resolved_schedule = None;
         asked.model.path = None;
         made.model.path = None;
         if asked.controls.len() == made.controls.len() {

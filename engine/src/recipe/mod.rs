@@ -5,6 +5,7 @@ mod control;
 mod edit;
 mod file;
 mod identity;
+mod options;
 mod source;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ pub use control::{ControlScale, ControlUse};
 pub use edit::{Change, Edit, EditPart, EditedPlace, EditedPrompt};
 pub use file::{from_json, read, to_json, write};
 pub use identity::{is_sha256_hex, sha256_hex, short_hash};
+pub use options::{ResolvedSchedule, WalkOptions};
 pub use source::{MaskUse, PictureRef, Region, Source};
 
 /// The newest recipe version that this program writes and reads.
@@ -53,6 +55,9 @@ pub struct Recipe {
     pub sampler: String,
     /// Dtype of the U-Net and text encoder: `f32`, `bf16` or `f16`.
     pub dtype: String,
+    /// How the way from noise is walked, in fields of their own beside these.
+    #[serde(flatten)]
+    pub walk: WalkOptions,
     /// Controls at work, in no particular order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub controls: Vec<ControlUse>,
@@ -138,6 +143,7 @@ pub(crate) mod tests {
             guidance_scale: 7.5,
             sampler: "ddim".to_owned(),
             dtype: "f32".to_owned(),
+            walk: WalkOptions::default(),
             controls: Vec::new(),
             source: None,
             regions: Vec::new(),

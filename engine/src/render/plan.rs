@@ -14,6 +14,8 @@ pub struct Plan {
     pub calls_from_noise: usize,
     /// Classifier-free guidance, or `None` where each call sees the prompt alone.
     pub guidance: Option<Guidance>,
+    /// The model's scheduler configuration with what the recipe asks for in its place.
+    pub scheduler: SchedulerConfig,
 }
 
 /// What the plan needs to know about a model.
@@ -59,18 +61,20 @@ impl Plan {
             cells("width_px", recipe.width_px)?,
         ];
         let steps = recipe.steps as usize;
-        let mut sampler = sampling::build(name, scheduler, steps)?;
+        let scheduler = scheduler.with_choice(name, recipe.walk.choice()?)?;
+        let mut sampler = sampling::build(name, &scheduler, steps)?;
         let calls_from_noise = sampler.schedule().timesteps.len();
         if let Some(source) = &recipe.source {
             let skipped = recipe.steps - source.walked_steps(recipe.steps);
-            sampler = sampling::build_tail(name, scheduler, steps, skipped as usize)?;
+            sampler = sampling::build_tail(name, &scheduler, steps, skipped as usize)?;
         }
-        let guidance = Guidance::new(recipe.guidance_scale, 0.0)?;
+        let guidance = Guidance::new(recipe.guidance_scale, recipe.walk.guidance_rescale)?;
         Ok(Self {
             latent_shape,
             sampler,
             calls_from_noise,
             guidance: Some(guidance).filter(Guidance::is_on),
+            scheduler,
         })
     }
 }

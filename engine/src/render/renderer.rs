@@ -28,7 +28,7 @@ use crate::models::unet::UNetConfig;
 use crate::models::vae::{Vae, VaeConfig};
 use crate::picture::{Picture, PictureShelf};
 use crate::prompt::TextStage;
-use crate::recipe::Recipe;
+use crate::recipe::{Recipe, ResolvedSchedule};
 use crate::sampling::{NoiseSchedule, PredictionType, SchedulerConfig};
 use crate::{EngineError, Result};
 
@@ -251,14 +251,14 @@ impl Renderer {
         };
         let phases = maker.phases(calls, plan.calls_from_noise)?;
         let pushed = match meter.filter(|_| phases.iter().any(|p| !p.pushes.is_empty())) {
-            Some(meter) => Some((meter, NoiseSchedule::new(&scheduler)?)),
+            Some(meter) => Some((meter, NoiseSchedule::new(&plan.scheduler)?)),
             None => None,
         };
         let watched = match &mut self.watch {
             Some(watch) => Some(Watched {
                 watch,
-                noise: NoiseSchedule::new(&scheduler)?,
-                prediction: scheduler.prediction_type,
+                noise: NoiseSchedule::new(&plan.scheduler)?,
+                prediction: plan.scheduler.prediction_type,
             }),
             None => None,
         };
@@ -283,12 +283,14 @@ impl Renderer {
             device: self.device,
             beside: beginning.beside,
         };
+        let walked_schedule = ResolvedSchedule::of(plan.sampler.schedule());
         let walked = denoiser.run(plan, &mut walk, &mut self.snapshots, on_step);
         // Whatever happened, the next prompt is read by the U-Net as it is.
         self.shelf.set_strengths(&[]);
         let latents = walked?;
         let image = self.vae.decode(&self.vae.unscale(&latents)?)?;
         recipe.model.hash.clone_from(&self.hash);
+        recipe.walk.resolved_schedule = Some(walked_schedule);
         recipe.controls = controls.into_iter().map(|c| c.wanted).collect();
         let picture = to_picture(&image)?;
         Ok(Rendered {

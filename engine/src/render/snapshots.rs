@@ -3,7 +3,7 @@
 
 use tch::Tensor;
 
-use crate::recipe::{MaskUse, Recipe};
+use crate::recipe::{MaskUse, Recipe, WalkOptions};
 
 /// Snapshots kept at most.
 const MOST: usize = 24;
@@ -73,6 +73,7 @@ pub(super) fn everything_but_controls(recipe: &Recipe) -> String {
             recipe.steps,
             recipe.guidance_scale,
             &recipe.sampler,
+            of_walk(&recipe.walk),
             recipe.source.as_ref().map(|source| {
                 let mask = source.mask.as_ref().map(of_mask);
                 let only = source.only_masked;
@@ -84,6 +85,16 @@ pub(super) fn everything_but_controls(recipe: &Recipe) -> String {
                 .map(|region| (&region.prompt, region.weight, of_mask(&region.mask)))
                 .collect::<Vec<_>>(),
         )
+    )
+}
+
+/// What is resolved follows from the rest.
+fn of_walk(walk: &WalkOptions) -> (&str, &str, bool, f64) {
+    (
+        &walk.schedule,
+        &walk.convention,
+        walk.zero_terminal_snr,
+        walk.guidance_rescale,
     )
 }
 

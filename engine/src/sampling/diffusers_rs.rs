@@ -12,8 +12,8 @@ use diffusers::schedulers::{
 use tch::Tensor;
 
 use super::{
-    BetaSchedule, FinalSigmas, Interpolation, PredictionType, Sampler, SamplerName, Schedule,
-    SchedulerConfig, SolverType, TimestepSpacing, at, in_fp32, noise::lock_generator,
+    BetaSchedule, Convention, FinalSigmas, Interpolation, PredictionType, Sampler, SamplerName,
+    Schedule, SchedulerConfig, SolverType, TimestepSpacing, at, in_fp32, noise::lock_generator,
 };
 use crate::{EngineError, Result};
 
@@ -24,10 +24,12 @@ pub(super) fn agrees(name: SamplerName, config: &SchedulerConfig, steps: usize) 
     // other end of the schedule.
     if steps < 2
         // Its cosine betas come out as zeros: an integer division.
-        || config.beta_schedule == BetaSchedule::SquaredcosCapV2
+        || config.beta_schedule == Some(BetaSchedule::SquaredcosCapV2)
         || config.trained_betas.is_some()
         // The other predictions panic in some of its samplers.
         || config.prediction_type != PredictionType::Epsilon
+        || config.convention != Convention::Diffusers
+        || config.use_exponential_sigmas
     {
         return false;
     }
@@ -65,13 +67,13 @@ pub(super) fn agrees(name: SamplerName, config: &SchedulerConfig, steps: usize) 
                 && config.final_sigmas_type == FinalSigmas::SigmaMin
                 && config.lambda_min_clipped == f64::NEG_INFINITY
                 && config.solver_order == 2
-                && config.solver_type == SolverType::Midpoint
+                && config.solver_type != SolverType::Heun
                 && config.lower_order_final
                 && !config.euler_at_final
         }
-        // It draws the noise of Euler a from the global generator, in the batch's shape, and it
-        // has no Karras sigmas.
-        SamplerName::EulerA | SamplerName::Dpmpp2mKarras => false,
+        // It draws the noise of Euler a and DPM2 a from the global generator, in the batch's shape,
+        // it has no Karras sigmas, its Heun has another first sigma, and it has none of the others.
+        _ => false,
     }
 }
 
@@ -108,7 +110,7 @@ impl DiffusersRs {
         };
         let beta_start = config.beta_start.unwrap_or(default_start);
         let beta_end = config.beta_end.unwrap_or(default_end);
-        let beta_schedule = match config.beta_schedule {
+        let beta_schedule = match config.beta_schedule.unwrap_or_default() {
             BetaSchedule::Linear => RsBetaSchedule::Linear,
             BetaSchedule::ScaledLinear => RsBetaSchedule::ScaledLinear,
             BetaSchedule::SquaredcosCapV2 => RsBetaSchedule::SquaredcosCapV2,
@@ -182,9 +184,7 @@ impl DiffusersRs {
                     ..DPMSolverMultistepSchedulerConfig::default()
                 },
             )),
-            SamplerName::EulerA | SamplerName::Dpmpp2mKarras => {
-                return Err(unlike(name));
-            }
+            _ => return Err(unlike(name)),
         };
         let sampler = Self {
             scheduler,
@@ -295,7 +295,15 @@ mod tests {
     fn our_own_code_agrees_wherever_diffusers_rs_runs() {
         for name in SamplerName::ALL {
             let config = agreeing(name);
-            let expected = !matches!(name, SamplerName::EulerA | SamplerName::Dpmpp2mKarras);
+            let expected = matches!(
+                name,
+                SamplerName::Ddim
+                    | SamplerName::Pndm
+                    | SamplerName::Euler
+                    | SamplerName::Lms
+                    | SamplerName::Kdpm2
+                    | SamplerName::Dpmpp2m
+            );
             for steps in [2, 3, 7, 20, 50] {
                 assert_eq!(agrees(name, &config, steps), expected, "{name} {steps}");
                 if !expected {

@@ -1,28 +1,23 @@
 //! DPM-Solver++ multistep (arXiv 2211.01095), as diffusers' `DPMSolverMultistepScheduler` with
-//! `algorithm_type` `dpmsolver++`.
+//! `algorithm_type` `dpmsolver++` and `sde-dpmsolver++`.
 
 use std::collections::VecDeque;
 
 use tch::Tensor;
 
 use super::{
-    BetaSchedule, FinalSigmas, NoiseLevel, NoiseSchedule, PredictionType, Sampler, SamplerName,
-    Schedule, SchedulerConfig, SolverType, TimestepSpacing, at,
+    PredictionType, Sampler, SamplerName, Schedule, SchedulerConfig, SolverType, at, blend,
     config::Family,
-    in_fp32,
+    fresh_noise, in_fp32,
     pndm::weighted_sum,
-    spacing::{
-        final_sigma, interpolate, karras_sigmas, linspace, log_sigmas, refuse_repeated_sigmas,
-        timestep_of_sigma, trailing,
-    },
-    too_many_steps,
+    vp_spacing::{alpha_sigma_lambda, vp_schedule},
 };
 use crate::{EngineError, Result};
 
 /// Below this many steps the last ones fall back to lower orders (`lower_order_final`).
 const FEW_STEPS: usize = 15;
 
-/// DPM-Solver++ multistep of order 1 to 3, usually 2.
+/// DPM-Solver++ multistep of order 1 to 3, usually 2, as an equation with noise or without.
 pub(super) struct Dpmpp2m {
     schedule: Schedule,
     prediction_type: PredictionType,
@@ -30,55 +25,38 @@ pub(super) struct Dpmpp2m {
     solver_type: SolverType,
     first_order_at_end: bool,
     second_order_before_end: bool,
+    /// Whether every step but one that ends without noise adds fresh noise.
+    is_stochastic: bool,
     /// Clean samples of the last calls, the latest first.
     clean: VecDeque<Tensor>,
 }
 
 impl Dpmpp2m {
-    pub(super) fn new(config: &SchedulerConfig, steps: usize, karras: bool) -> Result<Self> {
-        config.check(&[Family::Thresholding, Family::Sigmas, Family::Dpmpp])?;
-        let noise = NoiseSchedule::new(config)?;
-        let table = noise.sigmas();
-        let name = if karras {
-            SamplerName::Dpmpp2mKarras
-        } else {
-            SamplerName::Dpmpp2m
-        };
-        let (timesteps, mut sigmas) = if karras {
-            karras_steps(config, &table, steps)
-        } else {
-            let timesteps = spaced_timesteps(config, &table, steps)
-                .ok_or_else(|| too_many_steps(steps, config, name))?;
-            let sigmas = timesteps.iter().map(|&t| interpolate(&table, t)).collect();
-            (timesteps, sigmas)
-        };
-        sigmas.push(final_sigma(config, &table));
-        for sigma in &mut sigmas {
-            *sigma = f64::from(*sigma as f32);
+    /// `name` is one of the three that run on it.
+    pub(super) fn new(name: SamplerName, config: &SchedulerConfig, steps: usize) -> Result<Self> {
+        config.check(&[
+            Family::Thresholding,
+            Family::Sigmas,
+            Family::Dpmpp,
+            Family::Flow,
+        ])?;
+        let is_stochastic = name == SamplerName::Dpmpp2mSde;
+        if !is_stochastic {
+            config.check(&[Family::DpmppOde])?;
         }
-        refuse_repeated_sigmas(name, config, &sigmas)?;
-        let few = timesteps.len() < FEW_STEPS;
+        let schedule = vp_schedule(name, config, steps)?;
+        let few = schedule.timesteps.len() < FEW_STEPS;
         Ok(Self {
-            schedule: Schedule {
-                timesteps,
-                levels: sigmas[..sigmas.len() - 1]
-                    .iter()
-                    .map(|&sigma| {
-                        let (signal, noise, _) = alpha_sigma_lambda(sigma);
-                        NoiseLevel { signal, noise }
-                    })
-                    .collect(),
-                sigmas,
-                init_noise_sigma: 1.0,
-            },
             prediction_type: config.prediction_type,
             order: config.solver_order,
             solver_type: config.solver_type,
             first_order_at_end: config.euler_at_final
                 || (config.lower_order_final && few)
-                || config.final_sigmas_type == FinalSigmas::Zero,
+                || schedule.sigmas.last() == Some(&0.0),
             second_order_before_end: config.lower_order_final && few,
+            is_stochastic,
             clean: VecDeque::with_capacity(config.solver_order),
+            schedule,
         })
     }
 
@@ -100,64 +78,6 @@ impl Dpmpp2m {
     }
 }
 
-/// Whole timesteps: one more than asked for, the smallest dropped (except for trailing spacing).
-fn spaced_timesteps(config: &SchedulerConfig, table: &[f32], steps: usize) -> Option<Vec<f64>> {
-    // Lu et al. (2022) clip the noisiest timesteps of cosine schedules away.
-    let clipped = log_sigmas(table)
-        .iter()
-        .filter(|&&log| -f64::from(log) < config.lambda_min_clipped)
-        .count();
-    let total = table.len() - clipped;
-    let timesteps: Vec<f64> = match config.timestep_spacing.unwrap_or(TimestepSpacing::Linspace) {
-        TimestepSpacing::Linspace => linspace(0.0, total as f64 - 1.0, steps + 1)
-            .into_iter()
-            .map(f64::round_ties_even)
-            .skip(1)
-            .rev()
-            .collect(),
-        TimestepSpacing::Leading => {
-            let ratio = total / (steps + 1);
-            (1..=steps)
-                .rev()
-                .map(|i| (i * ratio + config.steps_offset) as f64)
-                .collect()
-        }
-        TimestepSpacing::Trailing => {
-            let distance = config.num_train_timesteps as f64 / steps as f64;
-            trailing(total, distance, steps)
-        }
-    };
-    (!timesteps.is_empty()).then_some(timesteps)
-}
-
-/// Karras sigmas between the schedule's own smallest and largest, and their whole timesteps.
-fn karras_steps(config: &SchedulerConfig, table: &[f32], steps: usize) -> (Vec<f64>, Vec<f64>) {
-    let max = config
-        .sigma_max
-        .unwrap_or(f64::from(table[table.len() - 1]));
-    let min = config.sigma_min.unwrap_or(f64::from(table[0]));
-    let sigmas = karras_sigmas(max, min, steps);
-    let logs = log_sigmas(table);
-    let timesteps = sigmas
-        .iter()
-        .map(|&sigma| timestep_of_sigma(sigma, &logs))
-        .map(|t| {
-            if config.beta_schedule == BetaSchedule::SquaredcosCapV2 {
-                t.trunc()
-            } else {
-                t.round_ties_even()
-            }
-        })
-        .collect();
-    (timesteps, sigmas)
-}
-
-/// α, σ and log(α/σ) of the variance-preserving sample at this sigma.
-fn alpha_sigma_lambda(sigma: f64) -> (f64, f64, f64) {
-    let alpha = 1.0 / (sigma * sigma + 1.0).sqrt();
-    (alpha, sigma * alpha, -sigma.ln())
-}
-
 impl Sampler for Dpmpp2m {
     fn schedule(&self) -> &Schedule {
         &self.schedule
@@ -168,12 +88,18 @@ impl Sampler for Dpmpp2m {
         Ok(sample.f_to_kind(tch::Kind::Float)?)
     }
 
+    /// All steps that end with noise.
+    fn needs_noise(&self, i: usize) -> bool {
+        let to = self.schedule.sigmas.get(i + 1);
+        self.is_stochastic && to.is_some_and(|&to| to > 0.0)
+    }
+
     fn step(
         &mut self,
         model_output: &Tensor,
         i: usize,
         sample: &Tensor,
-        _: Option<&Tensor>,
+        noise: Option<&Tensor>,
     ) -> Result<Tensor> {
         at(&self.schedule.timesteps, i)?;
         let sigmas = &self.schedule.sigmas;
@@ -197,23 +123,26 @@ impl Sampler for Dpmpp2m {
             // Karras sigmas that end on `sigma_min` are there already.
             return Ok(sample);
         }
-        // e^(−h) − 1, exactly −1 where the step ends without noise and h is infinite.
-        let shrink = (-h).exp() - 1.0;
+        // With fresh noise the formulas are those of a step twice as long (Lu et al., 2022,
+        // appendix on SDE solvers). e^(−h) − 1 is exactly −1 where the step ends without noise and
+        // h is infinite.
+        let length = if self.is_stochastic { 2.0 * h } else { h };
+        let shrink = (-length).exp() - 1.0;
         // Weights of D0, D1 and D2 in Lu et al. (2022), equations 9 to 12.
         let d0 = -alpha_to * shrink;
         let weights = match order {
             1 => vec![d0],
             2 => {
                 let d1 = match self.solver_type {
-                    SolverType::Midpoint => -0.5 * alpha_to * shrink,
-                    SolverType::Heun => alpha_to * (shrink / h + 1.0),
+                    SolverType::Heun => alpha_to * (shrink / length + 1.0),
+                    _ => -0.5 * alpha_to * shrink,
                 };
                 let r0 = (lambda - lambda_before(1)) / h;
                 vec![d0 + d1 / r0, -d1 / r0]
             }
             _ => {
-                let d1 = alpha_to * (shrink / h + 1.0);
-                let d2 = -alpha_to * ((shrink + h) / (h * h) - 0.5);
+                let d1 = alpha_to * (shrink / length + 1.0);
+                let d2 = -alpha_to * ((shrink + length) / (length * length) - 0.5);
                 let r0 = (lambda - lambda_before(1)) / h;
                 let r1 = (lambda_before(1) - lambda_before(2)) / h;
                 // D1 and D2 as sums of the differences m0−m1 and m1−m2.
@@ -224,6 +153,12 @@ impl Sampler for Dpmpp2m {
             }
         };
         let change = weighted_sum(&weights, self.clean.iter())?;
-        super::blend(sigma_to / sigma, &sample, 1.0, &change)
+        let keeps = sigma_to / sigma;
+        let Some(noise) = fresh_noise(self, i, noise)? else {
+            let keeps = if self.is_stochastic { 0.0 } else { keeps };
+            return blend(keeps, &sample, 1.0, &change);
+        };
+        let next = blend(keeps * (-h).exp(), &sample, 1.0, &change)?;
+        blend(1.0, &next, sigma_to * (-shrink).sqrt(), &noise)
     }
 }

@@ -1,16 +1,16 @@
 //! Euler's method on the probability flow, with and without fresh noise, as diffusers'
 //! `EulerDiscreteScheduler` (without churn) and `EulerAncestralDiscreteScheduler`.
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::{
-    Interpolation, NoiseSchedule, PredictionType, Sampler, SamplerName, Schedule, SchedulerConfig,
-    TimestepSpacing, at, blend,
+    Convention, Interpolation, NoiseSchedule, PredictionType, Sampler, SamplerName, Schedule,
+    SchedulerConfig, TimestepSpacing, ancestral, at, blend,
     config::Family,
-    in_fp32, scale_by_sigma,
+    fresh_noise, in_fp32, scale_by_sigma,
     spacing::{finish, linspace, sigma_schedule, timesteps},
 };
-use crate::{EngineError, Result};
+use crate::Result;
 
 /// Euler (Karras et al., 2022, algorithm 2 without churn).
 pub(super) struct Euler {
@@ -22,13 +22,15 @@ impl Euler {
     pub(super) fn new(config: &SchedulerConfig, steps: usize) -> Result<Self> {
         config.check(&[Family::Euler])?;
         let noise = NoiseSchedule::new(config)?;
-        let log_linear = config.interpolation_type == Interpolation::LogLinear;
-        let schedule = if log_linear && !config.use_karras_sigmas {
+        let log_linear = config.interpolation_type == Interpolation::LogLinear
+            && config.convention == Convention::Diffusers;
+        let curve = config.curve()?;
+        let schedule = if log_linear && curve.is_none() {
             log_linear_schedule(&noise, config, steps)?
         } else if log_linear {
             return Err(config.bad(
                 "interpolation_type",
-                "is \"log_linear\", which cannot be combined with use_karras_sigmas",
+                "is \"log_linear\", which cannot be combined with Karras or exponential sigmas",
             ));
         } else {
             sigma_schedule(SamplerName::Euler, &noise, config, steps)?
@@ -159,16 +161,12 @@ impl Sampler for EulerAncestral {
             at(&self.schedule.sigmas, i + 1)?,
         );
         let (output, sample) = in_fp32(model_output, sample)?;
-        let up = (to * to * (from * from - to * to) / (from * from)).sqrt();
-        let down = (to * to - up * up).max(0.0).sqrt();
+        let (up, down) = ancestral(from, to);
         let denoised = self.prediction_type.denoised(&output, &sample, from)?;
         let stepped = euler_step(&sample, &denoised, from, down)?;
-        if !self.needs_noise(i) {
-            return Ok(stepped);
+        match fresh_noise(self, i, noise)? {
+            Some(noise) => blend(1.0, &stepped, up, &noise),
+            None => Ok(stepped),
         }
-        let noise = noise.ok_or_else(|| {
-            EngineError::request("step", format!("Euler a needs noise at call {i}"))
-        })?;
-        blend(1.0, &stepped, up, &noise.f_to_kind(Kind::Float)?)
     }
 }

@@ -4,13 +4,17 @@
 //! number of steps; `docs/samplers.md` says how closely each agrees. [`ImageNoise`] draws the
 //! noise of one image, [`Guidance`] combines the two predictions of classifier-free guidance.
 
+mod choice;
 mod config;
 mod ddim;
 mod diffusers_rs;
 mod dpmpp;
+mod dpmpp_sde;
 mod euler;
 mod guidance;
+mod heun;
 mod kdpm2;
+mod lcm;
 mod lms;
 mod name;
 mod noise;
@@ -18,11 +22,15 @@ mod noise_schedule;
 mod pndm;
 mod prediction;
 mod spacing;
+mod unipc;
+mod vp_spacing;
 
 use tch::{Kind, Tensor};
 
+pub use choice::{ScheduleChoice, ScheduleName};
 pub use config::{
-    BetaSchedule, FinalSigmas, Interpolation, SchedulerConfig, SolverType, TimestepSpacing,
+    BetaSchedule, Convention, FinalSigmas, Interpolation, SchedulerConfig, SigmaCurve, SolverType,
+    TimestepSpacing,
 };
 pub use guidance::Guidance;
 pub use name::SamplerName;
@@ -37,8 +45,8 @@ use crate::{EngineError, Result};
 /// configuration and a number of steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
-    /// The timestep given to the U-Net at each model call; multi-evaluation samplers (KDPM2, PNDM)
-    /// have more calls than the artist's steps.
+    /// The timestep given to the U-Net at each model call; multi-evaluation samplers (Heun, KDPM2,
+    /// DPM++ SDE, PNDM) have more calls than the artist's steps.
     pub timesteps: Vec<f64>,
     /// Sigma at each model call, then the final one (length `timesteps.len() + 1`); empty for
     /// samplers that work on cumulative alphas.
@@ -205,14 +213,21 @@ fn build_own(
         SamplerName::Euler => Box::new(euler::Euler::new(config, steps)?.skip(skipped)),
         SamplerName::EulerA => Box::new(euler::EulerAncestral::new(config, steps)?.skip(skipped)),
         SamplerName::Lms => Box::new(lms::Lms::new(config, steps)?.skip(skipped)),
-        SamplerName::Kdpm2 => Box::new(kdpm2::Kdpm2::new(config, steps)?.skip(skipped)),
-        SamplerName::Dpmpp2m => {
-            let karras = config.use_karras_sigmas;
-            Box::new(dpmpp::Dpmpp2m::new(config, steps, karras)?.skip(skipped))
+        SamplerName::Heun => Box::new(heun::Heun::new(config, steps)?.skip(skipped)),
+        SamplerName::Kdpm2 | SamplerName::Kdpm2A => {
+            Box::new(kdpm2::Kdpm2::new(name, config, steps)?.skip(skipped))
+        }
+        SamplerName::Dpmpp2m | SamplerName::Dpmpp2mSde => {
+            Box::new(dpmpp::Dpmpp2m::new(name, config, steps)?.skip(skipped))
         }
         SamplerName::Dpmpp2mKarras => {
-            Box::new(dpmpp::Dpmpp2m::new(config, steps, true)?.skip(skipped))
+            let mut config = config.clone();
+            (config.use_karras_sigmas, config.use_exponential_sigmas) = (true, false);
+            Box::new(dpmpp::Dpmpp2m::new(name, &config, steps)?.skip(skipped))
         }
+        SamplerName::DpmppSde => Box::new(dpmpp_sde::DpmppSde::new(config, steps)?.skip(skipped)),
+        SamplerName::UniPc => Box::new(unipc::UniPc::new(config, steps)?.skip(skipped)),
+        SamplerName::Lcm => Box::new(lcm::Lcm::new(config, steps)?.skip(skipped)),
     })
 }
 
@@ -239,6 +254,23 @@ fn at<T: Copy>(values: &[T], i: usize) -> Result<T> {
             ),
         )
     })
+}
+
+/// The noise of call `i` in fp32; `None` where `sampler` needs none.
+fn fresh_noise(sampler: &dyn Sampler, i: usize, noise: Option<&Tensor>) -> Result<Option<Tensor>> {
+    if !sampler.needs_noise(i) {
+        return Ok(None);
+    }
+    let missing = || EngineError::request("step", format!("the sampler needs noise at call {i}"));
+    Ok(Some(noise.ok_or_else(missing)?.f_to_kind(Kind::Float)?))
+}
+
+/// A step from one sigma to another as k-diffusion's ancestral samplers take it: the deviation of
+/// the noise that it ends with, and the sigma that it steps down to before.
+fn ancestral(from: f64, to: f64) -> (f64, f64) {
+    let up = (to * to * (from * from - to * to) / (from * from)).sqrt();
+    let down = (to * to - up * up).max(0.0).sqrt();
+    (up, down)
 }
 
 /// Both tensors in fp32, as diffusers computes every step.

@@ -24,19 +24,37 @@ pub enum SamplerName {
     EulerA,
     /// DPM-Solver++ multistep on the sigmas of Karras et al. (2022).
     Dpmpp2mKarras,
+    /// Heun's method on the probability flow (arXiv 2206.00364, algorithm 1): two evaluations a step.
+    Heun,
+    /// [`Self::Kdpm2`] with fresh noise after every step (k-diffusion's DPM2 a).
+    Kdpm2A,
+    /// DPM-Solver++ multistep with fresh noise (arXiv 2211.01095, appendix A).
+    Dpmpp2mSde,
+    /// DPM-Solver++ in single steps of two evaluations, with fresh noise (k-diffusion).
+    DpmppSde,
+    /// Unified predictor and corrector (arXiv 2302.04867).
+    UniPc,
+    /// Latent consistency (arXiv 2310.04378), for models that were distilled for it.
+    Lcm,
 }
 
 impl SamplerName {
     /// Every sampler, in the order in which lists show them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 14] = [
         Self::Ddim,
         Self::Pndm,
         Self::Euler,
         Self::EulerA,
         Self::Lms,
+        Self::Heun,
         Self::Kdpm2,
+        Self::Kdpm2A,
         Self::Dpmpp2m,
         Self::Dpmpp2mKarras,
+        Self::Dpmpp2mSde,
+        Self::DpmppSde,
+        Self::UniPc,
+        Self::Lcm,
     ];
 
     /// The name in recipes and on the command line.
@@ -50,6 +68,12 @@ impl SamplerName {
             Self::Dpmpp2m => "dpmpp_2m",
             Self::EulerA => "euler_a",
             Self::Dpmpp2mKarras => "dpmpp_2m_karras",
+            Self::Heun => "heun",
+            Self::Kdpm2A => "kdpm2_a",
+            Self::Dpmpp2mSde => "dpmpp_2m_sde",
+            Self::DpmppSde => "dpmpp_sde",
+            Self::UniPc => "unipc",
+            Self::Lcm => "lcm",
         }
     }
 
@@ -64,7 +88,18 @@ impl SamplerName {
             Self::Dpmpp2m => "DPM++ 2M",
             Self::EulerA => "Euler a",
             Self::Dpmpp2mKarras => "DPM++ 2M Karras",
+            Self::Heun => "Heun",
+            Self::Kdpm2A => "DPM2 a",
+            Self::Dpmpp2mSde => "DPM++ 2M SDE",
+            Self::DpmppSde => "DPM++ SDE",
+            Self::UniPc => "UniPC",
+            Self::Lcm => "LCM",
         }
+    }
+
+    /// Whether k-diffusion has nothing like it, so that its rules cannot hold.
+    pub fn is_of_diffusers_alone(self) -> bool {
+        matches!(self, Self::Ddim | Self::Pndm | Self::UniPc | Self::Lcm)
     }
 
     /// The sampler that the model's folder asks for by its `_class_name`.
@@ -79,6 +114,12 @@ impl SamplerName {
             Some("EulerAncestralDiscreteScheduler") => Self::EulerA,
             Some("LMSDiscreteScheduler") => Self::Lms,
             Some("KDPM2DiscreteScheduler") => Self::Kdpm2,
+            Some("HeunDiscreteScheduler") => Self::Heun,
+            Some("KDPM2AncestralDiscreteScheduler") => Self::Kdpm2A,
+            Some("DPMSolverSDEScheduler") => Self::DpmppSde,
+            Some("UniPCMultistepScheduler") => Self::UniPc,
+            Some("LCMScheduler") => Self::Lcm,
+            Some("DPMSolverMultistepScheduler") if config.is_stochastic => Self::Dpmpp2mSde,
             Some("DPMSolverMultistepScheduler") if config.use_karras_sigmas => Self::Dpmpp2mKarras,
             Some("DPMSolverMultistepScheduler") => Self::Dpmpp2m,
             other => {

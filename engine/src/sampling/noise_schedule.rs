@@ -26,13 +26,23 @@ impl NoiseSchedule {
         Self::with_betas(config, 0.0001, 0.02, config.rescale_betas_zero_snr)
     }
 
+    /// The same with the defaults that diffusers' LCM has.
+    pub(super) fn for_lcm(config: &SchedulerConfig) -> Result<Self> {
+        let mut config = config.clone();
+        config
+            .beta_schedule
+            .get_or_insert(BetaSchedule::ScaledLinear);
+        Self::with_betas(&config, 0.00085, 0.012, config.rescale_betas_zero_snr)
+    }
+
     /// The same without the rescaling, for the samplers whose diffusers class ignores that field.
     pub(super) fn never_rescaled(config: &SchedulerConfig) -> Result<Self> {
         Self::with_betas(config, 0.0001, 0.02, false)
     }
 
-    /// The same with the default betas that diffusers' KDPM2 has.
-    pub(super) fn for_kdpm2(config: &SchedulerConfig) -> Result<Self> {
+    /// The same with the default betas that diffusers' second-order samplers of k-diffusion's kind
+    /// have, which ignore that field.
+    pub(super) fn for_second_order(config: &SchedulerConfig) -> Result<Self> {
         Self::with_betas(config, 0.00085, 0.012, false)
     }
 
@@ -41,7 +51,10 @@ impl NoiseSchedule {
         let end = config.beta_end.unwrap_or(end);
         let count = config.num_train_timesteps as i64;
         let fp32 = (Kind::Float, Device::Cpu);
-        let mut betas = match (&config.trained_betas, config.beta_schedule) {
+        let mut betas = match (
+            &config.trained_betas,
+            config.beta_schedule.unwrap_or_default(),
+        ) {
             (Some(betas), _) => Tensor::f_from_slice(betas)?.f_to_kind(Kind::Float)?,
             (None, BetaSchedule::Linear) => Tensor::f_linspace(start, end, count, fp32)?,
             (None, BetaSchedule::ScaledLinear) => {

@@ -3,8 +3,8 @@
 //! The formulas are those of numpy as diffusers calls it, roundings included.
 
 use super::{
-    FinalSigmas, NoiseLevel, NoiseSchedule, SamplerName, Schedule, SchedulerConfig,
-    TimestepSpacing, config::Family, too_many_steps,
+    Convention, FinalSigmas, NoiseLevel, NoiseSchedule, SamplerName, Schedule, SchedulerConfig,
+    SigmaCurve, TimestepSpacing, config::Family, too_many_steps,
 };
 use crate::Result;
 
@@ -29,6 +29,10 @@ pub(super) fn timesteps(
             .rev()
             .map(|t| f64::from(t as f32))
             .collect(),
+        TimestepSpacing::SgmUniform => linspace((total - 1) as f64, 0.0, steps + 1)
+            .into_iter()
+            .take(steps)
+            .collect(),
     }
 }
 
@@ -46,7 +50,7 @@ pub(super) fn whole_timesteps(
             .collect(),
         _ => timesteps(spacing, config, steps)
             .into_iter()
-            .map(|t| t as i64)
+            .map(|t| t.round_ties_even() as i64)
             .collect(),
     }
 }
@@ -103,14 +107,24 @@ pub(super) fn timestep_of_sigma(sigma: f64, log_sigmas: &[f32]) -> f64 {
     (1.0 - weight) * low as f64 + weight * (low + 1) as f64
 }
 
-/// Sigmas from `max` to `min` in equal steps of σ^(1/7) (Karras et al., 2022, equation 5).
-pub(super) fn karras_sigmas(max: f64, min: f64, count: usize) -> Vec<f64> {
-    const RHO: f64 = 7.0;
-    let (max_root, min_root) = (max.powf(1.0 / RHO), min.powf(1.0 / RHO));
-    linspace(0.0, 1.0, count)
-        .into_iter()
-        .map(|ramp| (max_root + ramp * (min_root - max_root)).powf(RHO))
-        .collect()
+impl SigmaCurve {
+    /// `count` sigmas from `max` to `min`.
+    pub(super) fn sigmas(self, max: f64, min: f64, count: usize) -> Vec<f64> {
+        const RHO: f64 = 7.0;
+        match self {
+            Self::Karras => {
+                let (max_root, min_root) = (max.powf(1.0 / RHO), min.powf(1.0 / RHO));
+                linspace(0.0, 1.0, count)
+                    .into_iter()
+                    .map(|ramp| (max_root + ramp * (min_root - max_root)).powf(RHO))
+                    .collect()
+            }
+            Self::Exponential => linspace(max.ln(), min.ln(), count)
+                .into_iter()
+                .map(f64::exp)
+                .collect(),
+        }
+    }
 }
 
 /// Logarithms as numpy takes them of fp32 sigmas.
@@ -129,8 +143,9 @@ pub(super) fn final_sigma(config: &SchedulerConfig, sigmas: &[f32]) -> f64 {
 /// The schedule of `steps` steps of a sampler of k-diffusion's kind; linspace where the configuration
 /// names no spacing.
 ///
-/// diffusers' classes differ: Euler a has no Karras sigmas, LMS does not let the configuration bound
-/// them, KDPM2 rounds their timesteps, and only Euler looks at `final_sigmas_type`.
+/// diffusers' classes differ: Euler a has no curves of sigmas, LMS and DPM++ SDE do not let the
+/// configuration bound Karras sigmas, KDPM2 and KDPM2 a round their timesteps, and only Euler looks
+/// at `final_sigmas_type`.
 ///
 /// # Errors
 /// The configuration asks for sigmas that are not supported, or two steps share one sigma.
@@ -142,30 +157,51 @@ pub(super) fn sigma_schedule(
 ) -> Result<Schedule> {
     let spacing = config.timestep_spacing.unwrap_or(TimestepSpacing::Linspace);
     let table = noise.sigmas();
-    let mut timesteps = timesteps(spacing, config, steps);
-    let mut sigmas: Vec<f64> = timesteps.iter().map(|&t| interpolate(&table, t)).collect();
+    let logs = log_sigmas(&table);
+    let is_k = config.convention == Convention::KDiffusion;
+    // Other programs walk these two with one step more and leave out the last sigma above 0.
+    let is_second = matches!(name, SamplerName::Kdpm2 | SamplerName::Kdpm2A);
+    let discards = usize::from(is_k && is_second);
+    let count = steps + discards;
+    let mut timesteps = timesteps(spacing, config, count);
+    let at = |&t: &f64| {
+        if is_k {
+            interpolate(&logs, t).exp()
+        } else {
+            interpolate(&table, t)
+        }
+    };
+    let mut sigmas: Vec<f64> = timesteps.iter().map(at).collect();
     if name != SamplerName::EulerA {
         config.check(&[Family::Sigmas])?;
-        if config.use_karras_sigmas {
-            let bound = |given: Option<f64>, spaced: f64| {
-                given.filter(|_| name != SamplerName::Lms).unwrap_or(spaced)
-            };
-            let max = bound(config.sigma_max, sigmas[0]);
-            let min = bound(config.sigma_min, sigmas[steps - 1]);
-            sigmas = karras_sigmas(max, min, steps);
-            let logs = log_sigmas(&table);
-            timesteps = sigmas
-                .iter()
-                .map(|&sigma| timestep_of_sigma(sigma, &logs))
-                .map(|t| match name {
-                    SamplerName::Kdpm2 => t.round_ties_even(),
-                    _ => t,
-                })
-                .collect();
-        }
     }
+    let heeds_curve = name != SamplerName::EulerA || config.curve_is_asked;
+    if let Some(curve) = config.curve()?.filter(|_| heeds_curve) {
+        let trained = (f64::from(table[table.len() - 1]), f64::from(table[0]));
+        let unbound =
+            matches!(name, SamplerName::Lms | SamplerName::DpmppSde) && curve == SigmaCurve::Karras;
+        let (max, min) = if is_k {
+            trained
+        } else if unbound {
+            (sigmas[0], sigmas[count - 1])
+        } else {
+            (
+                config.sigma_max.unwrap_or(sigmas[0]),
+                config.sigma_min.unwrap_or(sigmas[count - 1]),
+            )
+        };
+        sigmas = curve.sigmas(max, min, count);
+        let rounds = is_second && curve == SigmaCurve::Karras && !is_k;
+        timesteps = sigmas
+            .iter()
+            .map(|&sigma| timestep_of_sigma(sigma, &logs))
+            .map(|t| if rounds { t.round_ties_even() } else { t })
+            .collect();
+    }
+    timesteps.truncate(steps);
+    sigmas.truncate(steps);
     sigmas.push(match name {
-        SamplerName::Euler => final_sigma(config, &table),
+        SamplerName::Euler if !is_k => final_sigma(config, &table),
         _ => 0.0,
     });
     finish(name, config, spacing, timesteps, sigmas)
@@ -186,11 +222,14 @@ pub(super) fn finish(
     let sigmas: Vec<f64> = in_fp32(sigmas);
     refuse_repeated_sigmas(name, config, &sigmas)?;
     let largest = sigmas[0];
+    let adds_signal =
+        spacing == TimestepSpacing::Leading && config.convention == Convention::Diffusers;
     Ok(Schedule {
         timesteps: in_fp32(timesteps),
-        init_noise_sigma: match spacing {
-            TimestepSpacing::Leading => (largest * largest + 1.0).sqrt(),
-            _ => largest,
+        init_noise_sigma: if adds_signal {
+            (largest * largest + 1.0).sqrt()
+        } else {
+            largest
         },
         levels: levels_of(&sigmas),
         sigmas,

@@ -8,7 +8,7 @@ use vernier_engine::controls::ControlLibrary;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::picture::PictureShelf;
 use vernier_engine::prompt::Wildcards;
-use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe};
+use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, WalkOptions};
 use vernier_engine::service::RenderOptions;
 
 /// Far longer than anything here takes, even on a machine that is busy with other things.
@@ -43,6 +43,7 @@ pub(crate) fn recipe(model: &Path) -> Recipe {
         guidance_scale: 4.0,
         sampler: "ddim".to_owned(),
         dtype: "f32".to_owned(),
+        walk: WalkOptions::default(),
         controls: Vec::new(),
         source: None,
         regions: Vec::new(),

@@ -10,7 +10,7 @@ use vernier_engine::EngineError;
 use vernier_engine::checkpoint::{Checkpoint, MeterOptions};
 use vernier_engine::controls::ControlFile;
 use vernier_engine::measure::{Interference, Sweep, SweepReport, write_page};
-use vernier_engine::recipe::{ControlUse, ModelRef, RECIPE_VERSION, Recipe};
+use vernier_engine::recipe::{ControlUse, ModelRef, RECIPE_VERSION, Recipe, WalkOptions};
 use vernier_engine::render::Defaults;
 use vernier_engine::service::{
     CacheOptions, MeasureRequest, MeasureTask, Measured, PromptChoice, RenderOptions, SweepTask,
@@ -256,6 +256,7 @@ fn base(on: &OnArgs) -> Result<Recipe, Failure> {
             None => defaults.sampler()?,
         },
         dtype: on.dtype.clone(),
+        walk: WalkOptions::default(),
         controls: Vec::new(),
         source: None,
         regions: Vec::new(),

@@ -2,7 +2,7 @@
 
 use egui::{Button, ComboBox, DragValue, Grid, RichText, Slider, Ui};
 use vernier_engine::recipe::{Recipe, SIZE_RANGE_PX};
-use vernier_engine::sampling::SamplerName;
+use vernier_engine::sampling::{SamplerName, ScheduleName};
 
 use crate::studio::command::UiCommand;
 use crate::studio::state::{ModelState, Shown, Studio};
@@ -26,6 +26,7 @@ pub(crate) fn settings_pane(
                 asked = seed_row(ui, recipe);
                 number_rows(ui, recipe);
                 sampler_row(ui, recipe);
+                schedule_row(ui, recipe);
                 size_row(ui, recipe);
                 dtype_row(ui, recipe);
             });
@@ -110,6 +111,27 @@ fn sampler_row(ui: &mut Ui, recipe: &mut Recipe) {
         })
         .response
         .labelled_by(label.id);
+    ui.end_row();
+}
+
+fn schedule_row(ui: &mut Ui, recipe: &mut Recipe) {
+    let label = ui.label("schedule");
+    ComboBox::from_id_salt("schedule")
+        .selected_text(recipe.walk.schedule.clone())
+        .show_ui(ui, |ui| {
+            for schedule in ScheduleName::ALL {
+                let name = schedule.name();
+                if ui
+                    .add(Button::selectable(recipe.walk.schedule == name, name))
+                    .clicked()
+                {
+                    name.clone_into(&mut recipe.walk.schedule);
+                }
+            }
+        })
+        .response
+        .labelled_by(label.id)
+        .on_hover_text("How the steps are spaced; model is what the model's folder says");
     ui.end_row();
 }
 

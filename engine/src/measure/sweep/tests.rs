@@ -1,6 +1,6 @@
 use super::*;
 use crate::measure::fake::{FakeMeter, fake_picture};
-use crate::recipe::{ModelRef, RECIPE_VERSION};
+use crate::recipe::{ModelRef, RECIPE_VERSION, WalkOptions};
 
 pub(in crate::measure) fn base() -> Recipe {
     Recipe {
@@ -15,6 +15,7 @@ pub(in crate::measure) fn base() -> Recipe {
         guidance_scale: 3.0,
         sampler: "ddim".to_owned(),
         dtype: "f32".to_owned(),
+        walk: WalkOptions::default(),
         controls: Vec::new(),
         source: None,
         regions: Vec::new(),

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::{ComfyGraph, MAX_LINKS, Node, link};
 use crate::picture::a1111::stays;
-use crate::recipe::Recipe;
-use crate::sampling::SamplerName;
+use crate::recipe::{Recipe, WalkOptions};
+use crate::sampling::{SamplerName, ScheduleName};
 
 /// Inputs in which nodes that only hold a value keep it.
 const HELD: [&str; 9] = [
@@ -70,13 +70,16 @@ impl<'a> Reading<'a> {
 
     fn take_sampler(&mut self, method: Option<&str>, scheduler: Option<&str>, to: &mut Recipe) {
         let (method, scheduler) = (method.unwrap_or(""), scheduler.unwrap_or("normal"));
-        let Some((name, is_whole)) = sampler_called(method, scheduler) else {
+        let Some((name, schedule)) = sampler_called(method, scheduler) else {
             let note = format!("sampler_name: \"{method}\" cannot be taken over");
             self.notes.push(note);
             return;
         };
         name.name().clone_into(&mut to.sampler);
-        if !is_whole {
+        to.walk = WalkOptions::default();
+        if let Some(schedule) = schedule {
+            schedule.name().clone_into(&mut to.walk.schedule);
+        } else {
             let label = name.label();
             let note = format!("{label} has its usual sigmas here, not \"{scheduler}\"");
             self.notes.push(note);
@@ -164,17 +167,37 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// The sampler that ComfyUI calls `method`, and whether it has those sigmas, too.
-fn sampler_called(method: &str, scheduler: &str) -> Option<(SamplerName, bool)> {
-    let is_usual = scheduler == "normal";
-    Some(match (method, scheduler) {
-        ("dpmpp_2m", "karras") => (SamplerName::Dpmpp2mKarras, true),
-        ("dpmpp_2m", _) => (SamplerName::Dpmpp2m, is_usual),
-        ("euler", _) => (SamplerName::Euler, is_usual),
-        ("euler_ancestral", _) => (SamplerName::EulerA, is_usual),
-        ("lms", _) => (SamplerName::Lms, is_usual),
-        ("dpm_2", _) => (SamplerName::Kdpm2, is_usual),
-        ("ddim", _) => (SamplerName::Ddim, is_usual || scheduler == "ddim_uniform"),
+/// The sampler that ComfyUI calls `method`, and its schedule where there is one like it here.
+fn sampler_called(method: &str, scheduler: &str) -> Option<(SamplerName, Option<ScheduleName>)> {
+    let name = match method {
+        "dpmpp_2m" if scheduler == "karras" => {
+            return Some((SamplerName::Dpmpp2mKarras, Some(ScheduleName::Model)));
+        }
+        "ddim" if scheduler == "ddim_uniform" => {
+            return Some((SamplerName::Ddim, Some(ScheduleName::Model)));
+        }
+        "dpmpp_2m" => SamplerName::Dpmpp2m,
+        "euler" => SamplerName::Euler,
+        "euler_ancestral" => SamplerName::EulerA,
+        "lms" => SamplerName::Lms,
+        "heun" => SamplerName::Heun,
+        "dpm_2" => SamplerName::Kdpm2,
+        "dpm_2_ancestral" => SamplerName::Kdpm2A,
+        "dpmpp_2m_sde" => SamplerName::Dpmpp2mSde,
+        "dpmpp_sde" => SamplerName::DpmppSde,
+        "uni_pc" => SamplerName::UniPc,
+        "lcm" => SamplerName::Lcm,
+        "ddim" => SamplerName::Ddim,
         _ => return None,
-    })
+    };
+    let walks_alphas = matches!(name, SamplerName::Ddim | SamplerName::Lcm);
+    let schedule = match scheduler {
+        "normal" => Some(ScheduleName::Model),
+        "karras" if !walks_alphas => Some(ScheduleName::Karras),
+        "exponential" if !walks_alphas => Some(ScheduleName::Exponential),
+        "sgm_uniform" if name == SamplerName::Lcm => Some(ScheduleName::Model),
+        "sgm_uniform" => Some(ScheduleName::SgmUniform),
+        _ => None,
+    };
+    Some((name, schedule))
 }

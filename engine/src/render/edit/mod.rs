@@ -100,7 +100,7 @@ impl Editor<'_> {
         let mut timesteps = plan.sampler.schedule().timesteps.clone();
         // Samplers that look twice at a timestep walk it once here.
         timesteps.dedup();
-        let noise_schedule = NoiseSchedule::new(self.scheduler)?;
+        let noise_schedule = NoiseSchedule::new(&plan.scheduler)?;
         let steps = inversion::steps(&timesteps, &noise_schedule);
         let noise = ImageNoise::draw_steps(recipe.seed, [channels, height, width], steps.len())?;
 
@@ -159,7 +159,7 @@ impl Editor<'_> {
                 target = guidance.combine(&row(TARGET + 1)?, &target)?;
             }
             let target_clean = step.target(
-                self.scheduler.prediction_type,
+                plan.scheduler.prediction_type,
                 &clean,
                 (&of_source, &row(SOURCE)?),
                 (&of_target, &target),

@@ -21,6 +21,28 @@ pub enum TimestepSpacing {
     Trailing,
     /// Both ends included.
     Linspace,
+    /// As [`Self::Linspace`] with one more, of which the last is left out: "SGM Uniform" of other
+    /// programs. No model's folder can ask for it.
+    SgmUniform,
+}
+
+/// How sigmas fall where they do not follow from timesteps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SigmaCurve {
+    /// In equal steps of σ^(1/7) (Karras et al., 2022, equation 5).
+    Karras,
+    /// In equal steps of log σ.
+    Exponential,
+}
+
+/// Whose rules hold where programs disagree; `docs/samplers.md` lists them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Convention {
+    /// Python diffusers 0.42.1, which the model's folder speaks to.
+    #[default]
+    Diffusers,
+    /// k-diffusion, as AUTOMATIC1111's web UI runs it.
+    KDiffusion,
 }
 
 /// The sigma that the last step goes to.
@@ -43,12 +65,17 @@ pub enum Interpolation {
     LogLinear,
 }
 
-/// Which second-order formula DPM-Solver++ takes.
+/// Which formula of higher order DPM-Solver++ and UniPC take; what is the other one's means its
+/// own default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SolverType {
-    /// The midpoint formula.
+    /// The midpoint formula of DPM-Solver++.
     #[default]
     Midpoint,
-    /// Heun's formula.
+    /// Heun's formula of DPM-Solver++.
     Heun,
+    /// B(h) = h of UniPC.
+    Bh1,
+    /// B(h) = e^h − 1 of UniPC, which is its default.
+    Bh2,
 }

@@ -96,10 +96,9 @@ impl<'a> Fields<'a> {
         let mut found = Vec::new();
         for (family, field) in [
             (Family::Thresholding, "thresholding"),
-            (Family::Sigmas, "use_exponential_sigmas"),
             (Family::Sigmas, "use_beta_sigmas"),
             (Family::Dpmpp, "use_lu_lambdas"),
-            (Family::Dpmpp, "use_flow_sigmas"),
+            (Family::Flow, "use_flow_sigmas"),
         ] {
             if self.flag(field)? == Some(true) {
                 let problem = "is true, which is not supported; choose another sampler";
@@ -118,7 +117,17 @@ impl<'a> Fields<'a> {
         let algorithm = other("algorithm_type", |v| matches!(v, "dpmsolver++" | "deis"))?;
         let variance = other("variance_type", |v| !v.starts_with("learned"))?;
         let timesteps = other("timestep_type", |v| v == "discrete")?;
-        found.extend(algorithm.map(|problem| (Family::Dpmpp, "algorithm_type", problem)));
+        found.extend(algorithm.map(|problem| (Family::DpmppOde, "algorithm_type", problem)));
+        if self.flag("predict_x0")? == Some(false) {
+            let problem = "is false, which is not supported; choose another sampler".to_owned();
+            found.push((Family::UniPc, "predict_x0", problem));
+        }
+        let disabled = self.get("disable_corrector").and_then(Value::as_array);
+        if disabled.is_some_and(|steps| !steps.is_empty()) {
+            let problem =
+                "leaves the corrector out, which is not supported; choose another sampler";
+            found.push((Family::UniPc, "disable_corrector", problem.to_owned()));
+        }
         found.extend(variance.map(|problem| (Family::Dpmpp, "variance_type", problem)));
         found.extend(timesteps.map(|problem| (Family::Euler, "timestep_type", problem)));
         Ok(found)

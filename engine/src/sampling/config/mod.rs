@@ -11,7 +11,9 @@ use self::fields::{Fields, quote_infinities};
 use super::PredictionType;
 use crate::{EngineError, Result};
 
-pub use choices::{BetaSchedule, FinalSigmas, Interpolation, SolverType, TimestepSpacing};
+pub use choices::{
+    BetaSchedule, Convention, FinalSigmas, Interpolation, SigmaCurve, SolverType, TimestepSpacing,
+};
 
 /// The noise schedule that a model was trained with, and how its folder wants it sampled.
 ///
@@ -34,7 +36,7 @@ pub struct SchedulerConfig {
     /// Beta of the last timestep.
     pub beta_end: Option<f64>,
     /// How beta runs between them.
-    pub beta_schedule: BetaSchedule,
+    pub beta_schedule: Option<BetaSchedule>,
     /// All betas, instead of the three fields above; `num_train_timesteps` values within 0..1.
     pub trained_betas: Option<Vec<f64>>,
     /// What the U-Net predicts.
@@ -55,24 +57,37 @@ pub struct SchedulerConfig {
     pub rescale_betas_zero_snr: bool,
     /// Whether sigmas follow Karras et al. (2022), equation 5 with ρ = 7.
     pub use_karras_sigmas: bool,
+    /// Whether sigmas fall in equal steps of their logarithm.
+    pub use_exponential_sigmas: bool,
+    /// Whether `use_karras_sigmas` or `use_exponential_sigmas` is the artist's wish, which holds
+    /// for samplers, too, whose diffusers class does not look at these fields.
+    pub curve_is_asked: bool,
+    /// Whose rules hold where programs disagree; no folder has this field.
+    pub convention: Convention,
     /// The smallest Karras sigma, instead of the schedule's.
     pub sigma_min: Option<f64>,
     /// The largest Karras sigma, instead of the schedule's.
     pub sigma_max: Option<f64>,
-    /// Where the last step of Euler and DPM++ goes.
+    /// Where the last step of Euler, DPM++ and UniPC goes.
     pub final_sigmas_type: FinalSigmas,
     /// How Euler interpolates sigmas.
     pub interpolation_type: Interpolation,
-    /// Order of DPM-Solver++: 1, 2 or 3.
+    /// Order of DPM-Solver++ and UniPC: 1, 2 or 3.
     pub solver_order: usize,
-    /// Second-order formula of DPM-Solver++.
+    /// Formula of DPM-Solver++ and UniPC.
     pub solver_type: SolverType,
-    /// Whether DPM-Solver++ ends on lower orders when it has fewer than 15 steps.
+    /// Whether DPM-Solver++ ends on lower orders when it has fewer than 15 steps, and UniPC always.
     pub lower_order_final: bool,
     /// Whether DPM-Solver++ always ends on a first-order step.
     pub euler_at_final: bool,
     /// DPM-Solver++ leaves out the timesteps whose log(α/σ) is below this.
     pub lambda_min_clipped: f64,
+    /// Whether DPM-Solver++ asks for fresh noise (`algorithm_type` `sde-dpmsolver++`).
+    pub is_stochastic: bool,
+    /// Steps that a latent consistency model was distilled from, of which its steps are some.
+    pub original_inference_steps: usize,
+    /// Factor of timesteps in the boundary condition of latent consistency models.
+    pub timestep_scaling: f64,
     /// Values that only some samplers look at, and that those cannot use: field and problem.
     unsupported: Vec<(Family, &'static str, String)>,
 }
@@ -80,14 +95,20 @@ pub struct SchedulerConfig {
 /// Which samplers look at a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sampling) enum Family {
-    /// DDIM and DPM++, which know dynamic thresholding.
+    /// DDIM, LCM, DPM++ and UniPC, which know dynamic thresholding.
     Thresholding,
-    /// Euler, LMS, KDPM2 and DPM++, which know other sigma schedules.
+    /// Those of k-diffusion's kind but Euler a, DPM++ and UniPC, which know other sigma schedules.
     Sigmas,
     /// Euler alone.
     Euler,
-    /// DPM++ alone.
+    /// DPM++, with fresh noise or without.
     Dpmpp,
+    /// DPM++ without fresh noise.
+    DpmppOde,
+    /// UniPC alone.
+    UniPc,
+    /// DPM++ and UniPC.
+    Flow,
 }
 
 impl SchedulerConfig {
@@ -127,16 +148,14 @@ impl SchedulerConfig {
             num_train_timesteps,
             beta_start: fields.beta("beta_start")?,
             beta_end: fields.beta("beta_end")?,
-            beta_schedule: fields
-                .choice(
-                    "beta_schedule",
-                    &[
-                        ("linear", BetaSchedule::Linear),
-                        ("scaled_linear", BetaSchedule::ScaledLinear),
-                        ("squaredcos_cap_v2", BetaSchedule::SquaredcosCapV2),
-                    ],
-                )?
-                .unwrap_or_default(),
+            beta_schedule: fields.choice(
+                "beta_schedule",
+                &[
+                    ("linear", BetaSchedule::Linear),
+                    ("scaled_linear", BetaSchedule::ScaledLinear),
+                    ("squaredcos_cap_v2", BetaSchedule::SquaredcosCapV2),
+                ],
+            )?,
             trained_betas,
             prediction_type: fields
                 .choice(
@@ -163,6 +182,9 @@ impl SchedulerConfig {
             clip_sample_range: fields.positive("clip_sample_range")?.unwrap_or(1.0),
             rescale_betas_zero_snr: fields.flag("rescale_betas_zero_snr")?.unwrap_or(false),
             use_karras_sigmas: fields.flag("use_karras_sigmas")?.unwrap_or(false),
+            use_exponential_sigmas: fields.flag("use_exponential_sigmas")?.unwrap_or(false),
+            curve_is_asked: false,
+            convention: Convention::default(),
             sigma_min: fields.positive("sigma_min")?,
             sigma_max: fields.positive("sigma_max")?,
             final_sigmas_type: fields
@@ -190,10 +212,10 @@ impl SchedulerConfig {
                     &[
                         ("midpoint", SolverType::Midpoint),
                         ("heun", SolverType::Heun),
-                        // Other solvers' names, which diffusers' DPM++ reads as midpoint.
+                        // Another solver's name, which diffusers reads as the default.
                         ("logrho", SolverType::Midpoint),
-                        ("bh1", SolverType::Midpoint),
-                        ("bh2", SolverType::Midpoint),
+                        ("bh1", SolverType::Bh1),
+                        ("bh2", SolverType::Bh2),
                     ],
                 )?
                 .unwrap_or_default(),
@@ -202,6 +224,9 @@ impl SchedulerConfig {
             lambda_min_clipped: fields
                 .number("lambda_min_clipped")?
                 .unwrap_or(f64::NEG_INFINITY),
+            is_stochastic: fields.text("algorithm_type")? == Some("sde-dpmsolver++"),
+            original_inference_steps: fields.count("original_inference_steps")?.unwrap_or(50),
+            timestep_scaling: fields.positive("timestep_scaling")?.unwrap_or(10.0),
             unsupported: fields.unsupported()?,
             path,
         };
@@ -214,6 +239,22 @@ impl SchedulerConfig {
         self.steps_offset = 1;
         self.clip_sample = Some(false);
         self
+    }
+
+    /// The curve that sigmas follow; `None` where they follow from timesteps.
+    ///
+    /// # Errors
+    /// The file asks for two at once.
+    pub(in crate::sampling) fn curve(&self) -> Result<Option<SigmaCurve>> {
+        match (self.use_karras_sigmas, self.use_exponential_sigmas) {
+            (true, true) => Err(self.bad(
+                "use_exponential_sigmas",
+                "is true, and so is use_karras_sigmas; choose one of them",
+            )),
+            (true, false) => Ok(Some(SigmaCurve::Karras)),
+            (false, true) => Ok(Some(SigmaCurve::Exponential)),
+            (false, false) => Ok(None),
+        }
     }
 
     /// An error about `field` of this configuration.
@@ -344,11 +385,10 @@ mod tests {
 
     #[test]
     fn an_unknown_class_lists_the_samplers() {
-        let config =
-            from(&serde_json::json!({ "_class_name": "UniPCMultistepScheduler" })).unwrap();
+        let config = from(&serde_json::json!({ "_class_name": "DEISMultistepScheduler" })).unwrap();
         let message = SamplerName::default_for(&config).unwrap_err().to_string();
         assert!(
-            message.contains("UniPCMultistepScheduler") && message.contains("dpmpp_2m_karras"),
+            message.contains("DEISMultistepScheduler") && message.contains("dpmpp_2m_karras"),
             "{message}"
         );
     }
