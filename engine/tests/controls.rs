@@ -75,6 +75,8 @@ impl Studio {
             dtype: "f32".to_owned(),
             controls: controls.iter().map(|c| c.parse().unwrap()).collect(),
             source: None,
+            adapters: Vec::new(),
+            embeddings: Vec::new(),
             regions: Vec::new(),
             unknown: serde_json::Map::new(),
         }

@@ -92,6 +92,8 @@ fn recipe(args: &PictureArgs) -> Result<Recipe, Failure> {
         dtype: args.dtype.clone(),
         controls: Vec::new(),
         source: None,
+        adapters: Vec::new(),
+        embeddings: Vec::new(),
         regions: Vec::new(),
         unknown: serde_json::Map::new(),
     })

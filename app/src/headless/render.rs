@@ -118,6 +118,8 @@ fn fresh(args: &RenderArgs) -> Result<Recipe, Failure> {
         dtype: "f32".to_owned(),
         controls: Vec::new(),
         source: None,
+        adapters: Vec::new(),
+        embeddings: Vec::new(),
         regions: Vec::new(),
         unknown: serde_json::Map::new(),
     })

@@ -43,6 +43,8 @@ impl Sampling {
             dtype: "f32".to_owned(),
             controls: Vec::new(),
             source: None,
+            adapters: Vec::new(),
+            embeddings: Vec::new(),
             regions: Vec::new(),
             unknown: Map::new(),
         };

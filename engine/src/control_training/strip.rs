@@ -89,6 +89,8 @@ impl<'a> Strips<'a> {
                     dtype: request.dtype.name().to_owned(),
                     controls: vec![control],
                     source: None,
+                    adapters: Vec::new(),
+                    embeddings: Vec::new(),
                     regions: Vec::new(),
                     unknown: serde_json::Map::new(),
                 };

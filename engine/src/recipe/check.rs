@@ -1,6 +1,6 @@
 //! Which recipes can be rendered at all.
 
-use super::{ControlUse, Recipe, SIZE_RANGE_PX, STEPS_RANGE};
+use super::{AdapterUse, ControlUse, EmbeddingUse, Recipe, SIZE_RANGE_PX, STEPS_RANGE};
 use crate::device::Dtype;
 use crate::sampling::SamplerName;
 use crate::{EngineError, Result};
@@ -33,6 +33,10 @@ impl Recipe {
         self.sampler.parse::<SamplerName>()?;
         self.dtype.parse::<Dtype>()?;
         self.controls.iter().try_for_each(ControlUse::validate)?;
+        self.adapters.iter().try_for_each(AdapterUse::validate)?;
+        self.embeddings
+            .iter()
+            .try_for_each(EmbeddingUse::validate)?;
         if let Some(source) = &self.source {
             source.validate(self.steps)?;
         }

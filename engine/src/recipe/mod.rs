@@ -1,5 +1,6 @@
 //! One serde type says everything about one picture.
 
+mod adapter;
 mod check;
 mod control;
 mod file;
@@ -8,6 +9,7 @@ mod source;
 
 use serde::{Deserialize, Serialize};
 
+pub use adapter::{AdapterUse, EmbeddingUse};
 pub use control::{ControlScale, ControlUse};
 pub use file::{from_json, read, to_json, write};
 pub use identity::{is_sha256_hex, sha256_hex, short_hash};
@@ -54,6 +56,13 @@ pub struct Recipe {
     /// Controls at work, in no particular order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub controls: Vec<ControlUse>,
+    /// LoRAs and their relatives at work, in no particular order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adapters: Vec<AdapterUse>,
+    /// Textual-inversion embeddings that the prompts call by name; the render adds those that it
+    /// found by their names alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub embeddings: Vec<EmbeddingUse>,
     /// The picture that it starts from; absent for noise alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
@@ -129,6 +138,8 @@ pub(crate) mod tests {
             dtype: "f32".to_owned(),
             controls: Vec::new(),
             source: None,
+            adapters: Vec::new(),
+            embeddings: Vec::new(),
             regions: Vec::new(),
             unknown: serde_json::Map::new(),
         }

@@ -45,6 +45,8 @@ pub(crate) fn recipe(model: &Path) -> Recipe {
         dtype: "f32".to_owned(),
         controls: Vec::new(),
         source: None,
+        adapters: Vec::new(),
+        embeddings: Vec::new(),
         regions: Vec::new(),
         unknown: serde_json::Map::new(),
     }

@@ -240,6 +240,8 @@ fn base(on: &OnArgs) -> Result<Recipe, Failure> {
         dtype: on.dtype.clone(),
         controls: Vec::new(),
         source: None,
+        adapters: Vec::new(),
+        embeddings: Vec::new(),
         regions: Vec::new(),
         unknown: serde_json::Map::new(),
     })

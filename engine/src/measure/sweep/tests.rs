@@ -17,6 +17,8 @@ pub(in crate::measure) fn base() -> Recipe {
         dtype: "f32".to_owned(),
         controls: Vec::new(),
         source: None,
+        adapters: Vec::new(),
+        embeddings: Vec::new(),
         regions: Vec::new(),
         unknown: serde_json::Map::new(),
     }
