@@ -44,6 +44,27 @@ impl TextStage {
         })
     }
 
+    /// Teaches words that stand for vectors of their own, each its name and `[n, width]` for the
+    /// encoder; they take the place of those that were taught before.
+    ///
+    /// # Errors
+    /// Memory runs out.
+    pub fn set_added(&mut self, words: &[(String, Tensor)]) -> Result<()> {
+        let counts = words
+            .iter()
+            .map(|(name, v)| (name.as_str(), v.size()[0] as usize));
+        let known = self.encoder.config().vocab_size;
+        self.tokenizer.set_added(&counts.collect::<Vec<_>>(), known);
+        let vectors: Vec<&Tensor> = words.iter().map(|(_, vectors)| vectors).collect();
+        self.encoder.set_added(if vectors.is_empty() {
+            None
+        } else {
+            let vectors = Tensor::f_cat(&vectors, 0)?.f_to_device(self.encoder.device())?;
+            Some(vectors.f_to_kind(self.encoder.kind())?)
+        });
+        Ok(())
+    }
+
     /// The tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
         &self.tokenizer

@@ -115,8 +115,13 @@ pub fn is_sha256_hex(text: &str) -> bool {
 
 /// SHA-256 of `bytes`, in hex.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
+    hex_of(&Sha256::digest(bytes))
+}
+
+/// `bytes` in hex.
+pub fn hex_of(bytes: &[u8]) -> String {
+    let mut hex = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
         // Writing to a string cannot fail.
         let _ = write!(hex, "{byte:02x}");
     }

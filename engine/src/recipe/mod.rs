@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use adapter::{AdapterUse, EmbeddingUse};
 pub use control::{ControlScale, ControlUse};
 pub use file::{from_json, read, to_json, write};
-pub use identity::{is_sha256_hex, sha256_hex, short_hash};
+pub use identity::{hex_of, is_sha256_hex, sha256_hex, short_hash};
 pub use source::{MaskUse, PictureRef, Region, Source};
 
 /// The newest recipe version that this program writes and reads.
