@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use vernier_engine::EngineError;
-use vernier_engine::recipe::ControlUse;
+use vernier_engine::recipe::{AdapterUse, ControlUse, EmbeddingUse};
 use vernier_engine::sampling::SamplerName;
 
+use super::adapter::AdapterCommand;
 use super::batch::BatchArgs;
 use super::bench::BenchWork;
 use super::control::ControlCommand;
@@ -49,6 +50,9 @@ pub(super) enum Command {
     /// List, show and export controls
     #[command(subcommand)]
     Control(ControlCommand),
+    /// List, show and convert LoRAs, LyCORIS adapters and embeddings of other programs
+    #[command(subcommand)]
+    Adapter(AdapterCommand),
     /// Find how far a control can be trusted on a model, and give it a scale of -1 to 1
     Calibrate(Box<CalibrateArgs>),
     /// Measure what controls do
@@ -113,6 +117,16 @@ pub(super) struct RenderArgs {
     /// same subject
     #[arg(long = "control", value_name = "CONTROL", value_parser = parse_control)]
     pub(super) controls: Vec<ControlUse>,
+    /// A LoRA or LyCORIS adapter at work: FILE or NAME, =WEIGHT [default: 1], and
+    /// ,text=WEIGHT for the text encoder's part [default: the same]. NAME is a file's in the
+    /// folder adapters of the user's data folder. Repeatable; it takes the place of a recipe's
+    /// adapter of the same name
+    #[arg(long = "lora", value_name = "FILE[=WEIGHT]", value_parser = parse_adapter)]
+    pub(super) adapters: Vec<AdapterUse>,
+    /// A textual-inversion embedding that the prompts call NAME; those in the folder embeddings of
+    /// the user's data folder go by their files' names. Repeatable
+    #[arg(long = "embedding", value_name = "NAME=FILE", value_parser = parse_embedding)]
+    pub(super) embeddings: Vec<EmbeddingUse>,
     /// Folder with both of CLIP's towers, to read pictures for controls that are to reach a
     /// measured value [default: the model's own meter]
     #[arg(long, value_name = "DIR")]
@@ -171,6 +185,14 @@ fn sampler_help() -> String {
 }
 
 pub(super) fn parse_control(text: &str) -> Result<ControlUse, String> {
+    text.parse().map_err(|e: EngineError| e.to_string())
+}
+
+fn parse_adapter(text: &str) -> Result<AdapterUse, String> {
+    text.parse().map_err(|e: EngineError| e.to_string())
+}
+
+fn parse_embedding(text: &str) -> Result<EmbeddingUse, String> {
     text.parse().map_err(|e: EngineError| e.to_string())
 }
 
