@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use vernier_engine::adapters::AdapterLibrary;
 use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::controls::ControlLibrary;
 use vernier_engine::device::DeviceRequest;
@@ -70,6 +71,21 @@ pub(crate) fn user_controls() -> Option<PathBuf> {
     Some(user_folders::data()?.join(CONTROLS))
 }
 
+/// Adapters and embeddings of other programs: the artist's own, then those that came in projects.
+pub(crate) fn adapters() -> AdapterLibrary {
+    let own = |name: &str| user_folders::data().map(|data| data.join(name));
+    AdapterLibrary::new(
+        own("adapters").into_iter().collect(),
+        own("embeddings").into_iter().collect(),
+        project_adapters().into_iter().collect(),
+    )
+}
+
+/// The folder of adapters and embeddings that came in projects; they can be had from there again.
+pub(crate) fn project_adapters() -> Option<PathBuf> {
+    Some(user_folders::cache()?.join("project-adapters"))
+}
+
 /// The folder of the artist's own models, in the user's data folder.
 pub(crate) fn user_models() -> Option<PathBuf> {
     Some(user_folders::data()?.join("models"))
@@ -105,6 +121,7 @@ pub(crate) fn render_options(device: DeviceRequest) -> RenderOptions {
         device,
         embedded_model: embedded_model(),
         controls: controls(),
+        adapters: adapters(),
         meter: MeterOptions::default(),
         coarse_first: false,
         want_latents: false,

@@ -1,11 +1,12 @@
 //! Vernier's diffusion engine: everything that touches a tensor.
 //!
 //! The modules form one way through, from the window's wish to the numbers, with no arrow back up:
-//! [`service`] → [`control_training`], [`control_exchange`] → [`render`], [`train`] → [`checkpoint`] → [`prompt`], [`measure`] → [`controls`], [`models`] → [`layers`] →
+//! [`service`] → [`control_training`], [`control_exchange`] → [`render`], [`train`] → [`checkpoint`] → [`prompt`], [`measure`] → [`controls`], [`adapters`], [`models`] → [`layers`] →
 //! [`weights`], [`sampling`] → [`conditioning`], [`device`].
 //! [`recipe`], [`picture`] and [`project`] are plain data that name no tensor; everybody may read
 //! them.
 
+pub mod adapters;
 pub mod atomic;
 pub mod checkpoint;
 pub mod conditioning;

@@ -76,6 +76,8 @@ impl Studio {
             walk: WalkOptions::default(),
             controls: controls.iter().map(|c| c.parse().unwrap()).collect(),
             source: None,
+            adapters: Vec::new(),
+            embeddings: Vec::new(),
             regions: Vec::new(),
             edit: None,
             unknown: serde_json::Map::new(),

@@ -41,6 +41,8 @@ fn recipe(controls: &[&str]) -> Recipe {
         walk: WalkOptions::default(),
         controls: controls.iter().map(|c| c.parse().unwrap()).collect(),
         source: None,
+        adapters: Vec::new(),
+        embeddings: Vec::new(),
         regions: Vec::new(),
         edit: None,
         unknown: serde_json::Map::new(),

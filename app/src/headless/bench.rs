@@ -93,6 +93,8 @@ fn recipe(args: &PictureArgs) -> Result<Recipe, Failure> {
         walk: WalkOptions::default(),
         controls: Vec::new(),
         source: None,
+        adapters: Vec::new(),
+        embeddings: Vec::new(),
         regions: Vec::new(),
         edit: None,
         unknown: serde_json::Map::new(),

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use vernier_engine::EngineError;
-use vernier_engine::recipe::ControlUse;
+use vernier_engine::recipe::{AdapterUse, ControlUse, EmbeddingUse};
 use vernier_engine::sampling::{PredictionType, SamplerName};
 
+use super::adapter::AdapterCommand;
 use super::batch::BatchArgs;
 use super::bench::BenchWork;
 use super::control::ControlCommand;
@@ -56,6 +57,9 @@ pub(super) enum Command {
     /// List, show and export controls
     #[command(subcommand)]
     Control(ControlCommand),
+    /// List, show and convert LoRAs, LyCORIS adapters and embeddings of other programs
+    #[command(subcommand)]
+    Adapter(AdapterCommand),
     /// Find how far a control can be trusted on a model, and give it a scale of -1 to 1
     Calibrate(Box<CalibrateArgs>),
     /// Measure what controls do
@@ -125,6 +129,16 @@ pub(super) struct RenderArgs {
     /// same subject
     #[arg(long = "control", value_name = "CONTROL", value_parser = parse_control)]
     pub(super) controls: Vec<ControlUse>,
+    /// A LoRA or LyCORIS adapter at work: FILE or NAME, =WEIGHT [default: 1], and
+    /// ,text=WEIGHT for the text encoder's part [default: the same]. NAME is a file's in the
+    /// folder adapters of the user's data folder. Repeatable; it takes the place of a recipe's
+    /// adapter of the same name
+    #[arg(long = "lora", value_name = "FILE[=WEIGHT]", value_parser = parse_adapter)]
+    pub(super) adapters: Vec<AdapterUse>,
+    /// A textual-inversion embedding that the prompts call NAME; those in the folder embeddings of
+    /// the user's data folder go by their files' names. Repeatable
+    #[arg(long = "embedding", value_name = "NAME=FILE", value_parser = parse_embedding)]
+    pub(super) embeddings: Vec<EmbeddingUse>,
     /// Folder with both of CLIP's towers, to read pictures for controls that are to reach a
     /// measured value [default: the model's own meter]
     #[arg(long, value_name = "DIR")]
@@ -191,6 +205,14 @@ pub(super) fn parse_control(text: &str) -> Result<ControlUse, String> {
 fn parse_prediction(text: &str) -> Result<String, String> {
     let known = text.parse::<PredictionType>();
     known.map(|_| text.to_owned()).map_err(|e| e.to_string())
+}
+
+fn parse_adapter(text: &str) -> Result<AdapterUse, String> {
+    text.parse().map_err(|e: EngineError| e.to_string())
+}
+
+fn parse_embedding(text: &str) -> Result<EmbeddingUse, String> {
+    text.parse().map_err(|e: EngineError| e.to_string())
 }
 
 pub(super) fn parse_size(text: &str) -> Result<(u32, u32), String> {

@@ -171,6 +171,8 @@ fn base(args: &EditCommand) -> Result<Recipe, Failure> {
         dtype: args.dtype.clone(),
         controls: args.controls.clone(),
         source: None,
+        adapters: Vec::new(),
+        embeddings: Vec::new(),
         regions: Vec::new(),
         edit: None,
         walk: WalkOptions::default(),

@@ -1,5 +1,6 @@
 //! Vernier without a window.
 
+mod adapter;
 mod batch;
 mod bench;
 mod cli;
@@ -44,6 +45,7 @@ pub(crate) fn run() -> ExitCode {
         Some(cli::Command::Convert(args)) => convert::run(&args),
         Some(cli::Command::Train(command)) => train::run(&command),
         Some(cli::Command::Control(command)) => control::run(&command),
+        Some(cli::Command::Adapter(command)) => adapter::run(&command),
         Some(cli::Command::Calibrate(args)) => measure::calibrate(&args),
         Some(cli::Command::Measure(command)) => measure::run(&command),
         Some(cli::Command::Bench(work)) => bench::run(work),

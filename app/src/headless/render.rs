@@ -5,7 +5,9 @@ use std::path::Path;
 
 use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::picture::{self, PictureShelf};
-use vernier_engine::recipe::{self, ControlUse, ModelRef, RECIPE_VERSION, Recipe, WalkOptions};
+use vernier_engine::recipe::{
+    self, AdapterUse, ControlUse, ModelRef, RECIPE_VERSION, Recipe, WalkOptions,
+};
 use vernier_engine::render::Defaults;
 
 use super::cli::RenderArgs;
@@ -120,6 +122,8 @@ fn fresh(args: &RenderArgs) -> Result<Recipe, Failure> {
         walk: WalkOptions::default(),
         controls: Vec::new(),
         source: None,
+        adapters: Vec::new(),
+        embeddings: Vec::new(),
         regions: Vec::new(),
         edit: None,
         unknown: serde_json::Map::new(),
@@ -161,12 +165,33 @@ fn overridden(mut recipe: Recipe, args: &RenderArgs) -> Result<Recipe, Failure> 
         recipe.controls.retain(|own| !same(own));
         recipe.controls.push(control.clone());
     }
+    for adapter in &args.adapters {
+        let adapter = located(adapter)?;
+        recipe.adapters.retain(|own| own.name != adapter.name);
+        recipe.adapters.push(adapter);
+    }
+    for embedding in &args.embeddings {
+        recipe.embeddings.retain(|own| own.name != embedding.name);
+        recipe.embeddings.push(embedding.clone());
+    }
     if let Some((width, height)) = args.size {
         (recipe.width_px, recipe.height_px) = (width, height);
     }
     args.schedule.change(&mut recipe);
     args.edit.change(&mut recipe)?;
     Ok(recipe)
+}
+
+/// `adapter` under the name of its file, with the place where it was found.
+fn located(adapter: &AdapterUse) -> Result<AdapterUse, Failure> {
+    let path = assets::adapters().find(adapter)?;
+    let path = std::path::absolute(&path).unwrap_or(path);
+    let stem = path.file_stem().unwrap_or_default();
+    Ok(AdapterUse {
+        name: stem.to_string_lossy().into_owned(),
+        path: Some(path.to_string_lossy().into_owned()),
+        ..adapter.clone()
+    })
 }
 
 /// Each recipe `count` times, with seeds that count up.

@@ -16,7 +16,9 @@ use crate::failure::Failure;
 /// Renders every picture again and tells which came out the same.
 pub(super) fn run(args: &ReplayArgs) -> Result<(), Failure> {
     let device = args.device.parse()?;
-    let options = assets::render_options(device);
+    let mut options = assets::render_options(device);
+    // A picture names the embeddings that it was made with; others came later.
+    options.adapters = options.adapters.without_finding();
     for path in &args.sources {
         options.pictures.read(path)?;
     }
@@ -130,6 +132,24 @@ fn differences(recorded: (&Recipe, &Picture), made: (&Recipe, &Picture)) -> Vec<
                 old.name,
                 short_hash(&old.hash),
                 short_hash(&new.hash)
+            ));
+        }
+    }
+    let hashes = |recipe: &Recipe| -> Vec<(String, String)> {
+        let adapters = recipe.adapters.iter();
+        let adapters = adapters.map(|a| (format!("adapter {}", a.name), a.hash.clone()));
+        let embeddings = recipe.embeddings.iter();
+        let embeddings = embeddings.map(|e| (format!("embedding {}", e.name), e.hash.clone()));
+        adapters.chain(embeddings).collect()
+    };
+    let here = hashes(made.0);
+    for (name, old) in hashes(recorded.0) {
+        let new = here.iter().find(|(own, _)| *own == name);
+        if let Some((_, new)) = new.filter(|(_, new)| !old.is_empty() && *new != old) {
+            found.push(format!(
+                "{name} differs: {} made it, {} is here",
+                short_hash(&old),
+                short_hash(new)
             ));
         }
     }

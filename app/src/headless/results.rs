@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use vernier_engine::adapters::files_to_keep;
 use vernier_engine::controls::adapters_to_keep;
 use vernier_engine::project::{Project, ProjectFile, ResultEntry, result_png_name};
 use vernier_engine::recipe::Recipe;
@@ -48,6 +49,8 @@ impl Results {
         self.project.list_models();
         let library = assets::own_controls();
         let mut attachments = adapters_to_keep(&self.project, &self.file, &library);
+        let library = assets::adapters();
+        attachments.extend(files_to_keep(&self.project, &self.file, &library));
         attachments.push(picture);
         self.file.save(&self.project, &attachments)
     }

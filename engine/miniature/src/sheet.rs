@@ -44,6 +44,8 @@ impl Sampling {
             walk: WalkOptions::default(),
             controls: Vec::new(),
             source: None,
+            adapters: Vec::new(),
+            embeddings: Vec::new(),
             regions: Vec::new(),
             edit: None,
             unknown: Map::new(),

@@ -90,6 +90,8 @@ impl<'a> Strips<'a> {
                     walk: WalkOptions::default(),
                     controls: vec![control],
                     source: None,
+                    adapters: Vec::new(),
+                    embeddings: Vec::new(),
                     regions: Vec::new(),
                     edit: None,
                     unknown: serde_json::Map::new(),

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use tch::{Device, Kind, Tensor};
 
-use super::LowRankBranch;
+use super::{LayerChange, LowRankBranch};
 use crate::Result;
 use crate::weights::{Init, Params};
 
@@ -49,6 +49,7 @@ pub struct Conv2d {
     pub bias: Option<Tensor>,
     shape: ConvShape,
     branches: RefCell<Vec<LowRankBranch>>,
+    change: RefCell<Option<LayerChange>>,
 }
 
 impl Conv2d {
@@ -90,6 +91,7 @@ impl Conv2d {
             bias: None,
             shape,
             branches: RefCell::default(),
+            change: RefCell::default(),
         })
     }
 
@@ -123,6 +125,11 @@ impl Conv2d {
         Ok(())
     }
 
+    /// Sets what adapters make of this layer; `None` leaves it as it was loaded.
+    pub fn set_change(&self, change: Option<LayerChange>) {
+        *self.change.borrow_mut() = change;
+    }
+
     /// `[batch, in, height, width]` to `[batch, out, height', width']`.
     ///
     /// # Errors
@@ -134,11 +141,21 @@ impl Conv2d {
         let conv = |x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, s: i64, p: i64| {
             x.f_conv2d(weight, bias, [s, s], [p, p], [1, 1], 1)
         };
-        let mut out = if self.is_deep(x)? {
-            self.as_product(x)?
+        let change = self.change.borrow();
+        let change = change.as_ref();
+        let weight = change.and_then(|c| c.weight.as_ref());
+        let weight = weight.unwrap_or(&self.weight);
+        let bias = change.and_then(|c| c.bias.as_ref());
+        let bias = bias.or(self.bias.as_ref());
+        let mut out = if self.is_deep(x, weight)? {
+            self.as_product(x, weight, bias)?
         } else {
-            conv(x, &self.weight, self.bias.as_ref(), stride, padding)?
+            conv(x, weight, bias, stride, padding)?
         };
+        if let Some(sum) = change.and_then(|c| c.low_rank.as_ref()) {
+            let low = conv(x, sum.down(), None, stride, padding)?;
+            out = sum.add_to_map(out, &low)?;
+        }
         for branch in self
             .branches
             .borrow()
@@ -154,15 +171,15 @@ impl Conv2d {
 
     /// Whether one matrix product does the work faster than oneDNN's convolution, which turns its
     /// weight into a layout of its own at every call: where the weight is large and the map small.
-    fn is_deep(&self, x: &Tensor) -> Result<bool> {
-        let shape = self.weight.size();
-        let large = self.shape.kernel > 1 && self.weight.numel() >= LARGE_WEIGHT;
+    fn is_deep(&self, x: &Tensor, weight: &Tensor) -> Result<bool> {
+        let shape = weight.size();
+        let large = self.shape.kernel > 1 && weight.numel() >= LARGE_WEIGHT;
         if !large || x.device() != Device::Cpu || x.kind() != Kind::Float {
             return Ok(false);
         }
-        let records = x.requires_grad() || self.weight.requires_grad();
+        let records = x.requires_grad() || weight.requires_grad();
         let (height, width) = self.out_size(x)?;
-        Ok(!records && shape[0] >= DEEP * height * width && self.weight.is_contiguous())
+        Ok(!records && shape[0] >= DEEP * height * width && weight.is_contiguous())
     }
 
     fn out_size(&self, x: &Tensor) -> Result<(i64, i64)> {
@@ -177,7 +194,7 @@ impl Conv2d {
     }
 
     /// The convolution as weight `[out, in·k·k]` times patches `[batch, in·k·k, pixels]`.
-    fn as_product(&self, x: &Tensor) -> Result<Tensor> {
+    fn as_product(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
         let ConvShape {
             kernel: k,
             stride,
@@ -191,10 +208,10 @@ impl Conv2d {
             .f_unfold(3, k, stride)?
             .f_permute([0, 1, 4, 5, 2, 3])?
             .f_reshape([batch, channels * k * k, height * width])?;
-        let out_channels = self.weight.size()[0];
-        let weight = self.weight.f_view([1, out_channels, -1])?;
+        let out_channels = weight.size()[0];
+        let weight = weight.f_view([1, out_channels, -1])?;
         let weight = weight.f_expand([batch, -1, -1], false)?;
-        let out = match &self.bias {
+        let out = match bias {
             Some(bias) => bias
                 .f_view([1, -1, 1])?
                 .f_baddbmm(&weight, &patches, 1, 1)?,
@@ -232,7 +249,11 @@ mod tests {
             tch::manual_seed(3);
             let conv = Conv2d::new(&store.root(), channels, channels, shape).unwrap();
             let x = Tensor::randn(size, (Kind::Float, Device::Cpu));
-            assert_eq!(conv.is_deep(&x).unwrap(), deep, "{shape:?} {size:?}");
+            assert_eq!(
+                conv.is_deep(&x, &conv.weight).unwrap(),
+                deep,
+                "{shape:?} {size:?}"
+            );
             let (s, p) = (shape.stride, shape.padding);
             let expected = x
                 .to_kind(Kind::Double)

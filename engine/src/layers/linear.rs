@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use tch::Tensor;
 
-use super::LowRankBranch;
+use super::{LayerChange, LowRankBranch};
 use crate::Result;
 use crate::weights::{Init, Params};
 
@@ -16,6 +16,7 @@ pub struct Linear {
     /// `[out]`.
     pub bias: Option<Tensor>,
     branches: RefCell<Vec<LowRankBranch>>,
+    change: RefCell<Option<LayerChange>>,
 }
 
 impl Linear {
@@ -40,6 +41,7 @@ impl Linear {
             weight,
             bias,
             branches: RefCell::default(),
+            change: RefCell::default(),
         }
     }
 
@@ -74,12 +76,25 @@ impl Linear {
         Ok(())
     }
 
+    /// Sets what adapters make of this layer; `None` leaves it as it was loaded.
+    pub fn set_change(&self, change: Option<LayerChange>) {
+        *self.change.borrow_mut() = change;
+    }
+
     /// `[.., in]` to `[.., out]`.
     ///
     /// # Errors
     /// Shapes disagree or memory runs out.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let mut out = x.f_linear(&self.weight, self.bias.as_ref())?;
+        let change = self.change.borrow();
+        let change = change.as_ref();
+        let weight = change.and_then(|c| c.weight.as_ref());
+        let bias = change.and_then(|c| c.bias.as_ref());
+        let bias = bias.or(self.bias.as_ref());
+        let mut out = x.f_linear(weight.unwrap_or(&self.weight), bias)?;
+        if let Some(sum) = change.and_then(|c| c.low_rank.as_ref()) {
+            out = sum.add_to_linear(out, x)?;
+        }
         for branch in self
             .branches
             .borrow()

@@ -2,6 +2,7 @@
 
 mod activation;
 mod attention;
+mod change;
 mod conv;
 mod linear;
 mod low_rank;
@@ -13,10 +14,11 @@ mod visit;
 
 pub use activation::Activation;
 pub use attention::{AttentionHook, AttentionSite, attend};
+pub use change::{LayerChange, LowRankSum};
 pub use conv::{Conv2d, ConvShape};
 pub use linear::Linear;
 pub use low_rank::{LowRankBranch, Multiplier};
-pub use norm::{GroupNorm, LayerNorm};
+pub use norm::{GroupNorm, LayerNorm, NormChange, NormRef, NormVisitor};
 pub use resample::{Downsample, Upsample};
 pub use resnet::{ResnetBlock, ResnetShape, add};
 pub use timestep::{TimestepEmbedding, TimestepShape, sinusoidal_embedding};

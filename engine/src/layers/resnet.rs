@@ -2,7 +2,9 @@
 
 use tch::Tensor;
 
-use super::{Activation, Conv2d, ConvShape, GroupNorm, LayerRef, LayerVisitor, Linear};
+use super::{
+    Activation, Conv2d, ConvShape, GroupNorm, LayerRef, LayerVisitor, Linear, NormRef, NormVisitor,
+};
 use crate::Result;
 use crate::weights::Params;
 
@@ -107,6 +109,12 @@ impl ResnetBlock {
         if let Some(conv) = &self.conv_shortcut {
             visitor(&format!("{path}.conv_shortcut"), LayerRef::Conv2d(conv));
         }
+    }
+
+    /// Shows both normalisations to `visitor`, with names under `path`.
+    pub fn visit_norms(&self, path: &str, visitor: &mut NormVisitor<'_>) {
+        visitor(&format!("{path}.norm1"), NormRef::Group(&self.norm1));
+        visitor(&format!("{path}.norm2"), NormRef::Group(&self.norm2));
     }
 }
 

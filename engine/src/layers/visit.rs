@@ -1,8 +1,8 @@
 //! Walking over the layers that can carry low-rank branches.
 
-use tch::{Device, Kind};
+use tch::{Device, Kind, Tensor};
 
-use super::{Conv2d, Linear, LowRankBranch};
+use super::{Conv2d, LayerChange, Linear, LowRankBranch};
 use crate::Result;
 
 /// A layer that can carry low-rank branches.
@@ -24,6 +24,22 @@ impl LayerRef<'_> {
         match self {
             Self::Linear(layer) => layer.weight.size(),
             Self::Conv2d(layer) => layer.weight.size(),
+        }
+    }
+
+    /// The weight as loaded, and the bias.
+    pub fn own(&self) -> (&Tensor, Option<&Tensor>) {
+        match self {
+            Self::Linear(layer) => (&layer.weight, layer.bias.as_ref()),
+            Self::Conv2d(layer) => (&layer.weight, layer.bias.as_ref()),
+        }
+    }
+
+    /// Sets what adapters make of it; `None` leaves it as it was loaded.
+    pub fn set_change(&self, change: Option<LayerChange>) {
+        match self {
+            Self::Linear(layer) => layer.set_change(change),
+            Self::Conv2d(layer) => layer.set_change(change),
         }
     }
 

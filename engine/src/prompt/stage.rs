@@ -52,6 +52,24 @@ impl StageEncoder {
         })
     }
 
+    /// Teaches words that stand for vectors of their own, each its name and `[n, width]` for this
+    /// encoder; they take the place of those that were taught before.
+    fn set_added(&mut self, words: &[(&str, &Tensor)]) -> Result<()> {
+        let counts = words
+            .iter()
+            .map(|(name, vectors)| (*name, vectors.size()[0] as usize));
+        let known = self.encoder.config().vocab_size;
+        self.tokenizer.set_added(&counts.collect::<Vec<_>>(), known);
+        let vectors: Vec<&Tensor> = words.iter().map(|(_, vectors)| *vectors).collect();
+        self.encoder.set_added(if vectors.is_empty() {
+            None
+        } else {
+            let vectors = Tensor::f_cat(&vectors, 0)?.f_to_device(self.encoder.device())?;
+            Some(vectors.f_to_kind(self.encoder.kind())?)
+        });
+        Ok(())
+    }
+
     /// States `[tokens, dim]` of all chunks, and the first chunk's pooled vector `[dim]` where the
     /// encoder has a projection.
     fn states(&self, ids: &[i64], min_chunks: usize) -> Result<(Tensor, Option<Tensor>)> {
@@ -102,6 +120,27 @@ impl TextStage {
     /// The text encoder, the first one where there are several.
     pub fn encoder(&self) -> &ClipTextModel {
         &self.first.encoder
+    }
+
+    /// All text encoders, in the order in which their states are put side by side.
+    pub fn encoders(&self) -> Vec<&ClipTextModel> {
+        self.all().map(|stage| &stage.encoder).collect()
+    }
+
+    /// Teaches words that stand for vectors of their own, each its name and for every encoder
+    /// `[n, width]`; they take the place of those that were taught before.
+    ///
+    /// # Errors
+    /// Memory runs out.
+    pub fn set_added(&mut self, words: &[(String, Vec<Tensor>)]) -> Result<()> {
+        let all = std::iter::once(&mut self.first).chain(&mut self.others);
+        for (at, stage) in all.enumerate() {
+            let own = words
+                .iter()
+                .filter_map(|(name, vectors)| Some((name.as_str(), vectors.get(at)?)));
+            stage.set_added(&own.collect::<Vec<_>>())?;
+        }
+        Ok(())
     }
 
     /// Chunks that `prompt` needs, 1 or more.

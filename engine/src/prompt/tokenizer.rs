@@ -15,6 +15,7 @@ use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{AddedToken, SplitDelimiterBehavior};
 
 use super::ChunkLayout;
+use super::added::{AddedWord, find_words};
 use super::clip_vocabulary::{END, START, clip_merges, vocabulary_of};
 use crate::conditioning::{TokenSpan, split_words};
 use crate::{EngineError, Result};
@@ -43,6 +44,7 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     layout: ChunkLayout,
     path: PathBuf,
+    added: Vec<AddedWord>,
 }
 
 impl Tokenizer {
@@ -128,6 +130,7 @@ impl Tokenizer {
             inner,
             layout,
             path,
+            added: Vec::new(),
         })
     }
 
@@ -147,11 +150,53 @@ impl Tokenizer {
         self.inner.get_vocab(true) == other.inner.get_vocab(true)
     }
 
-    /// The tokens of `text`, however long it is.
+    /// Sets words that have ids of their own: each its name and how many ids, counted up from
+    /// `first_id`. They take the place of those that were set before.
+    pub fn set_added(&mut self, words: &[(&str, usize)], first_id: i64) {
+        let mut next = first_id;
+        let words = words.iter().map(|&(name, count)| {
+            let ids = next..next + count as i64;
+            next = ids.end;
+            AddedWord {
+                name: name.to_owned(),
+                ids,
+            }
+        });
+        self.added = words.collect();
+    }
+
+    /// The tokens of `text`, however long it is. A word with ids of its own gives those; all of
+    /// them have the word's place.
     ///
     /// # Errors
     /// The vocabulary has no token for a part of `text`.
     pub fn encode(&self, text: &str) -> Result<Encoding> {
+        let names: Vec<&str> = self.added.iter().map(|word| word.name.as_str()).collect();
+        let mut whole = Encoding {
+            ids: Vec::new(),
+            offsets: Vec::new(),
+        };
+        let mut from = 0;
+        let between = |range: Range<usize>, whole: &mut Encoding| -> Result<()> {
+            let part = self.encode_known(&text[range.clone()])?;
+            whole.ids.extend(part.ids);
+            let offsets = part.offsets.into_iter();
+            let offsets = offsets.map(|o| o.start + range.start..o.end + range.start);
+            whole.offsets.extend(offsets);
+            Ok(())
+        };
+        for (range, index) in find_words(text, &names) {
+            between(from..range.start, &mut whole)?;
+            let ids = self.added[index].ids.clone();
+            whole.offsets.extend(ids.clone().map(|_| range.clone()));
+            whole.ids.extend(ids);
+            from = range.end;
+        }
+        between(from..text.len(), &mut whole)?;
+        Ok(whole)
+    }
+
+    fn encode_known(&self, text: &str) -> Result<Encoding> {
         let encoding = self.inner.encode(text, false).map_err(|e| {
             EngineError::bad_file(&self.path, format!("cannot read \"{text}\": {e}"))
         })?;

@@ -1,6 +1,6 @@
 //! Which recipes can be rendered at all.
 
-use super::{ControlUse, Edit, Recipe, SIZE_RANGE_PX, STEPS_RANGE};
+use super::{AdapterUse, ControlUse, Edit, EmbeddingUse, Recipe, SIZE_RANGE_PX, STEPS_RANGE};
 use crate::device::Dtype;
 use crate::sampling::SamplerName;
 use crate::{EngineError, Result};
@@ -34,6 +34,10 @@ impl Recipe {
         self.dtype.parse::<Dtype>()?;
         self.walk.validate()?;
         self.controls.iter().try_for_each(ControlUse::validate)?;
+        self.adapters.iter().try_for_each(AdapterUse::validate)?;
+        self.embeddings
+            .iter()
+            .try_for_each(EmbeddingUse::validate)?;
         if let Some(source) = &self.source {
             source.validate(self.steps)?;
         }

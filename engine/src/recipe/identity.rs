@@ -40,6 +40,26 @@ impl Recipe {
                 settle_control(asked, made);
             }
         }
+        if asked.adapters.len() == made.adapters.len() {
+            for (asked, made) in asked.adapters.iter_mut().zip(&mut made.adapters) {
+                settle(&asked.hash, &mut made.hash);
+                asked.path = None;
+                made.path = None;
+            }
+        }
+        // The render adds those that it found by the prompt's words.
+        let named = |name: &str| asked.embeddings.iter().find(|own| own.name == name);
+        made.embeddings.retain(|own| named(&own.name).is_some());
+        for made in &mut made.embeddings {
+            settle(
+                named(&made.name).map_or("", |own| &own.hash),
+                &mut made.hash,
+            );
+            made.path = None;
+        }
+        for asked in &mut asked.embeddings {
+            asked.path = None;
+        }
         let (asked_pictures, made_pictures) = (asked.pictures_mut(), made.pictures_mut());
         if asked_pictures.len() == made_pictures.len() {
             for (asked, made) in asked_pictures.into_iter().zip(made_pictures) {
@@ -113,8 +133,13 @@ pub fn is_sha256_hex(text: &str) -> bool {
 
 /// SHA-256 of `bytes`, in hex.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
+    hex_of(&Sha256::digest(bytes))
+}
+
+/// `bytes` in hex.
+pub fn hex_of(bytes: &[u8]) -> String {
+    let mut hex = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
         // Writing to a string cannot fail.
         let _ = write!(hex, "{byte:02x}");
     }
@@ -125,8 +150,8 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 mod tests {
     use std::path::Path;
 
-    use super::super::Source;
     use super::super::tests::sample;
+    use super::super::{AdapterUse, EmbeddingUse, Source};
     use super::*;
 
     #[test]
@@ -151,6 +176,26 @@ mod tests {
         asked.source.clone_from(&made.source);
         asked.model.hash = "abd".to_owned();
         assert!(!asked.asks_for(&made));
+    }
+
+    #[test]
+    fn adapters_and_embeddings_are_known_by_their_hashes() {
+        let mut asked = sample();
+        asked.adapters = vec![AdapterUse::new("detail", 0.5)];
+        let mut made = asked.clone();
+        made.adapters[0].hash = "abc".to_owned();
+        made.embeddings = vec![EmbeddingUse::new("found")];
+        assert!(asked.asks_for(&made) && !made.asks_for(&asked));
+        asked.adapters[0].hash = "abd".to_owned();
+        assert!(!asked.asks_for(&made));
+        asked.adapters[0].hash = "abc".to_owned();
+        made.adapters[0].text_weight = 0.0;
+        assert!(!asked.asks_for(&made));
+        let mut asked = made.clone();
+        asked.embeddings[0].hash = "1".to_owned();
+        assert!(!asked.asks_for(&made));
+        made.embeddings[0].hash = "1".to_owned();
+        assert!(asked.asks_for(&made));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One serde type says everything about one picture.
 
+mod adapter;
 mod check;
 mod control;
 mod edit;
@@ -10,10 +11,11 @@ mod source;
 
 use serde::{Deserialize, Serialize};
 
+pub use adapter::{AdapterUse, EmbeddingUse};
 pub use control::{ControlScale, ControlUse};
 pub use edit::{Change, Edit, EditPart, EditedPlace, EditedPrompt};
 pub use file::{from_json, read, to_json, write};
-pub use identity::{is_sha256_hex, sha256_hex, short_hash};
+pub use identity::{hex_of, is_sha256_hex, sha256_hex, short_hash};
 pub use options::{ResolvedSchedule, WalkOptions};
 pub use source::{MaskUse, PictureRef, Region, Source};
 
@@ -61,6 +63,13 @@ pub struct Recipe {
     /// Controls at work, in no particular order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub controls: Vec<ControlUse>,
+    /// LoRAs and their relatives at work, in no particular order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adapters: Vec<AdapterUse>,
+    /// Textual-inversion embeddings that the prompts call by name; the render adds those that it
+    /// found by their names alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub embeddings: Vec<EmbeddingUse>,
     /// The picture that it starts from; absent for noise alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
@@ -146,6 +155,8 @@ pub(crate) mod tests {
             walk: WalkOptions::default(),
             controls: Vec::new(),
             source: None,
+            adapters: Vec::new(),
+            embeddings: Vec::new(),
             regions: Vec::new(),
             edit: None,
             unknown: serde_json::Map::new(),

@@ -4,6 +4,7 @@
 //! walks it from noise to latents and decodes them. Every picture is computed on its own, so it
 //! never depends on the batch that it is part of.
 
+mod adapters;
 pub mod bench;
 mod beside;
 mod closed_loop;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tch::{Device, Kind, Tensor};
 
+use super::adapters::AdapterShelf;
 use super::denoise::{Denoiser, Walk};
 use super::edit::EditReport;
 use super::halves::Halves;
@@ -19,6 +20,7 @@ use super::source::{Frame, SourcePixels};
 use super::start::SourceEncoder;
 use super::watch::Watched;
 use super::{LatentRgb, LatentWatch, OnStep, closed_loop, defaults, layout, to_picture};
+use crate::adapters::AdapterLibrary;
 use crate::checkpoint::{Checkpoint, MeterOptions, open_meter};
 use crate::conditioning::PictureSizes;
 use crate::controls::ControlLibrary;
@@ -65,6 +67,7 @@ pub struct Renderer {
     region_texts: RegionTexts,
     pictures: PictureShelf,
     sources: SourceEncoder,
+    adapters: AdapterShelf,
     shelf: Shelf,
     snapshots: Snapshots,
     meter_options: MeterOptions,
@@ -126,6 +129,7 @@ impl Renderer {
             region_texts: RegionTexts::default(),
             pictures: PictureShelf::default(),
             sources: SourceEncoder::default(),
+            adapters: AdapterShelf::default(),
             shelf: Shelf::default(),
             snapshots: Snapshots::default(),
             meter_options: MeterOptions::default(),
@@ -138,6 +142,12 @@ impl Renderer {
     /// Says where recipes' controls are looked for; without it none is found by name.
     pub fn set_library(&mut self, library: ControlLibrary) {
         self.shelf.set_library(library);
+    }
+
+    /// Says where recipes' adapters and embeddings are looked for; without it only those with a
+    /// path are found.
+    pub fn set_adapters(&mut self, library: AdapterLibrary) {
+        self.adapters.set_library(library);
     }
 
     /// Says where recipes' pictures are found; without it only those with a path are.
@@ -212,6 +222,7 @@ impl Renderer {
         let scheduler = self.scheduler_for(&recipe)?;
         let plan = Plan::compile(&recipe, &self.space, &scheduler)?;
         let controls = self.resolve(&recipe, &mut notes)?;
+        self.apply_adapters(&mut recipe, &mut notes)?;
         self.encode(&recipe, plan.guidance.is_some())?;
         let source = SourcePixels::read(&recipe, &self.pictures)?;
         if source.as_ref().is_some_and(SourcePixels::is_fixed) {
@@ -323,6 +334,31 @@ impl Renderer {
             None => open_meter(&self.folder, &self.meter_options, self.device)?,
         };
         Ok(&**self.meter.insert(meter))
+    }
+
+    /// Puts the recipe's adapters and embeddings on the model, and forgets what was computed with
+    /// others.
+    fn apply_adapters(&mut self, recipe: &mut Recipe, notes: &mut Vec<String>) -> Result<()> {
+        let applied = self
+            .adapters
+            .apply(recipe, &self.halves, &mut self.text, notes);
+        if !applied.as_ref().is_ok_and(|changed| !changed.unet) {
+            self.region_texts = RegionTexts::default();
+        }
+        match applied {
+            Ok(changed) if !changed.text => {
+                if let Some(encoded) = self.encoded.as_mut().filter(|_| changed.unet) {
+                    let (positive, negative) = (&encoded.positive, encoded.negative.as_ref());
+                    encoded.contexts = Contexts::make(self.halves.unet(), positive, negative)?;
+                }
+                Ok(())
+            }
+            other => {
+                self.encoded = None;
+                self.region_texts = RegionTexts::default();
+                other.map(drop)
+            }
+        }
     }
 
     /// The recipe's controls, found and read.

@@ -80,6 +80,17 @@ pub(super) fn everything_but_controls(recipe: &Recipe) -> String {
                 (&source.picture.hash, source.strength, mask, only)
             }),
             recipe
+                .adapters
+                .iter()
+                .filter(|adapter| !adapter.is_idle())
+                .map(|a| (&a.hash, a.unet_weight, a.text_weight))
+                .collect::<Vec<_>>(),
+            recipe
+                .embeddings
+                .iter()
+                .map(|embedding| (&embedding.name, &embedding.hash))
+                .collect::<Vec<_>>(),
+            recipe
                 .regions
                 .iter()
                 .map(|region| (&region.prompt, region.weight, of_mask(&region.mask)))

@@ -20,6 +20,7 @@ mod worker;
 
 use std::path::PathBuf;
 
+use crate::adapters::AdapterLibrary;
 use crate::checkpoint::MeterOptions;
 use crate::control_training::{TrainingNews, TrainingTask};
 use crate::controls::ControlLibrary;
@@ -46,6 +47,8 @@ pub struct RenderOptions {
     pub embedded_model: PathBuf,
     /// Where recipes' controls are looked for.
     pub controls: ControlLibrary,
+    /// Where recipes' adapters and embeddings are looked for.
+    pub adapters: AdapterLibrary,
     /// What reads pictures for controls that are to reach a measured value.
     pub meter: MeterOptions,
     /// Whether an [`Event::Preview`] in a few steps comes before each picture, as a dragged slider

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use vernier_engine::adapters::AdapterLibrary;
 use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::controls::ControlLibrary;
 use vernier_engine::device::DeviceRequest;
@@ -20,6 +21,7 @@ pub(crate) fn options() -> RenderOptions {
         device: DeviceRequest::Cpu,
         embedded_model: "nowhere".into(),
         controls: ControlLibrary::default(),
+        adapters: AdapterLibrary::default(),
         meter: MeterOptions::default(),
         coarse_first: false,
         want_latents: false,
@@ -46,6 +48,8 @@ pub(crate) fn recipe(model: &Path) -> Recipe {
         walk: WalkOptions::default(),
         controls: Vec::new(),
         source: None,
+        adapters: Vec::new(),
+        embeddings: Vec::new(),
         regions: Vec::new(),
         edit: None,
         unknown: serde_json::Map::new(),

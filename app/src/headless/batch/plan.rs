@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use vernier_engine::adapters::unpack_files;
 use vernier_engine::controls::unpack_adapters;
 use vernier_engine::picture::PictureShelf;
 use vernier_engine::project::ProjectFile;
@@ -166,6 +167,10 @@ fn named_recipes(source: &Path, pictures: &PictureShelf) -> Result<Named, Failur
     opened.notes.extend(damaged);
     if let Some(folder) = assets::project_controls() {
         let damaged = unpack_adapters(&project, &opened.file, &folder);
+        opened.notes.extend(damaged);
+    }
+    if let Some(folder) = assets::project_adapters() {
+        let damaged = unpack_files(&project, &opened.file, &folder);
         opened.notes.extend(damaged);
     }
     if project.recipes.is_empty() {

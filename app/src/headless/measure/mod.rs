@@ -259,6 +259,8 @@ fn base(on: &OnArgs) -> Result<Recipe, Failure> {
         walk: WalkOptions::default(),
         controls: Vec::new(),
         source: None,
+        adapters: Vec::new(),
+        embeddings: Vec::new(),
         regions: Vec::new(),
         edit: None,
         unknown: serde_json::Map::new(),

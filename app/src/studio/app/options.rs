@@ -32,6 +32,8 @@ pub struct StudioOptions {
     pub own_models: Option<PathBuf>,
     /// Where controls go that came in a project; `None` leaves them in there.
     pub project_controls: Option<PathBuf>,
+    /// Where adapters and embeddings go that came in a project; `None` leaves them in there.
+    pub project_adapters: Option<PathBuf>,
     /// Where trainings have their work folders; `None` trains nothing.
     pub trainings: Option<PathBuf>,
     /// Whether the picture follows from the start; `None` is as the settings say.
@@ -56,6 +58,7 @@ impl StudioOptions {
             own_controls: None,
             own_models: None,
             project_controls: None,
+            project_adapters: None,
             trainings: None,
             live: None,
             anew: Anew::default(),
@@ -69,6 +72,8 @@ impl StudioOptions {
         ControlPlaces {
             own: ControlLibrary::new(own.cloned().collect()),
             from_projects: self.project_controls.clone(),
+            adapters: self.engine.adapters.clone(),
+            adapters_from_projects: self.project_adapters.clone(),
         }
     }
 
@@ -81,6 +86,7 @@ impl StudioOptions {
             own_controls: assets::user_controls(),
             own_models: assets::user_models(),
             project_controls: assets::project_controls(),
+            project_adapters: assets::project_adapters(),
             trainings: assets::trainings(),
             ..Self::plain()
         }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::thread::{Builder, JoinHandle};
 
+use vernier_engine::adapters::AdapterLibrary;
 use vernier_engine::controls::ControlLibrary;
 use vernier_engine::picture::PictureShelf;
 use vernier_engine::project::Project;
@@ -55,13 +56,17 @@ pub(crate) enum KeeperCommand {
     Read(String),
 }
 
-/// Controls that travel inside projects.
+/// Controls and adapters that travel inside projects.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ControlPlaces {
     /// Those that a project keeps: all but those that every machine has.
     pub(crate) own: ControlLibrary,
     /// Where those go that came in a project; `None` leaves them in there.
     pub(crate) from_projects: Option<PathBuf>,
+    /// Where adapters and embeddings are found that a project keeps.
+    pub(crate) adapters: AdapterLibrary,
+    /// Where those go that came in a project; `None` leaves them in there.
+    pub(crate) adapters_from_projects: Option<PathBuf>,
 }
 
 /// The window's end of the thread.

@@ -210,7 +210,7 @@ fn a_control_of_one_s_own_travels_in_the_project() {
     };
     let keeper = start(ControlPlaces {
         own: ControlLibrary::new(vec![place("own")]),
-        from_projects: None,
+        ..ControlPlaces::default()
     });
     keeper.send(KeeperCommand::SaveAs {
         path: place("p.vernier"),
@@ -221,8 +221,8 @@ fn a_control_of_one_s_own_travels_in_the_project() {
     drop(keeper);
 
     let keeper = start(ControlPlaces {
-        own: ControlLibrary::default(),
         from_projects: Some(place("cache")),
+        ..ControlPlaces::default()
     });
     keeper.send(KeeperCommand::Open(place("p.vernier")));
     let FileEvent::Project { notes, .. } = next(&events) else {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
+use vernier_engine::adapters::{files_to_keep, unpack_files};
 use vernier_engine::controls::{adapters_to_keep, unpack_adapters};
 use vernier_engine::picture::{self, PictureShelf};
 use vernier_engine::project::{Opened, Project, ProjectFile, result_png_name};
@@ -106,6 +107,7 @@ fn save(
 ) -> Result<()> {
     let mut attachments = encoded(pictures)?;
     attachments.extend(adapters_to_keep(project, file, &controls.own));
+    attachments.extend(files_to_keep(project, file, &controls.adapters));
     file.save(project, &attachments)
 }
 
@@ -120,6 +122,10 @@ fn take(
     opened.notes.extend(notes);
     if let Some(folder) = &controls.from_projects {
         let notes = unpack_adapters(&opened.project, &opened.file, folder);
+        opened.notes.extend(notes);
+    }
+    if let Some(folder) = &controls.adapters_from_projects {
+        let notes = unpack_files(&opened.project, &opened.file, folder);
         opened.notes.extend(notes);
     }
     let path = opened.file.path().to_owned();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use vernier_engine::adapters::AdapterLibrary;
 use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::controls::{
     Calibration, ControlInfo, ControlKind, ControlLibrary, ResponsePoint,
@@ -20,6 +21,7 @@ pub(crate) fn studio(recipe: Recipe, live: bool) -> Studio {
         device: DeviceRequest::Auto,
         embedded_model: "miniature".into(),
         controls: ControlLibrary::new(Vec::new()),
+        adapters: AdapterLibrary::default(),
         meter: MeterOptions::default(),
         coarse_first: false,
         want_latents: false,

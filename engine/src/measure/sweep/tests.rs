@@ -18,6 +18,8 @@ pub(in crate::measure) fn base() -> Recipe {
         walk: WalkOptions::default(),
         controls: Vec::new(),
         source: None,
+        adapters: Vec::new(),
+        embeddings: Vec::new(),
         regions: Vec::new(),
         edit: None,
         unknown: serde_json::Map::new(),

@@ -3,7 +3,9 @@
 use tch::Tensor;
 
 use crate::Result;
-use crate::layers::{Activation, LayerNorm, Linear, attend};
+use crate::layers::{
+    Activation, LayerNorm, LayerRef, LayerVisitor, Linear, NormRef, NormVisitor, attend,
+};
 use crate::weights::{Init, Params};
 
 /// What both towers' configurations say about their transformer.
@@ -64,6 +66,41 @@ impl Encoder {
         }
         states.push(x);
         Ok(states)
+    }
+
+    /// Shows every linear layer to `visitor`, with names under `path`.
+    pub(super) fn visit(&self, path: &str, visitor: &mut LayerVisitor<'_>) {
+        for (i, layer) in self.layers.iter().enumerate() {
+            let attn = &layer.self_attn;
+            for (name, linear) in [
+                ("self_attn.q_proj", &attn.q_proj),
+                ("self_attn.k_proj", &attn.k_proj),
+                ("self_attn.v_proj", &attn.v_proj),
+                ("self_attn.out_proj", &attn.out_proj),
+                ("mlp.fc1", &layer.fc1),
+                ("mlp.fc2", &layer.fc2),
+            ] {
+                visitor(
+                    &format!("{path}.layers.{i}.{name}"),
+                    LayerRef::Linear(linear),
+                );
+            }
+        }
+    }
+
+    /// Shows every normalisation to `visitor`, with names under `path`.
+    pub(super) fn visit_norms(&self, path: &str, visitor: &mut NormVisitor<'_>) {
+        for (i, layer) in self.layers.iter().enumerate() {
+            let at = format!("{path}.layers.{i}");
+            visitor(
+                &format!("{at}.layer_norm1"),
+                NormRef::Layer(&layer.layer_norm1),
+            );
+            visitor(
+                &format!("{at}.layer_norm2"),
+                NormRef::Layer(&layer.layer_norm2),
+            );
+        }
     }
 }
 

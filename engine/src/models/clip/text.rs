@@ -4,7 +4,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::config::ClipTextConfig;
 use super::encoder::{Encoder, EncoderShape, projection};
-use crate::layers::{LayerNorm, Linear};
+use crate::layers::{LayerNorm, LayerRef, LayerVisitor, Linear, NormRef, NormVisitor};
 use crate::weights::{Init, Params};
 use crate::{EngineError, Result};
 
@@ -53,6 +53,8 @@ pub struct ClipTextModel {
     encoder: Encoder,
     final_layer_norm: LayerNorm,
     text_projection: Option<Linear>,
+    /// `[n, hidden_size]` of the ids behind the vocabulary's.
+    added: Option<Tensor>,
     config: ClipTextConfig,
 }
 
@@ -121,6 +123,7 @@ impl ClipTextModel {
             } else {
                 None
             },
+            added: None,
             config: config.clone(),
         })
     }
@@ -154,7 +157,7 @@ impl ClipTextModel {
                 format!("{tokens} tokens are more than the text encoder's {most}; split them"),
             ));
         }
-        let words = Tensor::f_embedding(&self.token_embedding, ids, -1, false, false)?;
+        let words = self.words(ids)?;
         let positions = self.position_embedding.f_narrow(0, 0, tokens)?;
         let hidden_states = self.encoder.forward(words.f_add(&positions)?)?;
         let last_hidden_state = self.states(&hidden_states, TextLayer::LAST)?;
@@ -179,6 +182,43 @@ impl ClipTextModel {
             pooled,
             projected,
         })
+    }
+
+    /// Sets the embeddings `[n, hidden_size]` of the ids behind the vocabulary's, in the weights'
+    /// dtype and on their device (textual inversion, arXiv 2208.01618); `None` for none.
+    pub fn set_added(&mut self, embeddings: Option<Tensor>) {
+        self.added = embeddings;
+    }
+
+    /// Token embeddings `[batch, tokens, dim]` of `ids` `[batch, tokens]`.
+    fn words(&self, ids: &Tensor) -> Result<Tensor> {
+        let lookup =
+            |table: &Tensor, ids: &Tensor| Tensor::f_embedding(table, ids, -1, false, false);
+        let Some(added) = &self.added else {
+            return Ok(lookup(&self.token_embedding, ids)?);
+        };
+        let known = self.config.vocab_size;
+        let words = lookup(&self.token_embedding, &ids.f_clamp_max(known - 1)?)?;
+        let added = lookup(added, &ids.f_sub_scalar(known)?.f_clamp_min(0)?)?;
+        let is_added = ids.f_ge(known)?.f_unsqueeze(-1)?;
+        Ok(added.f_where_self(&is_added, &words)?)
+    }
+
+    /// Shows every linear layer to `visitor` by its name in Python transformers, such as
+    /// `text_model.encoder.layers.0.self_attn.q_proj`.
+    pub fn for_each_layer(&self, visitor: &mut LayerVisitor<'_>) {
+        self.encoder.visit("text_model.encoder", visitor);
+        if let Some(projection) = &self.text_projection {
+            visitor("text_projection", LayerRef::Linear(projection));
+        }
+    }
+
+    /// Shows every normalisation to `visitor` by its name in Python transformers, such as
+    /// `text_model.final_layer_norm`.
+    pub fn for_each_norm(&self, visitor: &mut NormVisitor<'_>) {
+        self.encoder.visit_norms("text_model.encoder", visitor);
+        let last = NormRef::Layer(&self.final_layer_norm);
+        visitor("text_model.final_layer_norm", last);
     }
 
     /// The states `[batch, tokens, dim]` of one layer among [`ClipTextOutput::hidden_states`].
@@ -207,7 +247,9 @@ impl ClipTextModel {
     /// it; of the highest id where the configuration is from before transformers PR 24773.
     fn end_positions(&self, ids: &Tensor) -> Result<Tensor> {
         let marks = if self.config.eos_token_id == 2 {
-            ids.shallow_clone()
+            // The end is the highest id of the vocabulary; what was added lies behind it.
+            let known = self.config.vocab_size;
+            ids.f_mul(&ids.f_lt(known)?.f_to_kind(Kind::Int64)?)?
         } else {
             ids.f_eq(self.config.eos_token_id)?.f_to_kind(Kind::Int)?
         };

@@ -8,7 +8,7 @@ use super::config::{Level, Middle};
 use super::pass::{Pass, TextContext};
 use super::transformer::{Transformer, TransformerShape};
 use crate::Result;
-use crate::layers::{Downsample, LayerVisitor, ResnetBlock, Upsample};
+use crate::layers::{Downsample, LayerVisitor, NormVisitor, ResnetBlock, Upsample};
 use crate::weights::Params;
 
 /// A residual block and the transformer stage that may follow it.
@@ -65,6 +65,13 @@ impl Stage {
         self.resnet.visit(&self.resnet_path, visitor);
         if let Some(transformer) = &self.transformer {
             transformer.visit(visitor);
+        }
+    }
+
+    fn visit_norms(&self, visitor: &mut NormVisitor<'_>) {
+        self.resnet.visit_norms(&self.resnet_path, visitor);
+        if let Some(transformer) = &self.transformer {
+            transformer.visit_norms(visitor);
         }
     }
 }
@@ -166,6 +173,12 @@ impl DownBlock {
             downsample.visit(&format!("{}.downsamplers.0", self.path), visitor);
         }
     }
+
+    pub(super) fn visit_norms(&self, visitor: &mut NormVisitor<'_>) {
+        for stage in &self.stages {
+            stage.visit_norms(visitor);
+        }
+    }
 }
 
 /// `UNetMidBlock2DCrossAttn` or `UNetMidBlock2D`.
@@ -224,6 +237,13 @@ impl MidBlock {
         self.first.visit(visitor);
         if let Some(second) = &self.second {
             second.visit(visitor);
+        }
+    }
+
+    pub(super) fn visit_norms(&self, visitor: &mut NormVisitor<'_>) {
+        self.first.visit_norms(visitor);
+        if let Some(second) = &self.second {
+            second.visit_norms(visitor);
         }
     }
 }
@@ -315,6 +335,12 @@ impl UpBlock {
         }
         if let Some(upsample) = &self.upsample {
             upsample.visit(&format!("{}.upsamplers.0", self.path), visitor);
+        }
+    }
+
+    pub(super) fn visit_norms(&self, visitor: &mut NormVisitor<'_>) {
+        for stage in &self.stages {
+            stage.visit_norms(visitor);
         }
     }
 }

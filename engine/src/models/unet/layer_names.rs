@@ -39,11 +39,11 @@ impl LayerNames {
                 weight_shape: layer.weight_shape(),
             });
         });
-        let blocks = Blocks::of(&layers);
+        let blocks = OriginalNames::of(layers.iter().map(|layer| layer.path.as_str()));
         let mut by_name = HashMap::new();
         for (i, layer) in layers.iter().enumerate() {
             by_name.insert(flat_name(&layer.path), i);
-            if let Some(path) = blocks.original_path(&layer.path) {
+            if let Some(path) = blocks.of_path(&layer.path) {
                 by_name.insert(flat_name(&path), i);
             }
         }
@@ -66,19 +66,23 @@ pub fn flat_name(path: &str) -> String {
     format!("{LORA_PREFIX}{}", path.replace('.', "_"))
 }
 
-/// How many residual blocks each level has; the original code numbers them all through.
-pub(super) struct Blocks {
+/// The names of the original code for the layers of a U-Net.
+///
+/// It holds how many residual blocks each level has: the original code numbers them all through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OriginalNames {
     pub(super) down: Vec<usize>,
     pub(super) up: Vec<usize>,
     /// By level on the way up, whether transformers follow the residual blocks.
     pub(super) up_attends: Vec<bool>,
 }
 
-impl Blocks {
-    fn of(layers: &[NamedLayer]) -> Self {
+impl OriginalNames {
+    /// Those of the U-Net whose layers have these `paths` in Python diffusers.
+    pub fn of<'a>(paths: impl Iterator<Item = &'a str>) -> Self {
         let mut counts: BTreeMap<(&str, usize, &str), usize> = BTreeMap::new();
-        for layer in layers {
-            let parts: Vec<&str> = layer.path.split('.').collect();
+        for path in paths {
+            let parts: Vec<&str> = path.split('.').collect();
             if let [side @ ("down_blocks" | "up_blocks"), level, part, index, ..] = parts[..]
                 && let (Ok(level), Ok(index)) = (level.parse(), index.parse::<usize>())
             {
@@ -98,8 +102,8 @@ impl Blocks {
         }
     }
 
-    /// The layer's path in the original code, where it has one.
-    pub(super) fn original_path(&self, path: &str) -> Option<String> {
+    /// The path in the original code of the layer at `path`, where it has one.
+    pub fn of_path(&self, path: &str) -> Option<String> {
         let (head, rest) = path.split_once('.').unwrap_or((path, ""));
         Some(match (head, rest) {
             ("conv_in", _) => "input_blocks.0.0".to_owned(),

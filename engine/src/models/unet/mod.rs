@@ -17,12 +17,13 @@ use tch::{Device, Kind, Tensor};
 
 use crate::Result;
 use crate::layers::{
-    AttentionHook, AttentionSite, Conv2d, ConvShape, GroupNorm, LayerRef, LayerVisitor, ResnetShape,
+    AttentionHook, AttentionSite, Conv2d, ConvShape, GroupNorm, LayerRef, LayerVisitor, NormRef,
+    NormVisitor, ResnetShape,
 };
 use crate::weights::Params;
 
 pub use config::UNetConfig;
-pub use layer_names::{LORA_PREFIX, LayerNames, NamedLayer, flat_name};
+pub use layer_names::{LORA_PREFIX, LayerNames, NamedLayer, OriginalNames, flat_name};
 pub use original_names::original_names;
 pub use pass::{AddedConditions, TextContext};
 
@@ -258,5 +259,20 @@ impl UNet {
             block.visit(visitor);
         }
         visitor("conv_out", LayerRef::Conv2d(&self.conv_out));
+    }
+
+    /// Shows every normalisation to `visitor` by its name in Python diffusers, such as
+    /// `mid_block.attentions.0.transformer_blocks.0.norm1`.
+    pub fn for_each_norm(&self, visitor: &mut NormVisitor<'_>) {
+        for block in &self.down_blocks {
+            block.visit_norms(visitor);
+        }
+        if let Some(block) = &self.mid_block {
+            block.visit_norms(visitor);
+        }
+        for block in &self.up_blocks {
+            block.visit_norms(visitor);
+        }
+        visitor("conv_norm_out", NormRef::Group(&self.conv_norm_out));
     }
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::UNetConfig;
-use super::layer_names::Blocks;
+use super::layer_names::OriginalNames;
 use crate::Result;
 
 /// What a residual block is made of.
@@ -25,7 +25,7 @@ const RESNET: [&str; 6] = [
 pub fn original_names(config: &UNetConfig, path: &Path) -> Result<Vec<(String, String)>> {
     let plan = config.plan(path)?;
     let upward = || plan.levels.iter().rev();
-    let blocks = Blocks {
+    let blocks = OriginalNames {
         down: plan.levels.iter().map(|l| l.layers as usize).collect(),
         up: upward().map(|l| l.layers as usize + 1).collect(),
         up_attends: upward().map(|l| l.attends_up).collect(),
@@ -61,6 +61,6 @@ pub fn original_names(config: &UNetConfig, path: &Path) -> Result<Vec<(String, S
     }
     block("mid_block", 2, 1, None);
     let bare = |name: &str| name.trim_end_matches('.').to_owned();
-    let both = |ours: String| Some((bare(&ours), bare(&blocks.original_path(&ours)?)));
+    let both = |ours: String| Some((bare(&ours), bare(&blocks.of_path(&ours)?)));
     Ok(modules.into_iter().filter_map(both).collect())
 }

@@ -8,7 +8,10 @@ use super::attention::Attention;
 use super::feed_forward::FeedForward;
 use super::pass::{Pass, TextContext};
 use crate::Result;
-use crate::layers::{Conv2d, ConvShape, GroupNorm, LayerNorm, LayerRef, LayerVisitor, Linear, add};
+use crate::layers::{
+    Conv2d, ConvShape, GroupNorm, LayerNorm, LayerRef, LayerVisitor, Linear, NormRef, NormVisitor,
+    add,
+};
 use crate::weights::Params;
 
 /// Epsilon of the stage's group normalisation, a constant in Python diffusers too.
@@ -177,5 +180,15 @@ impl Transformer {
             block.ff.visit(&format!("{}.ff", block.path), visitor);
         }
         visitor(&format!("{path}.proj_out"), self.proj_out.layer());
+    }
+
+    pub(super) fn visit_norms(&self, visitor: &mut NormVisitor<'_>) {
+        visitor(&format!("{}.norm", self.path), NormRef::Group(&self.norm));
+        for block in &self.blocks {
+            let path = &block.path;
+            visitor(&format!("{path}.norm1"), NormRef::Layer(&block.norm1));
+            visitor(&format!("{path}.norm2"), NormRef::Layer(&block.norm2));
+            visitor(&format!("{path}.norm3"), NormRef::Layer(&block.norm3));
+        }
     }
 }

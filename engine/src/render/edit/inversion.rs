@@ -81,13 +81,19 @@ mod tests {
         Tensor::randn([1, 4, 3, 3], (Kind::Float, Device::Cpu))
     }
 
+    fn schedule() -> NoiseSchedule {
+        let json = serde_json::json!({ "beta_schedule": "scaled_linear" });
+        let config = SchedulerConfig::from_map(json.as_object().unwrap(), "scheduler_config.json");
+        NoiseSchedule::new(&config.unwrap()).unwrap()
+    }
+
     fn close(a: &Tensor, b: &Tensor) -> bool {
         a.allclose(b, 1e-4, 1e-4, false)
     }
 
     #[test]
     fn the_papers_form_and_ours_agree_for_a_model_of_epsilon() {
-        let noise = NoiseSchedule::new(&SchedulerConfig::default()).unwrap();
+        let noise = schedule();
         let step = steps(&[801.0, 401.0], &noise)[0];
         let (alpha, sigma) = step.now;
         let [clean, x_s, x_t, eps_s, eps_t] = [(); 5].map(|()| random());
@@ -106,7 +112,7 @@ mod tests {
 
     #[test]
     fn what_the_model_says_alike_of_both_leaves_the_source_exact() {
-        let noise = NoiseSchedule::new(&SchedulerConfig::default()).unwrap();
+        let noise = schedule();
         let (clean, sample, output) = (random(), random(), random());
         for step in steps(&[901.0, 601.0, 301.0, 1.0], &noise) {
             for prediction in [PredictionType::Epsilon, PredictionType::VPrediction] {
@@ -119,7 +125,7 @@ mod tests {
 
     #[test]
     fn each_step_begins_where_the_last_one_ended() {
-        let noise = NoiseSchedule::new(&SchedulerConfig::default()).unwrap();
+        let noise = schedule();
         let steps = steps(&[901.0, 601.0, 301.0], &noise);
         for pair in steps.windows(2) {
             assert_eq!(pair[0].next, pair[1].now);

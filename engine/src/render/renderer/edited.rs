@@ -16,6 +16,7 @@ impl Renderer {
         let edit = recipe.edit.clone().unwrap_or_else(|| Edit::new(Vec::new()));
         let mut notes = Vec::new();
         let controls = self.resolve(&recipe, &mut notes)?;
+        self.apply_adapters(&mut recipe, &mut notes)?;
         let scheduler = self.scheduler_for(&recipe)?;
         let editor = Editor {
             text: &self.text,

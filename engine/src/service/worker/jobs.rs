@@ -38,6 +38,7 @@ pub(super) fn render(
         inbox.check_cancelled()?;
         let renderer = ready(job, recipe, &device, loaded, inbox)?;
         renderer.set_library(job.options.controls.clone());
+        renderer.set_adapters(job.options.adapters.clone());
         renderer.set_meter_options(job.options.meter.clone());
         renderer.set_pictures(job.options.pictures.clone());
         inbox.check_cancelled()?;
@@ -118,6 +119,7 @@ pub(super) fn measure(
     let folder = model_folder(&request.base.model, &job.options.embedded_model)?;
     let renderer = ready(job, &request.base, &device, loaded, inbox)?;
     renderer.set_library(job.options.controls.clone());
+    renderer.set_adapters(job.options.adapters.clone());
     renderer.set_meter_options(job.options.meter.clone());
     renderer.set_pictures(job.options.pictures.clone());
     let mut bench = Bench::new(id, renderer, inbox);

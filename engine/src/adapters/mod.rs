@@ -1,0 +1,32 @@
+//! Adapters that other programs made: LoRA and its relatives, and textual-inversion embeddings.
+//!
+//! An [`AdapterFile`] sorts a file's tensors by layer, whoever wrote it; [`Adapter::read`] puts
+//! them together for one model, and [`Changes`] are what adapters make of its layers. Our own
+//! controls are in [`controls`](crate::controls).
+
+mod apply;
+mod convert;
+mod delta;
+mod embedding;
+mod family;
+mod file;
+mod in_projects;
+mod keys;
+mod library;
+mod modules;
+mod peft_config;
+mod read;
+mod summary;
+
+pub use apply::Changes;
+pub use convert::{LoraFormat, convert};
+pub use delta::{Delta, Magnitude, Product};
+pub use embedding::Embedding;
+pub use family::Family;
+pub use file::{AdapterFile, LayerKeys};
+pub use in_projects::{files_to_keep, unpack_files};
+pub use keys::{Component, Part};
+pub use library::AdapterLibrary;
+pub use modules::{Module, Modules};
+pub use read::{Adapter, LayerDelta, NormDelta};
+pub use summary::Summary;
