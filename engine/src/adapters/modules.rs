@@ -144,6 +144,8 @@ fn unet_paths(attends: [bool; 4]) -> Vec<String> {
         }
     }
     stages(&mut paths, "mid_block", 2, true);
+    // One transformer between two residual blocks.
+    paths.retain(|path| !path.starts_with("mid_block.attentions.1."));
     paths
 }
 

@@ -51,10 +51,12 @@ impl PeftConfig {
         }
         if let Some(path) = beside {
             let text = std::fs::read_to_string(path).map_err(|e| EngineError::io(path, e))?;
-            let scales = serde_json::from_str(&text).map_err(|e| {
+            // An object first: a list would be read as its fields, one after the other.
+            let scales = serde_json::from_str::<Map<String, Value>>(&text)
+                .and_then(|fields| serde_json::from_value(fields.into()));
+            config.of_all = Some(scales.map_err(|e| {
                 EngineError::bad_file(path, format!("is no configuration of a LoRA: {e}"))
-            })?;
-            config.of_all = Some(scales);
+            })?);
         }
         Ok(config)
     }

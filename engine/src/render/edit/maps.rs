@@ -167,10 +167,10 @@ mod tests {
     #[test]
     fn maps_of_another_picture_are_refused() {
         let mut maps = AttentionMaps::default();
-        let q = Tensor::randn([1, 1, 4, 2], (Kind::Float, Device::Cpu));
+        let q = Tensor::randn([1, 1, 6, 2], (Kind::Float, Device::Cpu));
         maps.attend(&site(false), &q, &q, &q).unwrap();
         maps.attend(&site(true), &q, &q, &q).unwrap();
-        assert!(maps.of_words(&(0..1), 2, 2).is_ok());
+        assert!(maps.of_words(&(0..1), 2, 3).is_ok());
         let said = maps.of_words(&(0..1), 5, 5).unwrap_err().to_string();
         assert!(said.contains("give masks"), "{said}");
     }
