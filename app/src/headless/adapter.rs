@@ -129,7 +129,9 @@ fn show(name: &str) -> Result<(), Failure> {
         let summary = Summary::of(&file)?;
         tell_adapter(&summary, &mut tell);
     }
-    lines.iter().for_each(|line| say(line));
+    for line in &lines {
+        say(line);
+    }
     Ok(())
 }
 

@@ -257,23 +257,22 @@ impl Changes {
 impl Branches {
     /// `rows` keeps the strengths of layers with the same columns.
     fn set(&self, weights: &[f64], rows: &mut BTreeMap<Vec<(usize, i64)>, Tensor>) -> Result<()> {
-        let row = match rows.get(&self.columns) {
-            Some(row) => row.shallow_clone(),
-            None => {
-                let strengths = self.columns.iter().flat_map(|&(index, rank)| {
-                    let weight = weights.get(index).copied().unwrap_or_default();
-                    std::iter::repeat_n(weight as f32, rank as usize)
-                });
-                let strengths: Vec<f32> = strengths.collect();
-                let row = Tensor::f_from_slice(&strengths)?.f_to_device(self.at_one.device())?;
-                rows.insert(self.columns.clone(), row.shallow_clone());
-                row
-            }
+        let row = if let Some(row) = rows.get(&self.columns) {
+            row.shallow_clone()
+        } else {
+            let strengths = self.columns.iter().flat_map(|&(index, rank)| {
+                let weight = weights.get(index).copied().unwrap_or_default();
+                std::iter::repeat_n(weight as f32, rank as usize)
+            });
+            let strengths: Vec<f32> = strengths.collect();
+            let row = Tensor::f_from_slice(&strengths)?.f_to_device(self.at_one.device())?;
+            rows.insert(self.columns.clone(), row.shallow_clone());
+            row
         };
         if self.up.kind() == Kind::Float {
             let _ = self.at_one.f_mul_out(&self.up, &row)?;
         } else {
-            let _ = self.up.shallow_clone().f_copy_(&self.at_one.f_mul(&row)?)?;
+            self.up.shallow_clone().f_copy_(&self.at_one.f_mul(&row)?)?;
         }
         Ok(())
     }

@@ -112,12 +112,11 @@ fn layer<'a>(file: &AdapterFile, keys: &LayerKeys, module: &'a Module) -> Result
     };
     let (down, up) = (file.as_stored(down)?, file.as_stored(up)?);
     let rank = down.size()[0];
-    let (alpha, alpha_kind) = match keys.parts.get(&Part::Alpha) {
-        Some(name) => (file.number(name)?, Some(file.as_stored(name)?.kind())),
-        None => {
-            let scale = file.config.scale(module.component, &module.path, rank);
-            (scale * rank as f64, None)
-        }
+    let (alpha, alpha_kind) = if let Some(name) = keys.parts.get(&Part::Alpha) {
+        (file.number(name)?, Some(file.as_stored(name)?.kind()))
+    } else {
+        let scale = file.config.scale(module.component, &module.path, rank);
+        (scale * rank as f64, None)
     };
     let magnitude = match keys.parts.get(&Part::Magnitude) {
         Some(name) => {

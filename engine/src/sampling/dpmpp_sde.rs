@@ -36,7 +36,7 @@ impl DpmppSde {
         let between = |from: f64, to: f64| (from * to).sqrt();
         let logs = log_sigmas(&noise.sigmas());
         Ok(Self {
-            schedule: with_middles(whole, between, |sigma| timestep_of_sigma(sigma, &logs)),
+            schedule: with_middles(&whole, between, |sigma| timestep_of_sigma(sigma, &logs)),
             prediction_type: config.prediction_type,
             start: None,
         })
@@ -51,7 +51,7 @@ impl DpmppSde {
 
 /// `whole` with a call in the middle of every step but the last, which ends without noise at once.
 pub(super) fn with_middles(
-    whole: Schedule,
+    whole: &Schedule,
     between: impl Fn(f64, f64) -> f64,
     timestep_of: impl Fn(f64) -> f64,
 ) -> Schedule {

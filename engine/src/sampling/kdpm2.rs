@@ -48,7 +48,7 @@ impl Kdpm2 {
             (from * end).sqrt()
         };
         Ok(Self {
-            schedule: with_middles(whole, between, |sigma| timestep_of_sigma(sigma, &logs)),
+            schedule: with_middles(&whole, between, |sigma| timestep_of_sigma(sigma, &logs)),
             prediction_type: config.prediction_type,
             is_ancestral,
             start: None,

@@ -43,9 +43,9 @@ impl AdapterShape {
 #[derive(Debug)]
 enum Body {
     /// The conditional variational autoencoder.
-    Cvae(Generator),
+    Cvae(Box<Generator>),
     /// g(C), straight.
-    Mlp(Perceptron),
+    Mlp(Box<Perceptron>),
 }
 
 /// New key and value projections of one cross-attention layer.
@@ -92,11 +92,16 @@ impl AdapterNetwork {
             return Err(EngineError::request("shape", "its sizes cannot be used"));
         }
         let body = if is_cvae {
-            Body::Cvae(Generator::new(params, &shape, attributes)?)
+            Body::Cvae(Box::new(Generator::new(params, &shape, attributes)?))
         } else {
             let at = params.at("mlp");
             let hidden = shape.hidden_dim;
-            Body::Mlp(Perceptron::new(&at, 2 * attributes, hidden, shape.flat())?)
+            Body::Mlp(Box::new(Perceptron::new(
+                &at,
+                2 * attributes,
+                hidden,
+                shape.flat(),
+            )?))
         };
         let sites = sites
             .iter()
