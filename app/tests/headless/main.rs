@@ -5,9 +5,11 @@ mod batch;
 mod bench;
 #[cfg(unix)]
 mod cancel;
+mod edit;
 mod editing;
 #[cfg(unix)]
 mod farm;
+mod formats;
 #[cfg(unix)]
 mod kill;
 mod measure;
