@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::keys::Component;
 use crate::layers::{LayerRef, NormRef};
 use crate::models::clip::ClipTextModel;
-use crate::models::unet::{OriginalNames, UNet};
+use crate::models::unet::{OriginalNames, RESNET_PARTS, UNet};
 
 /// A layer that an adapter may change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,14 +151,7 @@ fn unet_paths(attends: [bool; 4]) -> Vec<String> {
 
 fn stages(paths: &mut Vec<String>, block: &str, count: usize, attends: bool) {
     for i in 0..count {
-        for part in [
-            "norm1",
-            "conv1",
-            "time_emb_proj",
-            "norm2",
-            "conv2",
-            "conv_shortcut",
-        ] {
+        for part in RESNET_PARTS {
             paths.push(format!("{block}.resnets.{i}.{part}"));
         }
         if !attends {

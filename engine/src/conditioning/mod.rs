@@ -3,7 +3,7 @@
 mod find;
 mod words;
 
-pub use words::split_words;
+pub use words::{find_phrase, split_words};
 
 use std::ops::Range;
 

@@ -39,6 +39,25 @@ pub fn split_words(text: &str) -> Vec<Range<usize>> {
     words
 }
 
+/// Byte ranges at which the words of `phrase` stand in `text` one after the other, in any case and
+/// punctuation aside, in reading order; none where it has no words.
+pub fn find_phrase(text: &str, phrase: &str) -> Vec<Range<usize>> {
+    let lower = |text: &str, range: &Range<usize>| text[range.clone()].to_lowercase();
+    let words = split_words(text);
+    let wanted: Vec<String> = split_words(phrase)
+        .iter()
+        .map(|range| lower(phrase, range))
+        .collect();
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    words
+        .windows(wanted.len())
+        .filter(|run| run.iter().zip(&wanted).all(|(r, w)| lower(text, r) == *w))
+        .map(|run| run[0].start..run[run.len() - 1].end)
+        .collect()
+}
+
 fn role_of(c: char) -> Role {
     match c {
         // Zero-width joiner, variation selectors, skin tones, and the blocks of combining marks.
@@ -64,7 +83,7 @@ fn role_of(c: char) -> Role {
 
 #[cfg(test)]
 mod tests {
-    use super::split_words;
+    use super::{find_phrase, split_words};
 
     fn words(text: &str) -> Vec<&str> {
         split_words(text).into_iter().map(|r| &text[r]).collect()
@@ -77,6 +96,14 @@ mod tests {
             ["A", "red", "haired", "woman", "s", "hat", "35", "mm"]
         );
         assert!(words(" ,.!  ").is_empty());
+    }
+
+    #[test]
+    fn phrases_are_found_by_their_words() {
+        let text = "A red-haired woman, a RED hat";
+        assert_eq!(find_phrase(text, "red"), [2..5, 22..25]);
+        assert_eq!(find_phrase(text, "haired  Woman!"), [6..18]);
+        assert!(find_phrase(text, "red woman").is_empty() && find_phrase(text, ",").is_empty());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::{Meter, Place};
-use crate::conditioning::split_words;
+use crate::conditioning::find_phrase;
 use crate::{EngineError, Result};
 
 /// Where the subjects stand, in this order.
@@ -35,7 +35,7 @@ pub struct MeasuredPrompt {
 impl MeasuredPrompt {
     /// Whether the prompt names `subject`, at least once.
     pub fn names(&self, subject: &str) -> bool {
-        !find_all(&self.text, subject).is_empty()
+        !find_phrase(&self.text, subject).is_empty()
     }
 }
 
@@ -132,7 +132,7 @@ pub fn own_prompts(
 }
 
 fn only_noun(prompt: &str, nouns: &[String]) -> Result<String> {
-    let named = |noun: &&String| !find_all(prompt, noun).is_empty();
+    let named = |noun: &&String| !find_phrase(prompt, noun).is_empty();
     let mut found = nouns.iter().filter(named);
     match (found.next(), found.next()) {
         (Some(only), None) => {
@@ -155,30 +155,12 @@ fn only_noun(prompt: &str, nouns: &[String]) -> Result<String> {
     }
 }
 
-/// Byte ranges at which the words of `phrase` stand in `text`, in any case.
-fn find_all(text: &str, phrase: &str) -> Vec<Range<usize>> {
-    let lower = |text: &str, r: &Range<usize>| text[r.clone()].to_lowercase();
-    let words = split_words(text);
-    let wanted: Vec<String> = split_words(phrase)
-        .iter()
-        .map(|r| lower(phrase, r))
-        .collect();
-    if wanted.is_empty() {
-        return Vec::new();
-    }
-    words
-        .windows(wanted.len())
-        .filter(|run| run.iter().zip(&wanted).all(|(r, w)| lower(text, r) == *w))
-        .map(|run| run[0].start..run[run.len() - 1].end)
-        .collect()
-}
-
 /// The one place where `phrase` stands in `prompt`.
 ///
 /// # Errors
 /// It is not there, or more than once.
 pub(super) fn find_once(prompt: &str, phrase: &str) -> Result<Range<usize>> {
-    let mut places = find_all(prompt, phrase);
+    let mut places = find_phrase(prompt, phrase);
     match (places.pop(), places.len()) {
         (Some(place), 0) => Ok(place),
         (Some(_), others) => Err(EngineError::request(

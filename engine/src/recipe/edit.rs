@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::MaskUse;
-use crate::conditioning::split_words;
+use crate::conditioning::{find_phrase, split_words};
 use crate::{EngineError, Result};
 
 /// The most things that one edit changes.
@@ -244,21 +244,13 @@ impl Edit {
 /// The one place where the words of `phrase` stand in `prompt`, in any case.
 fn find(prompt: &str, phrase: &str) -> Result<Range<usize>> {
     let field = format!("edit \"{phrase}\"");
-    let lower = |text: &str, range: &Range<usize>| text[range.clone()].to_lowercase();
-    let wanted: Vec<String> = split_words(phrase)
-        .iter()
-        .map(|range| lower(phrase, range))
-        .collect();
-    if wanted.is_empty() {
+    if split_words(phrase).is_empty() {
         let problem = "names no words of the prompt; say what is to change";
         return Err(EngineError::request(field, problem));
     }
-    let words = split_words(prompt);
-    let mut places = words
-        .windows(wanted.len())
-        .filter(|run| run.iter().zip(&wanted).all(|(r, w)| lower(prompt, r) == *w));
+    let mut places = find_phrase(prompt, phrase).into_iter();
     match (places.next(), places.next()) {
-        (Some(run), None) => Ok(run[0].start..run[run.len() - 1].end),
+        (Some(place), None) => Ok(place),
         (Some(_), Some(_)) => Err(EngineError::request(
             field,
             format!(

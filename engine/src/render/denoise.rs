@@ -185,7 +185,8 @@ fn begin(phase: &Phase, controls: &[Resolved], shelf: &Shelf) {
     shelf.set_strengths(&active.collect::<Vec<_>>());
 }
 
-fn proceed(on_step: &mut OnStep<'_>, done: usize, steps: usize) -> Result<()> {
+/// Asks whether the work goes on with `done` of `steps` calls done.
+pub(super) fn proceed(on_step: &mut OnStep<'_>, done: usize, steps: usize) -> Result<()> {
     match on_step(StepAhead { done, steps }) {
         Flow::Continue => Ok(()),
         Flow::Cancel => Err(EngineError::Cancelled),

@@ -24,7 +24,7 @@ use crate::weights::Params;
 
 pub use config::UNetConfig;
 pub use layer_names::{LORA_PREFIX, LayerNames, NamedLayer, OriginalNames, flat_name};
-pub use original_names::original_names;
+pub use original_names::{RESNET_PARTS, original_names};
 pub use pass::{AddedConditions, TextContext};
 
 use blocks::{DownBlock, MidBlock, UpBlock};

@@ -7,8 +7,8 @@ use super::UNetConfig;
 use super::layer_names::OriginalNames;
 use crate::Result;
 
-/// What a residual block is made of.
-const RESNET: [&str; 6] = [
+/// The modules that a residual block is made of.
+pub const RESNET_PARTS: [&str; 6] = [
     "norm1",
     "conv1",
     "time_emb_proj",
@@ -38,7 +38,7 @@ pub fn original_names(config: &UNetConfig, path: &Path) -> Result<Vec<(String, S
     }
     let mut block = |name: &str, resnets: usize, attentions: usize, sampler: Option<&str>| {
         for j in 0..resnets {
-            modules.extend(RESNET.map(|part| format!("{name}.resnets.{j}.{part}")));
+            modules.extend(RESNET_PARTS.map(|part| format!("{name}.resnets.{j}.{part}")));
         }
         // With the dot that what lies in a stage is set apart by: the stage itself is no layer.
         modules.extend((0..attentions).map(|j| format!("{name}.attentions.{j}.")));

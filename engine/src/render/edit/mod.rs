@@ -15,12 +15,13 @@ use tch::{Device, Kind, Tensor};
 use self::attention::{EditAttention, SOURCE, TARGET};
 use self::maps::AttentionMaps;
 use self::words::EditTexts;
+use super::denoise::proceed;
 use super::phases::text_context;
 use super::pixels::is_finite;
 use super::plan::{LatentSpace, Plan};
 use super::shelf::Resolved;
 use super::source::{cells_of, check_channels, composite, coverage_tensor, soft_mask};
-use super::{Flow, OnStep, StepAhead, to_picture};
+use super::{OnStep, to_picture};
 use crate::conditioning::{Conditioning, PictureSizes, TokenSpan};
 use crate::controls::{Control, RegionWeights};
 use crate::layers::AttentionHook;
@@ -373,11 +374,4 @@ fn union(masks: &[(usize, Mask)]) -> Mask {
     let mut all = masks.iter().map(|(_, mask)| mask);
     let first = all.next().cloned().unwrap_or_else(|| Mask::new(0, 0));
     all.fold(first, |sum, mask| sum.joined(mask))
-}
-
-fn proceed(on_step: &mut OnStep<'_>, done: usize, steps: usize) -> Result<()> {
-    match on_step(StepAhead { done, steps }) {
-        Flow::Continue => Ok(()),
-        Flow::Cancel => Err(EngineError::Cancelled),
-    }
 }
