@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy only knows test functions")]
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 use vernier_engine::picture;
 
@@ -68,6 +70,17 @@ fn a_lora_works_by_its_weight_and_is_made_again() {
     ]);
     assert_success(&converted);
     assert_eq!(render(&["--lora", "peft.safetensors"], "peft"), whole);
+
+    // The file travels in the project: without it the picture is the same.
+    let project = ["--lora", "ink.safetensors", "--project", "p.vernier"];
+    assert_eq!(render(&project, "kept"), whole);
+    std::fs::remove_file(place.path("ink.safetensors")).unwrap();
+    let batch = place.run(&["batch", "p.vernier", "--out", "batch"]);
+    assert_success(&batch);
+    let made = place.names("batch");
+    let is_picture = |name: &&String| Path::new(name).extension().is_some_and(|e| e == "png");
+    let made = made.iter().find(is_picture).unwrap();
+    assert_eq!(pixels(&place, &format!("batch/{made}")), whole);
 
     let missing = place.render(&["--lora", "missing.safetensors"]);
     assert_eq!(missing.status.code(), Some(2));

@@ -1,10 +1,11 @@
 //! One loaded model.
 
 mod edited;
+mod load;
 
 use std::path::{Path, PathBuf};
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use super::adapters::AdapterShelf;
 use super::denoise::{Denoiser, Walk};
@@ -19,15 +20,14 @@ use super::snapshots::{Snapshots, everything_but_controls};
 use super::source::{Frame, SourcePixels};
 use super::start::SourceEncoder;
 use super::watch::Watched;
-use super::{LatentRgb, LatentWatch, OnStep, closed_loop, defaults, layout, to_picture};
+use super::{LatentRgb, LatentWatch, OnStep, closed_loop, to_picture};
 use crate::adapters::AdapterLibrary;
 use crate::checkpoint::{Checkpoint, MeterOptions, open_meter};
 use crate::conditioning::PictureSizes;
 use crate::controls::ControlLibrary;
 use crate::device::Dtype;
 use crate::measure::Meter;
-use crate::models::unet::UNetConfig;
-use crate::models::vae::{Vae, VaeConfig};
+use crate::models::vae::Vae;
 use crate::picture::{Picture, PictureShelf};
 use crate::prompt::TextStage;
 use crate::recipe::{Recipe, ResolvedSchedule};
@@ -78,67 +78,6 @@ pub struct Renderer {
 }
 
 impl Renderer {
-    /// Loads the model in `folder`, which may be a single file.
-    ///
-    /// # Errors
-    /// A file is missing, cut off, does not fit its configuration, or holds NaN; or `dtype` cannot
-    /// be computed on `device`.
-    pub fn load(folder: &Path, dtype: Dtype, device: Device) -> Result<Self> {
-        let _guard = tch::no_grad_guard();
-        dtype.check_on(device)?;
-        let model = Checkpoint::open(folder)?;
-        let kind = dtype.kind();
-        let text = model.load_text(kind, device)?;
-        let unet_config: UNetConfig = model.component_config("unet")?;
-        let store = model.component_params("unet", kind, device)?;
-        let halves = Halves::new(&store, &unet_config)?;
-        store.finish()?;
-        store.check_finite()?;
-        let on_cpu = device == Device::Cpu;
-        if on_cpu {
-            layout::inputs_first(&store)?;
-        }
-        let vae_config: VaeConfig = model.component_config("vae")?;
-        // Half precision overflows in several published decoders, and the last pixels show it.
-        let store = model.component_params("vae", Kind::Float, device)?;
-        let vae = Vae::new(&store.root(), &vae_config)?;
-        store.finish()?;
-        store.check_finite()?;
-        if on_cpu {
-            layout::channels_last(&store)?;
-        }
-        let scheduler = model.scheduler()?;
-        let space = LatentSpace::of(
-            unet_config.in_channels,
-            vae_config.latent_channels,
-            vae_config.downscale(),
-            folder,
-        )?;
-        Ok(Self {
-            folder: folder.to_owned(),
-            hash: model.hash()?,
-            dtype,
-            device,
-            text,
-            halves,
-            vae,
-            space,
-            scheduler,
-            zeros_for_empty: model.zeros_for_empty_prompt()?,
-            encoded: None,
-            region_texts: RegionTexts::default(),
-            pictures: PictureShelf::default(),
-            sources: SourceEncoder::default(),
-            adapters: AdapterShelf::default(),
-            shelf: Shelf::default(),
-            snapshots: Snapshots::default(),
-            meter_options: MeterOptions::default(),
-            meter: None,
-            latent_rgb: defaults::latent_rgb(folder, &vae_config)?,
-            watch: None,
-        })
-    }
-
     /// Says where recipes' controls are looked for; without it none is found by name.
     pub fn set_library(&mut self, library: ControlLibrary) {
         self.shelf.set_library(library);

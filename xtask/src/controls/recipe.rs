@@ -19,7 +19,7 @@ const SCRATCH: &str = "target/controls";
 pub(super) struct Recipes {
     /// What comes with the program.
     pub(super) controls: Vec<ControlRecipe>,
-    /// What the shipped controls are compared with.
+    /// What the shipped controls are compared with, and what is not good enough to be shipped yet.
     pub(super) peers: Vec<ControlRecipe>,
 }
 
@@ -269,7 +269,7 @@ pub(super) mod tests {
     #[test]
     fn pictures_are_written_where_the_training_looks_for_them() {
         let recipes = recipes();
-        let mut of_pictures = recipes.controls.iter().filter(|r| r.pictures.is_some());
+        let mut of_pictures = recipes.peers.iter().filter(|r| r.pictures.is_some());
         let recipe = of_pictures.next().unwrap();
         let folder = recipe.picture_folder();
         let written = recipe.picture_arguments().unwrap().join(" ");
