@@ -46,6 +46,7 @@ impl Results {
         let result = ResultEntry::new(made.recipe.clone(), made.secs, &self.project);
         let picture = (result_png_name(&result.id), png);
         self.project.results.push(result);
+        self.know_files_of(&made.recipe);
         self.project.list_models();
         let library = assets::own_controls();
         let mut attachments = adapters_to_keep(&self.project, &self.file, &library);
@@ -53,6 +54,26 @@ impl Results {
         attachments.extend(files_to_keep(&self.project, &self.file, &library));
         attachments.push(picture);
         self.file.save(&self.project, &attachments)
+    }
+
+    /// Gives the bench the hashes of the adapters and embeddings that it names, once `made` tells
+    /// them, so that it finds them in the project too.
+    fn know_files_of(&mut self, made: &Recipe) {
+        let bench = &mut self.project.bench.recipe;
+        for own in bench.adapters.iter_mut().filter(|a| a.hash.is_empty()) {
+            let same = made
+                .adapters
+                .iter()
+                .find(|a| (&a.name, &a.path) == (&own.name, &own.path));
+            own.hash = same.map_or_else(String::new, |same| same.hash.clone());
+        }
+        for own in bench.embeddings.iter_mut().filter(|e| e.hash.is_empty()) {
+            let same = made
+                .embeddings
+                .iter()
+                .find(|e| (&e.name, &e.path) == (&own.name, &own.path));
+            own.hash = same.map_or_else(String::new, |same| same.hash.clone());
+        }
     }
 }
 
