@@ -151,7 +151,7 @@ fn the_unet_learns_latents_of_one_level_each() {
     let place = Place::with_pairs(2);
     // Timesteps and noise are not seeded: enough steps that chance cannot hide what is learned.
     let (early, late) = train(place.folder.path(), 60, 1e-3, || place.unet_trainer(4));
-    assert!(late < 0.85 * early, "{early} {late}");
+    assert!(late < 0.8 * early, "{early} {late}");
 }
 
 /// One loss whose gradient must reach every parameter.
