@@ -15,7 +15,7 @@ use vernier_engine::controls::{
 };
 use vernier_engine::device::Dtype;
 use vernier_engine::models::unet::{UNet, UNetConfig};
-use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, WalkOptions};
+use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions};
 use vernier_engine::render::{Flow, Rendered, Renderer};
 use vernier_engine::sampling::SamplerName;
 use vernier_engine::weights::ParamStore;
@@ -74,6 +74,7 @@ impl Studio {
             sampler: "ddim".to_owned(),
             dtype: "f32".to_owned(),
             walk: WalkOptions::default(),
+            text: TextOptions::default(),
             controls: controls.iter().map(|c| c.parse().unwrap()).collect(),
             source: None,
             adapters: Vec::new(),

@@ -8,7 +8,7 @@ use tch::{Device, Tensor};
 use vernier_engine::controls::{ControlFile, ControlInfo, ControlKind, ControlLibrary};
 use vernier_engine::device::Dtype;
 use vernier_engine::measure::picture_tensor;
-use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, WalkOptions};
+use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions};
 use vernier_engine::render::{Flow, Rendered, Renderer};
 
 fn miniature() -> PathBuf {
@@ -39,6 +39,7 @@ fn recipe(controls: &[&str]) -> Recipe {
         sampler: "ddim".to_owned(),
         dtype: "f32".to_owned(),
         walk: WalkOptions::default(),
+        text: TextOptions::default(),
         controls: controls.iter().map(|c| c.parse().unwrap()).collect(),
         source: None,
         adapters: Vec::new(),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use vernier_engine::prompt::Tokenizer;
+use vernier_engine::prompt::{PromptSyntax, Tokenizer};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures");
 
@@ -37,7 +37,7 @@ fn ids_are_those_of_python_transformers() {
             let prompt = row["prompt"].as_str().unwrap();
             let got = tokenizer.encode(prompt).unwrap().ids;
             assert_eq!(got, ids(&row["ids"]), "{flavour}: {prompt:?}");
-            let chunks = tokenizer.layout().rows(&got, 1);
+            let chunks = tokenizer.layout().rows(&got);
             if row["padded"].is_null() {
                 assert_eq!(
                     chunks.len(),
@@ -56,7 +56,10 @@ fn words_are_where_their_tokens_are() {
     let tokenizer = tokenizer("sd15");
     let text = "A Smiling  man, next to Cafe\u{301} \u{1f431}!";
     let encoding = tokenizer.encode(text).unwrap();
-    let words = encoding.words(text, &tokenizer.layout());
+    let read = tokenizer.read(text, PromptSyntax::Plain).unwrap();
+    assert_eq!(read.encoding, encoding);
+    let laid_out = tokenizer.layout().lay_out(&read, PromptSyntax::Plain, 0);
+    let words = read.words(text, &laid_out);
     let names: Vec<_> = words.iter().map(|w| w.text.as_str()).collect();
     assert_eq!(
         names,
@@ -128,14 +131,15 @@ proptest! {
         let text = pieces.iter().flat_map(|(gap, word)| [gap.as_str(), word]).collect::<String>();
         let tokenizer = tokenizer("sd15");
         let encoding = tokenizer.encode(&text).unwrap();
-        let layout = tokenizer.layout();
-        let words = encoding.words(&text, &layout);
+        let read = tokenizer.read(&text, PromptSyntax::Plain).unwrap();
+        let laid_out = tokenizer.layout().lay_out(&read, PromptSyntax::Plain, 0);
+        let words = read.words(&text, &laid_out);
         let names: Vec<&str> = words.iter().map(|w| w.text.as_str()).collect();
         let written: Vec<&str> = pieces.iter().map(|(_, word)| word.as_str()).collect();
         prop_assert_eq!(names, written);
         for word in &words {
             let tokens: Vec<_> = (0..encoding.ids.len())
-                .filter(|&i| word.tokens.contains(&layout.position(i)))
+                .filter(|&i| word.tokens.contains(&laid_out.positions[i]))
                 .map(|i| &encoding.offsets[i])
                 .collect();
             prop_assert_eq!(tokens[0].start, word.bytes.start);

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use vernier_engine::Result as EngineResult;
 use vernier_engine::device;
-use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, WalkOptions};
+use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions};
 use vernier_engine::render::Defaults;
 use vernier_engine::render::bench::{PictureWork, StepWork};
 
@@ -91,6 +91,7 @@ fn recipe(args: &PictureArgs) -> Result<Recipe, Failure> {
         sampler: Defaults::of(&args.model)?.sampler()?,
         dtype: args.dtype.clone(),
         walk: WalkOptions::default(),
+        text: TextOptions::default(),
         controls: Vec::new(),
         source: None,
         adapters: Vec::new(),

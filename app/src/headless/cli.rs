@@ -18,6 +18,7 @@ use super::editing::EditArgs;
 use super::measure::{CalibrateArgs, MeasureCommand};
 use super::project::ProjectCommand;
 use super::schedule_args::ScheduleArgs;
+use super::text_args::TextArgs;
 use super::train::TrainCommand;
 
 /// A text-to-image studio whose controls are calibrated like instruments.
@@ -159,6 +160,8 @@ pub(super) struct RenderArgs {
     #[arg(long)]
     pub(super) json: bool,
     // Last: their headings in the help hold for everything behind them.
+    #[command(flatten)]
+    pub(super) text: TextArgs,
     #[command(flatten)]
     pub(super) schedule: ScheduleArgs,
     #[command(flatten)]

@@ -8,7 +8,7 @@ use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::picture::PictureShelf;
 use vernier_engine::recipe::{
     Change, ControlUse, Edit, EditPart, MaskUse, ModelRef, PictureRef, RECIPE_VERSION, Recipe,
-    Source, WalkOptions,
+    Source, TextOptions, WalkOptions,
 };
 use vernier_engine::render::Defaults;
 use vernier_engine::{EngineError, Result as EngineResult};
@@ -176,6 +176,7 @@ fn base(args: &EditCommand) -> Result<Recipe, Failure> {
         regions: Vec::new(),
         edit: None,
         walk: WalkOptions::default(),
+        text: TextOptions::A1111,
         unknown: serde_json::Map::new(),
     })
 }

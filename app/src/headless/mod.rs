@@ -18,6 +18,7 @@ mod report;
 mod results;
 mod samples;
 mod schedule_args;
+mod text_args;
 mod train;
 
 use std::io::Write as _;

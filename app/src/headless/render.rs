@@ -6,7 +6,7 @@ use std::path::Path;
 use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::picture::{self, PictureShelf};
 use vernier_engine::recipe::{
-    self, AdapterUse, ControlUse, ModelRef, RECIPE_VERSION, Recipe, WalkOptions,
+    self, AdapterUse, ControlUse, ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions,
 };
 use vernier_engine::render::Defaults;
 
@@ -120,6 +120,7 @@ fn fresh(args: &RenderArgs) -> Result<Recipe, Failure> {
         sampler,
         dtype: "f32".to_owned(),
         walk: WalkOptions::default(),
+        text: TextOptions::A1111,
         controls: Vec::new(),
         source: None,
         adapters: Vec::new(),
@@ -177,6 +178,7 @@ fn overridden(mut recipe: Recipe, args: &RenderArgs) -> Result<Recipe, Failure> 
     if let Some((width, height)) = args.size {
         (recipe.width_px, recipe.height_px) = (width, height);
     }
+    args.text.change(&mut recipe)?;
     args.schedule.change(&mut recipe);
     args.edit.change(&mut recipe)?;
     Ok(recipe)

@@ -10,7 +10,7 @@ use vernier_engine::picture;
 use crate::place::{Place, assert_success, stderr, stdout};
 
 /// A LoRA of the first convolution in kohya's naming.
-fn write_lora(place: &Place, name: &str) {
+pub(crate) fn write_lora(place: &Place, name: &str) {
     let text = std::fs::read(place.model().join("unet/config.json")).unwrap();
     let config: Value = serde_json::from_slice(&text).unwrap();
     let channels = config["block_out_channels"][0].as_u64().unwrap();
@@ -35,7 +35,7 @@ fn write_lora(place: &Place, name: &str) {
     std::fs::write(place.path(name), file).unwrap();
 }
 
-fn pixels(place: &Place, name: &str) -> Vec<u8> {
+pub(crate) fn pixels(place: &Place, name: &str) -> Vec<u8> {
     picture::read_pixels(&place.path(name)).unwrap().rgb
 }
 

@@ -15,6 +15,7 @@ mod kill;
 mod measure;
 mod place;
 mod project;
+mod prompts;
 mod render;
 mod replay;
 #[cfg(unix)]

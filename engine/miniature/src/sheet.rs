@@ -3,7 +3,7 @@
 use serde_json::Map;
 use vernier_engine::Result;
 use vernier_engine::picture::Picture;
-use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, WalkOptions};
+use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions};
 use vernier_engine::render::{Flow, Renderer};
 
 use crate::config::PICTURE_PX;
@@ -42,6 +42,7 @@ impl Sampling {
             sampler: "ddim".to_owned(),
             dtype: "f32".to_owned(),
             walk: WalkOptions::default(),
+            text: TextOptions::default(),
             controls: Vec::new(),
             source: None,
             adapters: Vec::new(),

@@ -12,7 +12,7 @@ use super::work::Work;
 use crate::Result;
 use crate::controls::{ControlFile, ControlInfo, ControlKind};
 use crate::picture;
-use crate::recipe::{ControlScale, ControlUse, RECIPE_VERSION, Recipe, WalkOptions};
+use crate::recipe::{ControlScale, ControlUse, RECIPE_VERSION, Recipe, TextOptions, WalkOptions};
 use crate::render::{Defaults, Flow, Renderer};
 use crate::train::direction::PromptPair;
 
@@ -88,6 +88,7 @@ impl<'a> Strips<'a> {
                     sampler: sampler.clone(),
                     dtype: request.dtype.name().to_owned(),
                     walk: WalkOptions::default(),
+                    text: TextOptions::default(),
                     controls: vec![control],
                     source: None,
                     adapters: Vec::new(),

@@ -144,7 +144,7 @@ impl ClipReader {
         let mut ids = Vec::with_capacity(texts.len() * layout.length);
         for text in texts {
             let encoding = self.tokenizer.encode(text)?;
-            let first = layout.rows(&encoding.ids, 1).into_iter().next();
+            let first = layout.rows(&encoding.ids).into_iter().next();
             ids.extend(first.unwrap_or_default());
         }
         let ids = Tensor::f_from_slice(&ids)?

@@ -9,11 +9,18 @@
 
 use std::fmt::Write as _;
 
-use crate::recipe::{Recipe, WalkOptions};
+use crate::prompt::PromptSyntax;
+use crate::recipe::{AdapterUse, Recipe, TextOptions, WalkOptions};
 use crate::sampling::{Convention, SamplerName, ScheduleName};
 
 /// What the web UI calls a last timestep of pure noise.
 const ZERO_SNR: &str = "Zero Terminal SNR";
+
+/// Its name for the text encoder's layer, counted from the last one.
+const CLIP_SKIP: &str = "Clip skip";
+
+/// Its field for what weights do, where they do something else than usual.
+const EMPHASIS: &str = "Emphasis";
 
 /// What a `parameters` text says.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -47,6 +54,13 @@ impl Parameters {
         if let Some(source) = &recipe.source {
             fields.push(("Denoising strength", source.strength.to_string()));
         }
+        if let Some(skip) = recipe.text.clip_skip {
+            fields.push((CLIP_SKIP, skip.to_string()));
+        }
+        let has_brackets = recipe.prompt.contains(['(', '[']);
+        if has_brackets && recipe.text.prompt_syntax == PromptSyntax::Plain {
+            fields.push((EMPHASIS, "None".to_owned()));
+        }
         if recipe.walk.zero_terminal_snr {
             fields.push(("Noise Schedule", ZERO_SNR.to_owned()));
         }
@@ -59,7 +73,7 @@ impl Parameters {
         }
         fields.push(("Version", format!("vernier {}", env!("CARGO_PKG_VERSION"))));
         Self {
-            prompt: recipe.prompt.clone(),
+            prompt: recipe.prompt.clone() + &tags(&recipe.adapters),
             negative_prompt: recipe.negative_prompt.clone(),
             fields: fields
                 .into_iter()
@@ -138,6 +152,15 @@ impl Parameters {
         recipe.source = None;
         recipe.regions.clear();
         recipe.walk = WalkOptions::default();
+        recipe.text = TextOptions::A1111;
+        if self.field(EMPHASIS) == Some("None") {
+            recipe.text.prompt_syntax = PromptSyntax::Plain;
+        }
+        recipe.adapters.clear();
+        match recipe.with_tags_as_adapters() {
+            Ok(lifted) => recipe = lifted,
+            Err(error) => notes.push(error.to_string()),
+        }
         let mut take = |name: &str, set: &mut dyn FnMut(&str) -> bool| {
             if let Some(value) = self.field(name).filter(|value| !set(value)) {
                 notes.push(format!("{name}: \"{value}\" cannot be taken over"));
@@ -155,6 +178,12 @@ impl Parameters {
                 set_to(&mut recipe.width_px, width) && set_to(&mut recipe.height_px, height)
             })
         });
+        take(CLIP_SKIP, &mut |value| {
+            let skip = value.parse().ok();
+            recipe.text.clip_skip = skip;
+            skip.is_some()
+        });
+        take(EMPHASIS, &mut |value| matches!(value, "None" | "Original"));
         take("Noise Schedule", &mut |value| {
             recipe.walk.zero_terminal_snr = value == ZERO_SNR;
             matches!(value, ZERO_SNR | "Default")
@@ -187,6 +216,21 @@ impl Parameters {
 pub(super) fn stays(name: &str, base: &Recipe) -> Option<String> {
     let here = &base.model.name;
     (name != here).then(|| format!("it was made with the model {name}; {here} stays"))
+}
+
+/// What the web UI's users write behind a prompt for `adapters`.
+fn tags(adapters: &[AdapterUse]) -> String {
+    let mut tags = String::new();
+    for adapter in adapters.iter().filter(|adapter| !adapter.is_idle()) {
+        let (text, unet) = (adapter.text_weight, adapter.unet_weight);
+        let unet = if text.to_bits() == unet.to_bits() {
+            String::new()
+        } else {
+            format!(":{unet}")
+        };
+        let _ = write!(tags, " <lora:{}:{text}{unet}>", adapter.name);
+    }
+    tags
 }
 
 fn set_to<T: std::str::FromStr>(field: &mut T, text: &str) -> bool {

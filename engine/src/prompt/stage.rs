@@ -2,9 +2,11 @@
 
 use tch::Tensor;
 
-use super::{ChunkLayout, Tokenizer};
+use super::emphasis::emphasize;
+use super::{ChunkLayout, LaidOut, PromptSyntax, Tokenizer};
 use crate::conditioning::{Conditioning, EncoderStates};
 use crate::models::clip::{ClipTextModel, TextLayer};
+use crate::recipe::TextOptions;
 use crate::{EngineError, Result};
 
 /// A tokenizer with the text encoder that it feeds.
@@ -22,6 +24,7 @@ pub struct StageEncoder {
 pub struct TextStage {
     first: StageEncoder,
     others: Vec<StageEncoder>,
+    options: TextOptions,
 }
 
 impl StageEncoder {
@@ -70,15 +73,36 @@ impl StageEncoder {
         Ok(())
     }
 
+    /// `prompt` in this encoder's tokens and chunks, at least `min_chunks` of them.
+    fn lay_out(&self, prompt: &str, syntax: PromptSyntax, min_chunks: usize) -> Result<LaidOut> {
+        let read = self.tokenizer.read(prompt, syntax)?;
+        Ok(self.layout.lay_out(&read, syntax, min_chunks))
+    }
+
     /// States `[tokens, dim]` of all chunks, and the first chunk's pooled vector `[dim]` where the
     /// encoder has a projection.
-    fn states(&self, ids: &[i64], min_chunks: usize) -> Result<(Tensor, Option<Tensor>)> {
-        let rows = self.layout.rows(ids, min_chunks);
-        let ids = Tensor::f_from_slice(&rows.concat())?
-            .f_view([rows.len() as i64, self.layout.length as i64])?
+    fn states(&self, text: &LaidOut, options: TextOptions) -> Result<(Tensor, Option<Tensor>)> {
+        let mut ids = text.rows.concat();
+        let weighted = text.is_weighted();
+        if weighted {
+            // What ComfyUI's weights count from.
+            ids.extend(self.layout.empty_row());
+        }
+        let ids = Tensor::f_from_slice(&ids)?
+            .f_view([-1, self.layout.length as i64])?
             .f_to_device(self.encoder.device())?;
         let output = self.encoder.forward(&ids)?;
-        let states = self.encoder.states(&output.hidden_states, self.layer)?;
+        let layer = match options.clip_skip {
+            Some(skip) => TextLayer {
+                before_last: skip.saturating_sub(1) as usize,
+                ..self.layer
+            },
+            None => self.layer,
+        };
+        let mut states = self.encoder.states(&output.hidden_states, layer)?;
+        if weighted {
+            states = emphasize(&states, &text.weights, options.prompt_syntax)?;
+        }
         let pooled = match &output.projected {
             Some(projected) => Some(projected.f_select(0, 0)?),
             None => None,
@@ -109,7 +133,11 @@ impl TextStage {
                 ),
             ));
         }
-        Ok(Self { first, others })
+        Ok(Self {
+            first,
+            others,
+            options: TextOptions::default(),
+        })
     }
 
     /// The tokenizer, the first one's where there are several.
@@ -143,6 +171,12 @@ impl TextStage {
         Ok(())
     }
 
+    /// Says how prompts are read from now on; plainly and with the model's own layer until then.
+    /// Whether that is another way than before.
+    pub fn read_as(&mut self, options: TextOptions) -> bool {
+        std::mem::replace(&mut self.options, options) != options
+    }
+
     /// Chunks that `prompt` needs, 1 or more.
     ///
     /// # Errors
@@ -150,10 +184,19 @@ impl TextStage {
     pub fn chunks(&self, prompt: &str) -> Result<usize> {
         let mut most = 1;
         for stage in self.all() {
-            let tokens = stage.tokenizer.encode(prompt)?.ids.len();
-            most = most.max(stage.layout.chunks(tokens));
+            let laid_out = stage.lay_out(prompt, self.options.prompt_syntax, 1)?;
+            most = most.max(laid_out.rows.len());
         }
         Ok(most)
+    }
+
+    /// Position, among the first encoder's tokens, of the token that ends the first chunk's words.
+    ///
+    /// # Errors
+    /// See [`Tokenizer::encode`].
+    pub fn end_position(&self, prompt: &str) -> Result<usize> {
+        let laid_out = self.first.lay_out(prompt, self.options.prompt_syntax, 1)?;
+        Ok(laid_out.first_end())
     }
 
     fn all(&self) -> impl Iterator<Item = &StageEncoder> {
@@ -161,33 +204,37 @@ impl TextStage {
     }
 
     /// Encodes `prompt`, of any length, as `max(min_chunks, chunks(prompt))` chunks laid out as
-    /// [`ChunkLayout`] says; no gradient is kept. The pooled vector is the first chunk's, in the
-    /// space shared with pictures, of the last encoder that has a projection.
+    /// [`ChunkLayout::lay_out`] says; no gradient is kept. The pooled vector is the first chunk's,
+    /// in the space shared with pictures, of the last encoder that has a projection.
     ///
     /// # Errors
-    /// See [`Tokenizer::encode`] and [`ClipTextModel::forward`].
+    /// See [`Tokenizer::encode`] and [`ClipTextModel::forward`]; or an encoder lacks the layer that
+    /// was asked for.
     pub fn encode(&self, prompt: &str, min_chunks: usize) -> Result<Conditioning> {
         let _guard = tch::no_grad_guard();
+        let syntax = self.options.prompt_syntax;
         let min_chunks = min_chunks.max(self.chunks(prompt)?);
         let (mut encoders, mut pooled) = (Vec::new(), None);
         for stage in self.all() {
-            let ids = stage.tokenizer.encode(prompt)?.ids;
-            let (tokens, own) = stage.states(&ids, min_chunks)?;
+            let laid_out = stage.lay_out(prompt, syntax, min_chunks)?;
+            let (tokens, own) = stage.states(&laid_out, self.options)?;
             encoders.push(EncoderStates { tokens });
             pooled = own.or(pooled);
         }
-        let encoding = self.first.tokenizer.encode(prompt)?;
+        let read = self.first.tokenizer.read(prompt, syntax)?;
+        let laid_out = self.first.layout.lay_out(&read, syntax, min_chunks);
         Ok(Conditioning {
             prompt: prompt.to_owned(),
             encoders,
             pooled,
             sizes: None,
-            words: encoding.words(prompt, &self.first.layout),
+            words: read.words(prompt, &laid_out),
             extra_tokens: None,
         })
     }
 
-    /// Encodes a prompt and a negative prompt with the same number of chunks, as guidance needs.
+    /// Encodes a prompt and a negative prompt, with as many chunks as the longer one needs; by
+    /// ComfyUI's rules each with its own.
     ///
     /// # Errors
     /// See [`TextStage::encode`].
@@ -196,7 +243,11 @@ impl TextStage {
         prompt: &str,
         negative_prompt: &str,
     ) -> Result<(Conditioning, Conditioning)> {
-        let chunks = self.chunks(prompt)?.max(self.chunks(negative_prompt)?);
+        let chunks = match self.options.prompt_syntax {
+            // It repeats both to one length, which attention cannot tell from their own.
+            PromptSyntax::ComfyUi => 1,
+            _ => self.chunks(prompt)?.max(self.chunks(negative_prompt)?),
+        };
         Ok((
             self.encode(prompt, chunks)?,
             self.encode(negative_prompt, chunks)?,

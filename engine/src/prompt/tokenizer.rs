@@ -17,11 +17,13 @@ use tokenizers::{AddedToken, SplitDelimiterBehavior};
 use super::ChunkLayout;
 use super::added::{AddedWord, find_words};
 use super::clip_vocabulary::{END, START, clip_merges, vocabulary_of};
-use crate::conditioning::{TokenSpan, split_words};
 use crate::{EngineError, Result};
 
 /// Longest sequence where the folder names none.
 const DEFAULT_MAX_LENGTH: usize = 77;
+
+/// A comma that ends a word.
+const COMMA: &str = ",</w>";
 
 /// Where CLIP cuts text before merging: contractions, runs of letters, single digits, runs of
 /// everything else.
@@ -125,6 +127,7 @@ impl Tokenizer {
             bos: id(bos),
             eos: id(eos),
             pad: id(pad),
+            comma: inner.token_to_id(COMMA).map(i64::from),
         };
         Ok(Self {
             inner,
@@ -163,6 +166,11 @@ impl Tokenizer {
             }
         });
         self.added = words.collect();
+    }
+
+    /// Whether `id` is one of a word that was set.
+    pub(super) fn is_added(&self, id: i64) -> bool {
+        self.added.iter().any(|word| word.ids.contains(&id))
     }
 
     /// The tokens of `text`, however long it is. A word with ids of its own gives those; all of
@@ -208,35 +216,6 @@ impl Tokenizer {
                 .map(|&(start, end)| start..end)
                 .collect(),
         })
-    }
-}
-
-impl Encoding {
-    /// The words of `text` (whose encoding this is) with their token positions under `layout`.
-    pub fn words(&self, text: &str, layout: &ChunkLayout) -> Vec<TokenSpan> {
-        let mut first = 0;
-        let mut spans = Vec::new();
-        for bytes in split_words(text) {
-            while self
-                .offsets
-                .get(first)
-                .is_some_and(|t| t.end <= bytes.start)
-            {
-                first += 1;
-            }
-            let count = self.offsets[first..]
-                .iter()
-                .take_while(|t| t.start < bytes.end)
-                .count();
-            if count > 0 {
-                spans.push(TokenSpan {
-                    text: text[bytes.clone()].to_owned(),
-                    bytes,
-                    tokens: layout.positions(&(first..first + count)),
-                });
-            }
-        }
-        spans
     }
 }
 

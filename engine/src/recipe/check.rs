@@ -33,6 +33,7 @@ impl Recipe {
         self.sampler.parse::<SamplerName>()?;
         self.dtype.parse::<Dtype>()?;
         self.walk.validate()?;
+        self.text.validate()?;
         self.controls.iter().try_for_each(ControlUse::validate)?;
         self.adapters.iter().try_for_each(AdapterUse::validate)?;
         self.embeddings

@@ -26,10 +26,14 @@ impl Recipe {
 
     /// Whether a picture made from `made` is the one that this recipe asks for.
     ///
-    /// Places of files and the resolved schedule do not count, and what else the render fills in
+    /// Places of files and the resolved schedule do not count, nor whether a LoRA is listed or named
+    /// by a tag of the prompt, and what else the render fills in
     /// (hashes, raw settings of controls) counts only where this recipe names it.
     pub fn asks_for(&self, made: &Self) -> bool {
-        let (mut asked, mut made) = (self.clone(), made.clone());
+        let Ok(mut asked) = self.with_tags_as_adapters() else {
+            return false;
+        };
+        let mut made = made.clone();
         settle(&asked.model.hash, &mut made.model.hash);
         asked.walk.resolved_schedule = None;
         made.walk.resolved_schedule = None;

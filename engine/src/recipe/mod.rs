@@ -8,6 +8,7 @@ mod file;
 mod identity;
 mod options;
 mod source;
+mod text;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,7 @@ pub use file::{from_json, read, to_json, write};
 pub use identity::{hex_of, is_sha256_hex, sha256_hex, short_hash};
 pub use options::{ResolvedSchedule, WalkOptions};
 pub use source::{MaskUse, PictureRef, Region, Source};
+pub use text::TextOptions;
 
 /// The newest recipe version that this program writes and reads.
 pub const RECIPE_VERSION: u32 = 1;
@@ -60,6 +62,9 @@ pub struct Recipe {
     /// How the way from noise is walked, in fields of their own beside these.
     #[serde(flatten)]
     pub walk: WalkOptions,
+    /// How the words are read, in fields of their own, too.
+    #[serde(flatten)]
+    pub text: TextOptions,
     /// Controls at work, in no particular order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub controls: Vec<ControlUse>,
@@ -153,6 +158,7 @@ pub(crate) mod tests {
             sampler: "ddim".to_owned(),
             dtype: "f32".to_owned(),
             walk: WalkOptions::default(),
+            text: TextOptions::default(),
             controls: Vec::new(),
             source: None,
             adapters: Vec::new(),

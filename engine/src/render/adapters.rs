@@ -114,7 +114,7 @@ impl AdapterShelf {
         let at_work = self.resolve(&mut recipe.adapters, halves, text, notes)?;
         let words = self.words(recipe, &at_work, notes)?;
         let mut changed = Changed {
-            text: self.set_words(&words, text)?,
+            text: text.read_as(recipe.text) | self.set_words(&words, text)?,
             unet: false,
         };
         let was_known = std::mem::replace(&mut self.is_known, false);

@@ -106,6 +106,7 @@ fn searches(renderer: &mut Renderer, recipe: &Recipe) -> Result<Vec<Search>> {
     let controls = renderer.resolve(recipe, &mut Vec::new())?;
     let guided = recipe.guidance_scale > 1.0;
     let _guard = tch::no_grad_guard();
+    renderer.apply_adapters(&mut recipe.clone(), &mut Vec::new())?;
     renderer.encode(recipe, guided)?;
     let mut all = Vec::new();
     for (index, control) in controls.iter().enumerate() {

@@ -139,6 +139,7 @@ impl Renderer {
     /// cancelled ([`EngineError::Cancelled`]).
     pub fn render(&mut self, recipe: &Recipe, on_step: &mut OnStep<'_>) -> Result<Rendered> {
         recipe.validate()?;
+        let recipe = &recipe.with_tags_as_adapters()?;
         if closed_loop::is_open(recipe) {
             return closed_loop::close(self, recipe, on_step);
         }
@@ -277,7 +278,11 @@ impl Renderer {
 
     /// Puts the recipe's adapters and embeddings on the model, and forgets what was computed with
     /// others.
-    fn apply_adapters(&mut self, recipe: &mut Recipe, notes: &mut Vec<String>) -> Result<()> {
+    pub(super) fn apply_adapters(
+        &mut self,
+        recipe: &mut Recipe,
+        notes: &mut Vec<String>,
+    ) -> Result<()> {
         let applied = self
             .adapters
             .apply(recipe, &self.halves, &mut self.text, notes);

@@ -73,7 +73,7 @@ pub(super) fn everything_but_controls(recipe: &Recipe) -> String {
             recipe.steps,
             recipe.guidance_scale,
             &recipe.sampler,
-            of_walk(&recipe.walk),
+            (of_walk(&recipe.walk), recipe.text),
             recipe.source.as_ref().map(|source| {
                 let mask = source.mask.as_ref().map(of_mask);
                 let only = source.only_masked;

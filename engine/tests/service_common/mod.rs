@@ -9,7 +9,7 @@ use vernier_engine::controls::ControlLibrary;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::picture::PictureShelf;
 use vernier_engine::prompt::Wildcards;
-use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, WalkOptions};
+use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions};
 use vernier_engine::service::RenderOptions;
 
 /// Far longer than anything here takes, even on a machine that is busy with other things.
@@ -46,6 +46,7 @@ pub(crate) fn recipe(model: &Path) -> Recipe {
         sampler: "ddim".to_owned(),
         dtype: "f32".to_owned(),
         walk: WalkOptions::default(),
+        text: TextOptions::default(),
         controls: Vec::new(),
         source: None,
         adapters: Vec::new(),

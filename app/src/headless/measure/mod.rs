@@ -10,7 +10,9 @@ use vernier_engine::EngineError;
 use vernier_engine::checkpoint::{Checkpoint, MeterOptions};
 use vernier_engine::controls::ControlFile;
 use vernier_engine::measure::{Interference, Sweep, SweepReport, write_page};
-use vernier_engine::recipe::{ControlUse, ModelRef, RECIPE_VERSION, Recipe, WalkOptions};
+use vernier_engine::recipe::{
+    ControlUse, ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions,
+};
 use vernier_engine::render::Defaults;
 use vernier_engine::service::{
     CacheOptions, MeasureRequest, MeasureTask, Measured, PromptChoice, RenderOptions, SweepTask,
@@ -257,6 +259,7 @@ fn base(on: &OnArgs) -> Result<Recipe, Failure> {
         },
         dtype: on.dtype.clone(),
         walk: WalkOptions::default(),
+        text: TextOptions::default(),
         controls: Vec::new(),
         source: None,
         adapters: Vec::new(),

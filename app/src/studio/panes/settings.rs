@@ -1,6 +1,7 @@
 //! The rest of the recipe: seed, steps, guidance, sampler, size.
 
 use egui::{Button, ComboBox, DragValue, Grid, RichText, Slider, Ui};
+use vernier_engine::prompt::PromptSyntax;
 use vernier_engine::recipe::{Recipe, SIZE_RANGE_PX};
 use vernier_engine::sampling::{SamplerName, ScheduleName};
 
@@ -27,6 +28,7 @@ pub(crate) fn settings_pane(
                 number_rows(ui, recipe);
                 sampler_row(ui, recipe);
                 schedule_row(ui, recipe);
+                prompt_rows(ui, recipe);
                 size_row(ui, recipe);
                 dtype_row(ui, recipe);
             });
@@ -133,6 +135,42 @@ fn schedule_row(ui: &mut Ui, recipe: &mut Recipe) {
         .labelled_by(label.id)
         .on_hover_text("How the steps are spaced; model is what the model's folder says");
     ui.end_row();
+}
+
+fn prompt_rows(ui: &mut Ui, recipe: &mut Recipe) {
+    let label = ui.label("prompt signs");
+    let text = &mut recipe.text;
+    ComboBox::from_id_salt("prompt signs")
+        .selected_text(text.prompt_syntax.name())
+        .show_ui(ui, |ui| {
+            for syntax in PromptSyntax::ALL {
+                ui.selectable_value(&mut text.prompt_syntax, syntax, syntax.name());
+            }
+        })
+        .response
+        .labelled_by(label.id)
+        .on_hover_text(
+            "Whose rules (a cat:1.3) and other signs follow; plain takes every sign at its word",
+        );
+    ui.end_row();
+    let label = ui.label("clip skip");
+    let layer = text.clip_skip;
+    ComboBox::from_id_salt("clip skip")
+        .selected_text(clip_skip_name(layer))
+        .show_ui(ui, |ui| {
+            let most = layer.unwrap_or(1).max(4);
+            for choice in std::iter::once(None).chain((1..=most).map(Some)) {
+                ui.selectable_value(&mut text.clip_skip, choice, clip_skip_name(choice));
+            }
+        })
+        .response
+        .labelled_by(label.id)
+        .on_hover_text("The text encoder's layer to take, counted from the last one, which is 1");
+    ui.end_row();
+}
+
+fn clip_skip_name(layer: Option<u32>) -> String {
+    layer.map_or_else(|| "model's own".to_owned(), |layer| layer.to_string())
 }
 
 fn size_row(ui: &mut Ui, recipe: &mut Recipe) {

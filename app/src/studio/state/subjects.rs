@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use vernier_engine::conditioning::split_words;
+use vernier_engine::prompt::tag_places;
 
 /// A subject of the prompt, on its very word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,10 +48,12 @@ impl Nouns {
         }
     }
 
-    /// The subjects of `prompt` in reading order.
+    /// The subjects of `prompt` in reading order. Names of LoRAs in tags are none.
     pub fn subjects_of(&self, prompt: &str) -> Vec<Subject> {
+        let tags = tag_places(prompt);
         let mut subjects: Vec<Subject> = split_words(prompt)
             .into_iter()
+            .filter(|word| !tags.iter().any(|tag| tag.contains(&word.start)))
             .map(|bytes| (prompt[bytes.clone()].to_lowercase(), bytes))
             .filter(|(word, _)| self.known.contains(word))
             .map(|(noun, bytes)| Subject {
@@ -86,6 +89,11 @@ mod tests {
         let found = nouns.subjects_of(prompt);
         let words: Vec<&str> = found.iter().map(|s| &prompt[s.bytes.clone()]).collect();
         assert_eq!(words, ["Man", "woman", "owl"]);
+        let tagged = "(a man:1.2) <lora:ink man:0.8>";
+        assert_eq!(
+            nouns.subjects_of(tagged)[..],
+            Nouns::with([]).subjects_of("(a man")[..]
+        );
         nouns.toggle("owl");
         assert_eq!(nouns.subjects_of(prompt).len(), 2);
     }

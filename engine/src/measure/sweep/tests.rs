@@ -1,6 +1,6 @@
 use super::*;
 use crate::measure::fake::{FakeMeter, fake_picture};
-use crate::recipe::{ModelRef, RECIPE_VERSION, WalkOptions};
+use crate::recipe::{ModelRef, RECIPE_VERSION, TextOptions, WalkOptions};
 
 pub(in crate::measure) fn base() -> Recipe {
     Recipe {
@@ -16,6 +16,7 @@ pub(in crate::measure) fn base() -> Recipe {
         sampler: "ddim".to_owned(),
         dtype: "f32".to_owned(),
         walk: WalkOptions::default(),
+        text: TextOptions::default(),
         controls: Vec::new(),
         source: None,
         adapters: Vec::new(),

@@ -1,15 +1,26 @@
 use super::*;
 use crate::recipe::tests::sample;
-use crate::recipe::{MaskUse, PictureRef, Source};
+use crate::recipe::{AdapterUse, MaskUse, PictureRef, Source, TextOptions};
 
 #[test]
 fn what_a_recipe_says_to_others_can_be_taken_back() {
     for sampler in SamplerName::ALL {
         let mut recipe = sample();
+        recipe.text = TextOptions::A1111;
         sampler.name().clone_into(&mut recipe.sampler);
         if sampler == SamplerName::UniPc {
             recipe.walk.schedule = "trailing".to_owned();
             recipe.walk.zero_terminal_snr = true;
+            recipe.text.clip_skip = Some(2);
+            recipe.adapters = vec![AdapterUse::new("ink v1.5", 0.8)];
+            recipe.adapters.push(AdapterUse {
+                text_weight: 0.25,
+                ..AdapterUse::new("night", -1.0)
+            });
+        }
+        if sampler == SamplerName::Lms {
+            recipe.text = TextOptions::default();
+            recipe.prompt = "a cat (asleep)".to_owned();
         }
         let text = Parameters::of(&recipe).to_text();
         let mut base = sample();
@@ -22,12 +33,12 @@ fn what_a_recipe_says_to_others_can_be_taken_back() {
 
 #[test]
 fn what_cannot_be_taken_over_is_named() {
-    let text = "a cat\nSteps: many, Sampler: Restart, CFG scale: 7, Seed: 5";
+    let text = "a cat\nSteps: many, Sampler: Restart, CFG scale: 7, Seed: 5, Emphasis: Ignore";
     let (recipe, notes) = Parameters::parse(text).over(&sample());
     assert_eq!((recipe.prompt.as_str(), recipe.seed), ("a cat", 5));
     assert_eq!(recipe.sampler, sample().sampler);
-    assert_eq!(notes.len(), 2, "{notes:?}");
-    assert!(notes[1].contains("Restart"));
+    assert_eq!(notes.len(), 3, "{notes:?}");
+    assert!(notes[1].contains("Ignore") && notes[2].contains("Restart"));
 }
 
 #[test]

@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::{ComfyGraph, MAX_LINKS, Node, link};
 use crate::picture::a1111::stays;
-use crate::recipe::{Recipe, WalkOptions};
+use crate::prompt::PromptSyntax;
+use crate::recipe::{AdapterUse, Recipe, TextOptions, WalkOptions};
 use crate::sampling::{SamplerName, ScheduleName};
 
 /// Inputs in which nodes that only hold a value keep it.
@@ -52,11 +53,18 @@ impl<'a> Reading<'a> {
         } else {
             "conditioning"
         };
-        match self.words(guider, positive) {
+        recipe.text = TextOptions {
+            prompt_syntax: PromptSyntax::ComfyUi,
+            clip_skip: None,
+        };
+        recipe.adapters.clear();
+        match self.words(guider, positive, &mut recipe.text) {
             Some(words) => recipe.prompt = words,
             None => self.notes.push("the prompt could not be read".to_owned()),
         }
-        recipe.negative_prompt = self.words(guider, "negative").unwrap_or_default();
+        recipe.negative_prompt = self
+            .words(guider, "negative", &mut TextOptions::default())
+            .unwrap_or_default();
         self.take_size(sampler, recipe);
         self.tell_model(guider, recipe);
     }
@@ -99,8 +107,8 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// Names what stands between the sampler and its checkpoint.
-    fn tell_model(&mut self, guider: &'a Node, recipe: &Recipe) {
+    /// Takes the LoRAs between the sampler and its checkpoint, and names what else stands there.
+    fn tell_model(&mut self, guider: &'a Node, recipe: &mut Recipe) {
         let mut at = self.node(guider, "model");
         for _ in 0..MAX_LINKS {
             let Some(node) = at else { break };
@@ -109,13 +117,36 @@ impl<'a> Reading<'a> {
                 self.notes.extend(stays(name, recipe));
                 break;
             }
-            let what = match named("lora_name") {
-                Some(name) => format!("\"{name}\""),
-                None => node.class_type.clone(),
-            };
-            self.notes.push(format!("{what} is left out"));
+            match named("lora_name") {
+                Some(name) => recipe.adapters.push(self.lora(node, name)),
+                None => self.notes.push(format!("{} is left out", node.class_type)),
+            }
             at = self.node(node, "model");
         }
+    }
+
+    /// The LoRA `file` as `node` uses it; one that has no strength for the text encoder leaves that
+    /// alone.
+    fn lora(&self, node: &'a Node, file: &str) -> AdapterUse {
+        let strength = |input: &str| self.value(node, input).and_then(Value::as_f64);
+        let name = file.rsplit(['/', '\\']).next().unwrap_or(file);
+        let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+        AdapterUse {
+            text_weight: strength("strength_clip").unwrap_or(0.0),
+            ..AdapterUse::new(stem, strength("strength_model").unwrap_or(1.0))
+        }
+    }
+
+    /// The layer that the text encoder of `node` was told to stop at, counted from the last, 1.
+    fn clip_skip(&self, node: &'a Node) -> Option<u32> {
+        let mut at = node;
+        for _ in 0..MAX_LINKS {
+            at = self.node(at, "clip")?;
+            if let Some(layer) = self.value(at, "stop_at_clip_layer") {
+                return u32::try_from(layer.as_i64()?.checked_neg()?).ok();
+            }
+        }
+        None
     }
 
     /// A value of `node`, where it stands there or in nodes that only hold it.
@@ -135,8 +166,9 @@ impl<'a> Reading<'a> {
         self.value(node, input)?.as_str()
     }
 
-    /// The words behind a conditioning, through nodes that add something to it.
-    fn words(&mut self, node: &'a Node, input: &str) -> Option<String> {
+    /// The words behind a conditioning, through nodes that add something to it; how their encoder
+    /// is used goes to `options`.
+    fn words(&mut self, node: &'a Node, input: &str, options: &mut TextOptions) -> Option<String> {
         let mut at = node;
         let mut input = input;
         for _ in 0..MAX_LINKS {
@@ -144,6 +176,7 @@ impl<'a> Reading<'a> {
             let next = self.graph.nodes.get(name)?;
             for own in ["text", "text_g", "clip_l", "prompt"] {
                 if let Some(words) = self.text_value(next, own) {
+                    options.clip_skip = self.clip_skip(next);
                     return Some(words.to_owned());
                 }
             }

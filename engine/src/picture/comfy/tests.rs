@@ -1,8 +1,9 @@
 use serde_json::{Value, json};
 
 use super::ComfyGraph;
-use crate::recipe::Recipe;
+use crate::prompt::PromptSyntax;
 use crate::recipe::tests::sample;
+use crate::recipe::{AdapterUse, Recipe, TextOptions};
 
 fn plain() -> Value {
     json!({
@@ -13,13 +14,15 @@ fn plain() -> Value {
         "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "v1-5.ckpt"}},
         "5": {"class_type": "EmptyLatentImage", "inputs":
             {"width": 512, "height": 768, "batch_size": 1}},
-        "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a cat", "clip": ["10", 1]}},
+        "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a cat", "clip": ["12", 0]}},
         "7": {"class_type": "CLIPTextEncode", "inputs": {"text": ["11", 0], "clip": ["10", 1]}},
         "8": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["4", 2]}},
         "9": {"class_type": "SaveImage", "inputs":
             {"filename_prefix": "ComfyUI", "images": ["8", 0]}},
-        "10": {"class_type": "LoraLoader", "inputs": {"lora_name": "ink.safetensors",
-            "strength_model": 1.0, "model": ["4", 0], "clip": ["4", 1]}},
+        "12": {"class_type": "CLIPSetLastLayer", "inputs":
+            {"stop_at_clip_layer": -2, "clip": ["10", 1]}},
+        "10": {"class_type": "LoraLoader", "inputs": {"lora_name": "style\\ink v1.5.safetensors",
+            "strength_model": 0.8, "strength_clip": 0.5, "model": ["4", 0], "clip": ["4", 1]}},
         "11": {"class_type": "PrimitiveString", "inputs": {"value": "blurry"}},
     })
 }
@@ -42,12 +45,19 @@ fn a_plain_graph_is_taken_over() {
         steps: 25,
         guidance_scale: 6.5,
         sampler: "dpmpp_2m_karras".to_owned(),
+        text: TextOptions {
+            prompt_syntax: PromptSyntax::ComfyUi,
+            clip_skip: Some(2),
+        },
+        adapters: vec![AdapterUse {
+            text_weight: 0.5,
+            ..AdapterUse::new("ink v1.5", 0.8)
+        }],
         ..sample()
     };
     assert_eq!(recipe, expected);
-    assert_eq!(notes.len(), 2, "{notes:?}");
-    assert_eq!(notes[0], "\"ink.safetensors\" is left out");
-    assert!(notes[1].contains("v1-5.ckpt"), "{notes:?}");
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(notes[0].contains("v1-5.ckpt"), "{notes:?}");
 }
 
 #[test]

@@ -65,7 +65,7 @@ impl EditTexts {
                 spans,
             });
         }
-        let end = end_position(text, &edited.text)?;
+        let end = text.end_position(&edited.text)?;
         let mut things = Vec::with_capacity(alone.len());
         for (alone, span) in &alone {
             alone.copy_words(&mut base, span)?;
@@ -95,7 +95,7 @@ impl Alone {
         let conditioning = text.encode(phrase, 1)?;
         Ok(Self {
             words: tokens_of(&conditioning, &(0..phrase.len()))?,
-            end: end_position(text, phrase)?,
+            end: text.end_position(phrase)?,
             conditioning,
         })
     }
@@ -227,9 +227,4 @@ fn tokens_of(conditioning: &Conditioning, bytes: &Range<usize>) -> Result<Range<
     let first = words.next().ok_or_else(no_words)?;
     let last = words.next_back().unwrap_or(first);
     Ok(first.tokens.start..last.tokens.end)
-}
-
-/// Where the end token of a text of one chunk stands.
-fn end_position(text: &TextStage, prompt: &str) -> Result<usize> {
-    Ok(text.tokenizer().encode(prompt)?.ids.len() + 1)
 }
