@@ -9,6 +9,7 @@ use vernier_engine::device::DeviceRequest;
 use vernier_engine::picture::PictureShelf;
 use vernier_engine::prompt::Wildcards;
 use vernier_engine::service::RenderOptions;
+use vernier_engine::upscale::UpscalerLibrary;
 use vernier_engine::user_folders;
 
 use crate::failure::Failure;
@@ -81,6 +82,12 @@ pub(crate) fn adapters() -> AdapterLibrary {
     )
 }
 
+/// Networks that enlarge pictures: the artist's own, in the user's data folder.
+pub(crate) fn upscalers() -> UpscalerLibrary {
+    let own = user_folders::data().map(|data| data.join("upscalers"));
+    UpscalerLibrary::new(own.into_iter().collect())
+}
+
 /// The folder of adapters and embeddings that came in projects; they can be had from there again.
 pub(crate) fn project_adapters() -> Option<PathBuf> {
     Some(user_folders::cache()?.join("project-adapters"))
@@ -122,6 +129,7 @@ pub(crate) fn render_options(device: DeviceRequest) -> RenderOptions {
         embedded_model: embedded_model(),
         controls: controls(),
         adapters: adapters(),
+        upscalers: upscalers(),
         meter: MeterOptions::default(),
         coarse_first: false,
         want_latents: false,

@@ -26,6 +26,7 @@ pub mod render;
 pub mod sampling;
 pub mod service;
 pub mod train;
+pub mod upscale;
 pub mod user_folders;
 pub mod weights;
 

@@ -80,6 +80,7 @@ impl Studio {
             adapters: Vec::new(),
             embeddings: Vec::new(),
             regions: Vec::new(),
+            highres: None,
             edit: None,
             unknown: serde_json::Map::new(),
         }

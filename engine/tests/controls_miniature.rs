@@ -45,6 +45,7 @@ fn recipe(controls: &[&str]) -> Recipe {
         adapters: Vec::new(),
         embeddings: Vec::new(),
         regions: Vec::new(),
+        highres: None,
         edit: None,
         unknown: serde_json::Map::new(),
     }

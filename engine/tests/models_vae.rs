@@ -4,12 +4,12 @@
 
 mod models_common;
 
-use models_common::{assert_close, case, expected, keys, store, store_renamed, tensor};
+use models_common::{assert_close, case, expected, fixture, keys, store, store_renamed, tensor};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 use vernier_engine::EngineError;
-use vernier_engine::models::vae::{Vae, VaeConfig};
-use vernier_engine::weights::ParamStore;
+use vernier_engine::models::vae::{Tiling, Vae, VaeConfig};
+use vernier_engine::weights::{ParamStore, SafetensorsFile};
 
 fn config(case: &Value) -> VaeConfig {
     serde_json::from_value(case["config"].clone()).unwrap()
@@ -45,6 +45,33 @@ fn agrees_with_diffusers() {
         store.finish().unwrap();
         check(&vae, name, &case, 1e-5);
     }
+}
+
+#[test]
+fn tiles_are_those_of_diffusers() {
+    let _guard = tch::no_grad_guard();
+    let case = case("vae", "sd1");
+    let (_folder, store) = store(&case, Kind::Float);
+    let vae = Vae::new(&store.root(), &config(&case)).unwrap();
+    let told = SafetensorsFile::open(&fixture("tiling.safetensors")).unwrap();
+    let told = |name| {
+        told.tensor(name, Kind::Float, Device::Cpu)
+            .unwrap()
+            .unwrap()
+    };
+    let tiling = Tiling { tile_px: 16 };
+    let latents = tensor("tiled_latents", &[1, 4, 15, 21], 1.0, 0.0);
+    let decoded = vae.decode_tiled(&latents, tiling).unwrap();
+    assert_close("decoded", &decoded, &told("decoded"), 1e-5);
+    let picture = tensor("tiled_picture", &[1, 3, 30, 42], 1.0, 0.0);
+    let encoded = vae.encode_tiled(&picture, tiling).unwrap();
+    assert_close("mean", encoded.mean(), &told("mean"), 1e-5);
+
+    // One tile that holds everything is the whole.
+    let whole = vae.decode(&latents).unwrap();
+    let one = vae.decode_tiled(&latents, Tiling { tile_px: 64 }).unwrap();
+    assert!(one.equal(&whole));
+    assert!(!decoded.equal(&whole));
 }
 
 #[test]

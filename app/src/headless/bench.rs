@@ -97,6 +97,7 @@ fn recipe(args: &PictureArgs) -> Result<Recipe, Failure> {
         adapters: Vec::new(),
         embeddings: Vec::new(),
         regions: Vec::new(),
+        highres: None,
         edit: None,
         unknown: serde_json::Map::new(),
     })

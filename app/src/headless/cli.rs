@@ -15,11 +15,13 @@ use super::control::ControlCommand;
 use super::convert::ConvertArgs;
 use super::edit::EditCommand;
 use super::editing::EditArgs;
+use super::highres_args::HighresArgs;
 use super::measure::{CalibrateArgs, MeasureCommand};
 use super::project::ProjectCommand;
 use super::schedule_args::ScheduleArgs;
 use super::text_args::TextArgs;
 use super::train::TrainCommand;
+use super::upscale::UpscaleArgs;
 
 /// A text-to-image studio whose controls are calibrated like instruments.
 ///
@@ -40,6 +42,8 @@ pub(super) enum Command {
     Render(Box<RenderArgs>),
     /// Change things of a picture by words, and nothing else
     Edit(Box<EditCommand>),
+    /// Enlarge pictures, by a network of the ESRGAN family or by interpolation
+    Upscale(UpscaleArgs),
     /// Render the named recipes of a project, or one part of them, and list what came out
     Batch(BatchArgs),
     /// Make, show and repair project files
@@ -164,6 +168,8 @@ pub(super) struct RenderArgs {
     pub(super) text: TextArgs,
     #[command(flatten)]
     pub(super) schedule: ScheduleArgs,
+    #[command(flatten)]
+    pub(super) highres: HighresArgs,
     #[command(flatten)]
     pub(super) edit: EditArgs,
 }

@@ -174,6 +174,7 @@ fn base(args: &EditCommand) -> Result<Recipe, Failure> {
         adapters: Vec::new(),
         embeddings: Vec::new(),
         regions: Vec::new(),
+        highres: None,
         edit: None,
         walk: WalkOptions::default(),
         text: TextOptions::A1111,

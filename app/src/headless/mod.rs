@@ -8,6 +8,7 @@ mod control;
 mod convert;
 mod edit;
 mod editing;
+mod highres_args;
 mod info;
 mod job;
 mod measure;
@@ -20,6 +21,7 @@ mod samples;
 mod schedule_args;
 mod text_args;
 mod train;
+mod upscale;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -39,6 +41,7 @@ pub(crate) fn run() -> ExitCode {
         Some(cli::Command::Studio(args)) => open_studio(args.open),
         Some(cli::Command::Render(args)) => render::run(&args),
         Some(cli::Command::Edit(args)) => edit::run(&args),
+        Some(cli::Command::Upscale(args)) => upscale::run(&args),
         Some(cli::Command::Batch(args)) => batch::run(&args),
         Some(cli::Command::Project(command)) => project::run(&command),
         Some(cli::Command::Replay(args)) => replay::run(&args),

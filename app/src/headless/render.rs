@@ -126,6 +126,7 @@ fn fresh(args: &RenderArgs) -> Result<Recipe, Failure> {
         adapters: Vec::new(),
         embeddings: Vec::new(),
         regions: Vec::new(),
+        highres: None,
         edit: None,
         unknown: serde_json::Map::new(),
     })
@@ -180,6 +181,7 @@ fn overridden(mut recipe: Recipe, args: &RenderArgs) -> Result<Recipe, Failure> 
     }
     args.text.change(&mut recipe)?;
     args.schedule.change(&mut recipe);
+    args.highres.change(&mut recipe)?;
     args.edit.change(&mut recipe)?;
     Ok(recipe)
 }

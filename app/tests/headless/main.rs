@@ -12,6 +12,7 @@ mod farm;
 mod formats;
 #[cfg(unix)]
 mod kill;
+mod larger;
 mod measure;
 mod place;
 mod project;

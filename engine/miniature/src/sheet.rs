@@ -48,6 +48,7 @@ impl Sampling {
             adapters: Vec::new(),
             embeddings: Vec::new(),
             regions: Vec::new(),
+            highres: None,
             edit: None,
             unknown: Map::new(),
         };

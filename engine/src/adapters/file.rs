@@ -175,6 +175,11 @@ pub(super) fn file_of(path: &Path) -> PathBuf {
         .unwrap_or_else(|| path.to_owned())
 }
 
+/// SHA-256 over `path`.
+pub(crate) fn file_hash(path: &Path) -> Result<String> {
+    hash_of(path, None)
+}
+
 /// SHA-256 over `path`, and over `beside` where there is one.
 pub(super) fn hash_of(path: &Path, beside: Option<&Path>) -> Result<String> {
     let mut digest = Sha256::new();

@@ -90,12 +90,12 @@ impl AdapterLibrary {
 
     /// All adapters by name, in alphabetical order; of several with one name the first.
     pub fn adapters(&self) -> BTreeMap<String, PathBuf> {
-        by_name(&self.adapters)
+        files_by_name(&self.adapters)
     }
 
     /// All embeddings by name, in alphabetical order; of several with one name the first.
     pub fn embeddings(&self) -> BTreeMap<String, PathBuf> {
-        by_name(&self.embeddings)
+        files_by_name(&self.embeddings)
     }
 }
 
@@ -116,7 +116,7 @@ fn called(folders: &[PathBuf], name: &str) -> Option<PathBuf> {
     if as_path.is_file() {
         return Some(as_path);
     }
-    let files = by_name(folders);
+    let files = files_by_name(folders);
     let same = |own: &&String| own.eq_ignore_ascii_case(name);
     let key = files.contains_key(name).then_some(name);
     let key = key.or_else(|| files.keys().find(same).map(String::as_str))?;
@@ -124,10 +124,12 @@ fn called(folders: &[PathBuf], name: &str) -> Option<PathBuf> {
 }
 
 fn names(folders: &[PathBuf]) -> Vec<String> {
-    by_name(folders).into_keys().collect()
+    files_by_name(folders).into_keys().collect()
 }
 
-fn by_name(folders: &[PathBuf]) -> BTreeMap<String, PathBuf> {
+/// Files that may hold tensors in `folders` and the folders within, by the stems of their names;
+/// of several with one name the first.
+pub(crate) fn files_by_name(folders: &[PathBuf]) -> BTreeMap<String, PathBuf> {
     let mut found = BTreeMap::new();
     for folder in folders {
         gather(folder, DEPTH, &mut found);

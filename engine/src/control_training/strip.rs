@@ -94,6 +94,7 @@ impl<'a> Strips<'a> {
                     adapters: Vec::new(),
                     embeddings: Vec::new(),
                     regions: Vec::new(),
+                    highres: None,
                     edit: None,
                     unknown: serde_json::Map::new(),
                 };

@@ -4,6 +4,7 @@
 pub mod clip;
 mod per_block;
 pub mod unet;
+pub mod upscaler;
 pub mod vae;
 
 pub use per_block::PerBlock;

@@ -42,6 +42,9 @@ impl Recipe {
         if let Some(source) = &self.source {
             source.validate(self.steps)?;
         }
+        if let Some(highres) = &self.highres {
+            highres.validate(self)?;
+        }
         if let Some(edit) = &self.edit {
             self.check_edit(edit)?;
         }

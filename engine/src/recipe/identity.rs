@@ -51,6 +51,17 @@ impl Recipe {
                 made.path = None;
             }
         }
+        let upscaler = |recipe: &mut Self| recipe.highres.as_mut()?.upscaler.take();
+        match (upscaler(&mut asked), upscaler(&mut made)) {
+            (None, None) => {}
+            (Some(asked), Some(mut made)) => {
+                settle(&asked.hash, &mut made.hash);
+                if (asked.name, asked.hash) != (made.name, made.hash) {
+                    return false;
+                }
+            }
+            _ => return false,
+        }
         // The render adds those that it found by the prompt's words.
         let named = |name: &str| asked.embeddings.iter().find(|own| own.name == name);
         made.embeddings.retain(|own| named(&own.name).is_some());

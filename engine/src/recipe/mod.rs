@@ -5,6 +5,7 @@ mod check;
 mod control;
 mod edit;
 mod file;
+mod highres;
 mod identity;
 mod options;
 mod source;
@@ -16,6 +17,7 @@ pub use adapter::{AdapterUse, EmbeddingUse};
 pub use control::{ControlScale, ControlUse};
 pub use edit::{Change, Edit, EditPart, EditedPlace, EditedPrompt};
 pub use file::{from_json, read, to_json, write};
+pub use highres::{Highres, UpscalerUse};
 pub use identity::{hex_of, is_sha256_hex, sha256_hex, short_hash};
 pub use options::{ResolvedSchedule, WalkOptions};
 pub use source::{MaskUse, PictureRef, Region, Source};
@@ -81,6 +83,9 @@ pub struct Recipe {
     /// Words for parts of the picture, in no particular order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub regions: Vec<Region>,
+    /// A second, larger pass over the picture; absent for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highres: Option<Highres>,
     /// What changes in the source, thing by thing; the prompt then says what the source shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edit: Option<Edit>,
@@ -164,6 +169,7 @@ pub(crate) mod tests {
             adapters: Vec::new(),
             embeddings: Vec::new(),
             regions: Vec::new(),
+            highres: None,
             edit: None,
             unknown: serde_json::Map::new(),
         }

@@ -10,7 +10,7 @@ const FEWEST_STEPS: u32 = 4;
 const MOST_STEPS: u32 = 5;
 
 impl Recipe {
-    /// The same picture in a quarter of the steps, five at most; `None` where that would save nothing, or where
+    /// The same picture in a quarter of the steps, five at most, and in one pass; `None` where that would save nothing, or where
     /// a control is still to be searched for with whole renders.
     pub fn coarse(&self) -> Option<Self> {
         let quick = |steps: u32| {
@@ -24,8 +24,10 @@ impl Recipe {
         });
         let mut controls = self.controls.iter();
         let searched = controls.any(|c| c.scale == ControlScale::Measured && c.resolved.is_none());
-        (steps < self.steps && !searched).then(|| Self {
-            steps,
+        let saves = steps < self.steps || self.highres.is_some();
+        (saves && !searched).then(|| Self {
+            steps: steps.min(self.steps),
+            highres: None,
             ..self.clone()
         })
     }

@@ -13,6 +13,7 @@ mod defaults;
 mod denoise;
 mod edit;
 mod halves;
+mod highres;
 mod latent_rgb;
 mod latents;
 mod layout;

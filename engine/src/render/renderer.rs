@@ -11,6 +11,7 @@ use super::adapters::AdapterShelf;
 use super::denoise::{Denoiser, Walk};
 use super::edit::EditReport;
 use super::halves::Halves;
+use super::highres::UpscalerShelf;
 use super::meter_push::PushedModel;
 use super::phases::{Contexts, EncodedPrompt, PhaseMaker};
 use super::plan::{LatentSpace, Plan};
@@ -32,6 +33,7 @@ use crate::picture::{Picture, PictureShelf};
 use crate::prompt::TextStage;
 use crate::recipe::{Recipe, ResolvedSchedule};
 use crate::sampling::{NoiseSchedule, PredictionType, SchedulerConfig};
+use crate::upscale::UpscalerLibrary;
 use crate::{EngineError, Result};
 
 /// A picture and what it came from.
@@ -54,7 +56,7 @@ pub struct Renderer {
     folder: PathBuf,
     hash: String,
     dtype: Dtype,
-    device: Device,
+    pub(super) device: Device,
     text: TextStage,
     halves: Halves,
     vae: Vae,
@@ -65,9 +67,10 @@ pub struct Renderer {
     /// The last prompt, which serves a whole batch.
     encoded: Option<EncodedPrompt>,
     region_texts: RegionTexts,
-    pictures: PictureShelf,
+    pub(super) pictures: PictureShelf,
     sources: SourceEncoder,
     adapters: AdapterShelf,
+    pub(super) upscalers: UpscalerShelf,
     shelf: Shelf,
     snapshots: Snapshots,
     meter_options: MeterOptions,
@@ -87,6 +90,11 @@ impl Renderer {
     /// path are found.
     pub fn set_adapters(&mut self, library: AdapterLibrary) {
         self.adapters.set_library(library);
+    }
+
+    /// Says where recipes' upscalers are looked for; without it only those with a path are found.
+    pub fn set_upscalers(&mut self, library: UpscalerLibrary) {
+        self.upscalers.set_library(library);
     }
 
     /// Says where recipes' pictures are found; without it only those with a path are.
@@ -140,6 +148,9 @@ impl Renderer {
     pub fn render(&mut self, recipe: &Recipe, on_step: &mut OnStep<'_>) -> Result<Rendered> {
         recipe.validate()?;
         let recipe = &recipe.with_tags_as_adapters()?;
+        if let Some(highres) = &recipe.highres {
+            return self.render_highres(recipe, highres, on_step);
+        }
         if closed_loop::is_open(recipe) {
             return closed_loop::close(self, recipe, on_step);
         }

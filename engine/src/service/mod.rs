@@ -31,6 +31,7 @@ use crate::picture::{Picture, PictureShelf};
 use crate::prompt::Wildcards;
 use crate::recipe::Recipe;
 use crate::render::{EditReport, LatentRgb, Latents};
+use crate::upscale::UpscalerLibrary;
 
 pub use handle::Service;
 pub use measuring::{
@@ -53,6 +54,8 @@ pub struct RenderOptions {
     pub controls: ControlLibrary,
     /// Where recipes' adapters and embeddings are looked for.
     pub adapters: AdapterLibrary,
+    /// Where recipes' upscalers are looked for.
+    pub upscalers: UpscalerLibrary,
     /// What reads pictures for controls that are to reach a measured value.
     pub meter: MeterOptions,
     /// Whether an [`Event::Preview`] in a few steps comes before each picture, as a dragged slider

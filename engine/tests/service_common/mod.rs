@@ -11,6 +11,7 @@ use vernier_engine::picture::PictureShelf;
 use vernier_engine::prompt::Wildcards;
 use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions};
 use vernier_engine::service::RenderOptions;
+use vernier_engine::upscale::UpscalerLibrary;
 
 /// Far longer than anything here takes, even on a machine that is busy with other things.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
@@ -22,6 +23,7 @@ pub(crate) fn options() -> RenderOptions {
         embedded_model: "nowhere".into(),
         controls: ControlLibrary::default(),
         adapters: AdapterLibrary::default(),
+        upscalers: UpscalerLibrary::default(),
         meter: MeterOptions::default(),
         coarse_first: false,
         want_latents: false,
@@ -52,6 +54,7 @@ pub(crate) fn recipe(model: &Path) -> Recipe {
         adapters: Vec::new(),
         embeddings: Vec::new(),
         regions: Vec::new(),
+        highres: None,
         edit: None,
         unknown: serde_json::Map::new(),
     }

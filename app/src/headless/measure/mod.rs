@@ -265,6 +265,7 @@ fn base(on: &OnArgs) -> Result<Recipe, Failure> {
         adapters: Vec::new(),
         embeddings: Vec::new(),
         regions: Vec::new(),
+        highres: None,
         edit: None,
         unknown: serde_json::Map::new(),
     })

@@ -2,7 +2,7 @@
 
 use egui::{Button, ComboBox, DragValue, Grid, RichText, Slider, Ui};
 use vernier_engine::prompt::PromptSyntax;
-use vernier_engine::recipe::{Recipe, SIZE_RANGE_PX};
+use vernier_engine::recipe::{Highres, Recipe, SIZE_RANGE_PX};
 use vernier_engine::sampling::{SamplerName, ScheduleName};
 
 use crate::studio::command::UiCommand;
@@ -30,6 +30,7 @@ pub(crate) fn settings_pane(
                 schedule_row(ui, recipe);
                 prompt_rows(ui, recipe);
                 size_row(ui, recipe);
+                highres_row(ui, recipe);
                 dtype_row(ui, recipe);
             });
             below(ui, studio);
@@ -186,6 +187,38 @@ fn size_row(ui: &mut Ui, recipe: &mut Recipe) {
                 .suffix(" px");
             ui.add(field).accessible_name(name);
             *side_px = (*side_px / 8).max(8) * 8;
+        }
+    });
+    ui.end_row();
+}
+
+fn highres_row(ui: &mut Ui, recipe: &mut Recipe) {
+    ui.label("second pass");
+    ui.horizontal(|ui| {
+        let mut is_on = recipe.highres.is_some();
+        let about = "Enlarges the picture and goes on from there (highres fix)";
+        let switch = ui.checkbox(&mut is_on, "larger").on_hover_text(about);
+        if switch.changed() {
+            recipe.highres = is_on.then(Highres::new);
+        }
+        let Some(highres) = &mut recipe.highres else {
+            return;
+        };
+        let factor = DragValue::new(&mut highres.factor)
+            .range(1.0..=8.0)
+            .speed(0.05)
+            .max_decimals(2)
+            .prefix("×");
+        ui.add(factor).accessible_name("how many times larger");
+        let strength = DragValue::new(&mut highres.strength)
+            .range(0.05..=1.0)
+            .speed(0.01)
+            .max_decimals(2);
+        ui.add(strength)
+            .on_hover_text("How far it may go from the enlarged picture")
+            .accessible_name("strength of the second pass");
+        if let Some(upscaler) = &highres.upscaler {
+            ui.label(&upscaler.name);
         }
     });
     ui.end_row();

@@ -12,6 +12,7 @@ use vernier_engine::picture::{Picture, PictureShelf};
 use vernier_engine::prompt::Wildcards;
 use vernier_engine::recipe::Recipe;
 use vernier_engine::service::RenderOptions;
+use vernier_engine::upscale::UpscalerLibrary;
 
 use super::{Made, Studio};
 
@@ -22,6 +23,7 @@ pub(crate) fn studio(recipe: Recipe, live: bool) -> Studio {
         embedded_model: "miniature".into(),
         controls: ControlLibrary::new(Vec::new()),
         adapters: AdapterLibrary::default(),
+        upscalers: UpscalerLibrary::default(),
         meter: MeterOptions::default(),
         coarse_first: false,
         want_latents: false,

@@ -22,6 +22,7 @@ pub(in crate::measure) fn base() -> Recipe {
         adapters: Vec::new(),
         embeddings: Vec::new(),
         regions: Vec::new(),
+        highres: None,
         edit: None,
         unknown: serde_json::Map::new(),
     }

@@ -7,6 +7,7 @@ mod decoder;
 mod distribution;
 mod encoder;
 mod mid;
+mod tiling;
 
 use tch::{Kind, Tensor};
 
@@ -16,9 +17,11 @@ use crate::weights::Params;
 
 pub use config::VaeConfig;
 pub use distribution::LatentDistribution;
+pub use tiling::Tiling;
 
 use decoder::Decoder;
 use encoder::Encoder;
+use tiling::Cut;
 
 /// Epsilon of all normalisations; Python diffusers has it as a constant too.
 const NORM_EPS: f64 = 1e-6;
@@ -76,27 +79,70 @@ impl Vae {
 
     /// Pictures `[batch, in_channels, h, w]` in -1..1, `h` and `w` multiples of
     /// [`VaeConfig::downscale`], to raw (unscaled) latents `[batch, latent_channels, h/d, w/d]`.
+    /// Those of more than 1536 × 1024 pixels go through it in tiles.
     ///
     /// # Errors
     /// Shapes disagree or memory runs out.
     pub fn encode(&self, images: &Tensor) -> Result<LatentDistribution> {
-        let mut moments = self.encoder.forward(&images.f_to_kind(self.kind)?)?;
-        if let Some(conv) = &self.quant_conv {
-            moments = conv.forward(&moments)?;
+        let (_, _, height, width) = images.size4()?;
+        if let Some(tiling) = Tiling::of(&self.config, height, width) {
+            return self.encode_tiled(images, tiling);
         }
+        LatentDistribution::from_moments(&self.moments(&images.f_to_kind(self.kind)?)?)
+    }
+
+    /// [`Self::encode`] in tiles, whatever the size.
+    ///
+    /// # Errors
+    /// Shapes disagree or memory runs out.
+    pub fn encode_tiled(&self, images: &Tensor, tiling: Tiling) -> Result<LatentDistribution> {
+        let cut = Cut {
+            tile: tiling.tile_px,
+            made: tiling.tile_px / self.config.downscale(),
+        };
+        let moments = cut.run(&images.f_to_kind(self.kind)?, |tile| self.moments(tile))?;
         LatentDistribution::from_moments(&moments)
     }
 
+    fn moments(&self, images: &Tensor) -> Result<Tensor> {
+        let moments = self.encoder.forward(images)?;
+        match &self.quant_conv {
+            Some(conv) => conv.forward(&moments),
+            None => Ok(moments),
+        }
+    }
+
     /// Raw (unscaled) latents `[batch, latent_channels, h, w]` to pictures
-    /// `[batch, out_channels, h·d, w·d]`, around -1..1 and not clamped.
+    /// `[batch, out_channels, h·d, w·d]`, around -1..1 and not clamped. Those of more than
+    /// 1536 × 1024 pixels go through it in tiles.
     ///
     /// # Errors
     /// Shapes disagree or memory runs out.
     pub fn decode(&self, latents: &Tensor) -> Result<Tensor> {
-        let latents = latents.f_to_kind(self.kind)?;
+        let (_, _, height, width) = latents.size4()?;
+        let downscale = self.config.downscale();
+        match Tiling::of(&self.config, height * downscale, width * downscale) {
+            Some(tiling) => self.decode_tiled(latents, tiling),
+            None => self.picture(&latents.f_to_kind(self.kind)?),
+        }
+    }
+
+    /// [`Self::decode`] in tiles, whatever the size.
+    ///
+    /// # Errors
+    /// Shapes disagree or memory runs out.
+    pub fn decode_tiled(&self, latents: &Tensor, tiling: Tiling) -> Result<Tensor> {
+        let cut = Cut {
+            tile: tiling.tile_px / self.config.downscale(),
+            made: tiling.tile_px,
+        };
+        cut.run(&latents.f_to_kind(self.kind)?, |tile| self.picture(tile))
+    }
+
+    fn picture(&self, latents: &Tensor) -> Result<Tensor> {
         match &self.post_quant_conv {
-            Some(conv) => self.decoder.forward(&conv.forward(&latents)?),
-            None => self.decoder.forward(&latents),
+            Some(conv) => self.decoder.forward(&conv.forward(latents)?),
+            None => self.decoder.forward(latents),
         }
     }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::recipe::tests::sample;
-use crate::recipe::{AdapterUse, MaskUse, PictureRef, Source, TextOptions};
+use crate::recipe::{AdapterUse, Highres, MaskUse, PictureRef, Source, TextOptions, UpscalerUse};
 
 #[test]
 fn what_a_recipe_says_to_others_can_be_taken_back() {
@@ -29,6 +29,33 @@ fn what_a_recipe_says_to_others_can_be_taken_back() {
         let (read, notes) = Parameters::parse(&text).over(&base);
         assert_eq!((read, notes), (recipe, Vec::new()), "{sampler}");
     }
+}
+
+#[test]
+fn second_passes_come_and_go() {
+    let mut recipe = sample();
+    recipe.text = TextOptions::A1111;
+    recipe.highres = Some(Highres {
+        factor: 1.5,
+        strength: 0.4,
+        steps: Some(25),
+        upscaler: Some(UpscalerUse::new("4x-UltraSharp")),
+        ..Highres::new()
+    });
+    let parameters = Parameters::of(&recipe);
+    assert_eq!(parameters.field("Hires steps"), Some("10"));
+    let (read, notes) = parameters.over(&sample());
+    assert_eq!((read, notes), (recipe, Vec::new()));
+
+    let text = "cat\nSteps: 20, Sampler: Euler a, Seed: 5, Denoising strength: 0.5, Hires \
+                upscale: 2, Hires upscaler: Latent";
+    let (read, notes) = Parameters::parse(text).over(&sample());
+    let highres = read.highres.unwrap();
+    assert_eq!(
+        (highres.factor, highres.walked_steps(read.steps)),
+        (2.0, 20)
+    );
+    assert_eq!(notes, ["Hires upscaler: \"Latent\" cannot be taken over"]);
 }
 
 #[test]

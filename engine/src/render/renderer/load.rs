@@ -6,6 +6,7 @@ use tch::{Device, Kind};
 
 use super::super::adapters::AdapterShelf;
 use super::super::halves::Halves;
+use super::super::highres::UpscalerShelf;
 use super::super::plan::LatentSpace;
 use super::super::regions::RegionTexts;
 use super::super::shelf::Shelf;
@@ -73,6 +74,7 @@ impl Renderer {
             pictures: PictureShelf::default(),
             sources: SourceEncoder::default(),
             adapters: AdapterShelf::default(),
+            upscalers: UpscalerShelf::default(),
             shelf: Shelf::default(),
             snapshots: Snapshots::default(),
             meter_options: MeterOptions::default(),

@@ -39,6 +39,7 @@ pub(super) fn render(
         let renderer = ready(job, recipe, &device, loaded, inbox)?;
         renderer.set_library(job.options.controls.clone());
         renderer.set_adapters(job.options.adapters.clone());
+        renderer.set_upscalers(job.options.upscalers.clone());
         renderer.set_meter_options(job.options.meter.clone());
         renderer.set_pictures(job.options.pictures.clone());
         inbox.check_cancelled()?;
@@ -120,6 +121,7 @@ pub(super) fn measure(
     let renderer = ready(job, &request.base, &device, loaded, inbox)?;
     renderer.set_library(job.options.controls.clone());
     renderer.set_adapters(job.options.adapters.clone());
+    renderer.set_upscalers(job.options.upscalers.clone());
     renderer.set_meter_options(job.options.meter.clone());
     renderer.set_pictures(job.options.pictures.clone());
     let mut bench = Bench::new(id, renderer, inbox);
