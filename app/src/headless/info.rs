@@ -189,6 +189,15 @@ fn describe(recipe: &Recipe) -> String {
         recipe.sampler,
         recipe.dtype
     ));
+    if let Some(highres) = &recipe.highres {
+        let (width, height) = recipe.picture_size_px();
+        let network = highres.upscaler.as_ref().map(|own| own.name.as_str());
+        lines.push(format!(
+            "then {width}x{height} by {}, strength {}",
+            network.unwrap_or("interpolation"),
+            highres.strength
+        ));
+    }
     if let Some(source) = &recipe.source {
         let mask = source.mask.as_ref().map_or_else(String::new, |mask| {
             let side = if mask.inverted { "outside" } else { "inside" };

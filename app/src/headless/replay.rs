@@ -75,10 +75,11 @@ fn replay(
     let recipe = picture::read_recipe(path)?;
     let recorded = picture::read_pixels(path)?;
     let size = (recorded.width_px, recorded.height_px);
-    if size != (recipe.width_px, recipe.height_px) {
+    let expected = recipe.picture_size_px();
+    if size != expected {
         return Ok(vec![format!(
             "size differs: the picture has {}x{} pixels, its recipe {}x{}",
-            size.0, size.1, recipe.width_px, recipe.height_px
+            size.0, size.1, expected.0, expected.1
         )]);
     }
     let mut asked = recipe.clone();

@@ -134,6 +134,17 @@ impl Highres {
     }
 }
 
+impl Recipe {
+    /// Width and height of the picture that comes out, in pixels: those of the second pass where
+    /// there is one.
+    pub fn picture_size_px(&self) -> (u32, u32) {
+        let size = (self.width_px, self.height_px);
+        self.highres
+            .as_ref()
+            .map_or(size, |highres| highres.size_px(size.0, size.1))
+    }
+}
+
 impl Default for Highres {
     fn default() -> Self {
         Self::new()

@@ -162,7 +162,10 @@ fn grid_ui(ui: &mut Ui, studio: &mut Studio, view: &mut SweepView, workspace: &m
             .text(middle, Align2::CENTER_CENTER, text, font, tokens.text_weak);
         return;
     };
-    let side = |recipe: &vernier_engine::recipe::Recipe| recipe.width_px.max(recipe.height_px);
+    let side = |recipe: &vernier_engine::recipe::Recipe| {
+        let (width, height) = recipe.picture_size_px();
+        width.max(height)
+    };
     let cell_px = studio
         .sweep
         .cells()
