@@ -9,6 +9,7 @@ impl Bench {
         Self {
             recipe,
             muted: Vec::new(),
+            muted_adapters: Vec::new(),
             locked: Vec::new(),
             unknown: serde_json::Map::new(),
         }
@@ -97,6 +98,7 @@ impl Bench {
         }
         self.recipe = next;
         self.muted.clear();
+        self.muted_adapters.clear();
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod archive;
 mod bench;
+mod bench_adapters;
 mod change;
 mod control_key;
 mod document;
@@ -21,7 +22,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::recipe::{ControlUse, ModelRef, Recipe};
+use crate::recipe::{AdapterUse, ControlUse, ModelRef, Recipe};
 
 pub use change::{ProjectChange, relink};
 pub use control_key::ControlKey;
@@ -71,6 +72,9 @@ pub struct Bench {
     /// Controls that are kept aside, with their values.
     #[serde(default)]
     pub muted: Vec<ControlUse>,
+    /// Adapters that are kept aside, with their weights.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub muted_adapters: Vec<AdapterUse>,
     /// Controls that no tool may move, as they are shown without their value: `smile@woman`.
     #[serde(default)]
     pub locked: Vec<String>,

@@ -86,6 +86,7 @@ impl eframe::App for StudioApp {
         if let Some(pause) = self.studio.tick(now, is_interacting) {
             ctx.request_repaint_after(pause);
         }
+        self.answer_adapter_questions(ctx);
         for command in self.studio.take_outbox() {
             self.link.send(command);
         }

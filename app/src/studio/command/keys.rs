@@ -125,7 +125,8 @@ fn usual(command: UiCommand) -> Option<&'static str> {
         UiCommand::Palette => "Ctrl+K",
         UiCommand::ShowKeys => "F1",
         UiCommand::Quit => "Ctrl+Q",
-        UiCommand::AddModels
+        UiCommand::AddAdapter
+        | UiCommand::AddModels
         | UiCommand::CancelPending
         | UiCommand::ResetControls
         | UiCommand::CopyRecipe

@@ -52,6 +52,7 @@ impl UiCommand {
             | Self::Save
             | Self::SaveAs
             | Self::ExportPicture
+            | Self::AddAdapter
             | Self::AddModels
             | Self::Quit => MenuName::File,
             Self::Undo

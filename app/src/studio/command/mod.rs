@@ -117,6 +117,8 @@ pub enum UiCommand {
     SearchLibrary,
     /// Another folder of models.
     AddModels,
+    /// A LoRA or an embedding in a file.
+    AddAdapter,
     /// All commands, to be searched.
     Palette,
     /// Light or dark.
@@ -131,12 +133,13 @@ pub enum UiCommand {
 
 impl UiCommand {
     /// All of them, in the order of menus and palette.
-    pub const ALL: [Self; 59] = [
+    pub const ALL: [Self; 60] = [
         Self::NewProject,
         Self::Open,
         Self::Save,
         Self::SaveAs,
         Self::ExportPicture,
+        Self::AddAdapter,
         Self::AddModels,
         Self::Quit,
         Self::Undo,
@@ -268,7 +271,8 @@ impl UiCommand {
             Self::ShowTrain => ("show_train", "Train", "Makes controls, from words or from pictures"),
             Self::ToggleTraining => ("toggle_training", "Start or pause training", "Starts what the form asks for, pauses the shown training or goes on with it"),
             Self::FocusPrompt => ("focus_prompt", "Edit prompt", "Writing goes to the prompt"),
-            Self::SearchLibrary => ("search_library", "Search the library", "Models and controls at hand; they can be drawn onto the prompt"),
+            Self::SearchLibrary => ("search_library", "Search the library", "Models, controls and adapters at hand; they can be drawn onto the prompt"),
+            Self::AddAdapter => ("add_adapter", "Add a LoRA or embedding…", "Puts another program's LoRA or embedding to work"),
             Self::AddModels => ("add_models", "Add a folder of models…", "Models are looked for there, too"),
             Self::Palette => ("palette", "Command palette…", "All commands, to be searched"),
             Self::ToggleTheme => ("toggle_theme", "Light or dark", "Changes the theme"),

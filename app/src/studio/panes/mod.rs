@@ -1,5 +1,6 @@
 //! The parts of the window that show the studio.
 
+mod adapters;
 mod canvas;
 mod controls;
 mod filmstrip;

@@ -2,11 +2,13 @@
 //!
 //! Nothing here draws. The window shows it and asks for changes; tests drive it the same way.
 
+mod adapters;
 mod cells;
 mod contact_sheet;
 mod edit;
 mod library;
 mod live;
+mod live_notes;
 mod pictures;
 mod pixel_memory;
 mod queue;
@@ -20,6 +22,7 @@ mod timeline;
 mod toasts;
 pub mod training;
 
+pub use adapters::{AdapterQuestion, AdapterRow};
 pub use cells::{Cell, Cells};
 pub use contact_sheet::{ContactSheet, ContactSheets, SheetSize, control_name};
 pub use edit::{
@@ -28,6 +31,7 @@ pub use edit::{
 };
 pub use library::{ModelItem, Previews, is_match, list_models, searched_text};
 pub use live::{Live, LiveStep};
+use live_notes::LiveNotes;
 pub(crate) use pictures::reduced;
 pub use pictures::{BenchPictures, Made, NewPicture, ResultItem};
 pub use queue::{JobKind, Progress, Queue, QueuedJob, RunningJob};

@@ -36,7 +36,12 @@ impl Studio {
                     device_reason,
                 });
             }
-            Event::Note { message, .. } => self.toasts.push(ToastKind::Note, message, None),
+            Event::Note { job, message } => {
+                let is_live = self.is_running(job, JobKind::Live);
+                if !is_live || self.live_notes.is_news(&message) {
+                    self.toasts.push(ToastKind::Note, message, None);
+                }
+            }
             Event::Progress {
                 job,
                 picture,
@@ -209,6 +214,9 @@ impl Studio {
             self.toasts.push(ToastKind::Note, text, None);
         }
         if kind == JobKind::Live {
+            if !was_cancelled {
+                self.live_notes.ended();
+            }
             // One that the artist stopped is not begun again until something changes.
             self.live.ended(was_cancelled && !by_artist);
         }

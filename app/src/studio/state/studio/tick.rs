@@ -16,6 +16,7 @@ impl Studio {
             self.look_at_prompt();
         }
         self.place_wanted();
+        self.adapters.look_at(&self.bench);
         self.look_after_pixels();
         for sentence in self.training.take_messages() {
             self.toasts.push(ToastKind::Trouble, sentence, None);
@@ -23,7 +24,7 @@ impl Studio {
         let scene = self.scene();
         self.timeline.observe(&scene, is_interacting);
         self.edit.settle(self.bench.recipe.regions.len());
-        if !self.has_unfinished_region() {
+        if !self.has_unfinished_region() && self.unfit_adapter().is_none() {
             self.live.observe(&self.bench.recipe, now);
         }
         if self.live.is_on() && self.bench_pictures.get(&self.bench.recipe).is_some() {
