@@ -1,6 +1,6 @@
 //! Edit: a source, a mask painted with the pointer, regions with words of their own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use egui::accesskit::Role;
@@ -12,7 +12,7 @@ use vernier::studio::state::{Layer, Shown, Studio, Tool};
 use vernier_engine::picture::{Ink, Mask, Picture, PictureShelf};
 use vernier_engine::project::ProjectFile;
 
-use super::desk::{keeping, options, projects_in, until, window, write_prompt};
+use super::desk::{drop_file, keeping, options, projects_in, until, window, write_prompt};
 
 const SIZE: [f32; 2] = [1366.0, 900.0];
 
@@ -308,19 +308,6 @@ fn live_renders_again_when_a_stroke_ends() {
     assert_ne!(first.rgb, second.rgb);
 }
 
-#[derive(Debug)]
-struct Dropped(PathBuf);
-
-impl egui::DroppedFile for Dropped {
-    fn path(&self) -> &Path {
-        &self.0
-    }
-
-    fn bytes(&self) -> Result<Vec<u8>, String> {
-        std::fs::read(&self.0).map_err(|e| e.to_string())
-    }
-}
-
 #[test]
 fn a_picture_without_a_recipe_that_is_dropped_or_pasted_is_the_source() {
     let folder = tempfile::tempdir().unwrap();
@@ -331,11 +318,7 @@ fn a_picture_without_a_recipe_that_is_dropped_or_pasted_is_the_source() {
     let path = folder.path().join("photo.png");
     let photo = image::RgbImage::from_fn(48, 32, |x, y| image::Rgb([x as u8 * 4, y as u8 * 4, 9]));
     photo.save(&path).unwrap();
-    harness
-        .input_mut()
-        .dropped_files
-        .push(Arc::new(Dropped(path.clone())));
-    harness.step();
+    drop_file(&mut harness, &path);
     until(&mut harness, "taken", |h| {
         studio(h).bench.recipe.source.is_some()
     });

@@ -5,6 +5,8 @@
     reason = "test support: clippy only knows test functions"
 )]
 
+mod adapter_files;
+mod adapters;
 mod bench;
 mod desk;
 mod editing;
