@@ -133,8 +133,8 @@ fn what_cannot_work_says_so_in_its_row_and_live_waits() {
         studio(&harness).bench.recipe.adapters[0].path.as_deref(),
         other.to_str()
     );
-    let sentence = "other is made for Stable Diffusion 1.x, and this model is a model that reads \
-                    text of width 192; mute or remove it, or take another model";
+    let sentence = "other is made for Stable Diffusion 1.x, not for a model that reads text of \
+                    width 192; mute or remove it, or take another model";
     until(&mut harness, "told", |h| {
         h.query_by_label(sentence).is_some()
     });

@@ -17,3 +17,4 @@ mod measuring;
 mod projects;
 mod real_window;
 mod training;
+mod words;

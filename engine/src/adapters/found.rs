@@ -79,9 +79,7 @@ impl AdapterKind {
                 (!has_all && !wanted.is_empty()).then(|| made_for.clone())?
             }
         };
-        Some(format!(
-            "is made for {made_for}, and this model is {family}"
-        ))
+        Some(format!("is made for {made_for}, not for {family}"))
     }
 }
 

@@ -10,6 +10,7 @@ impl Bench {
             recipe,
             muted: Vec::new(),
             muted_adapters: Vec::new(),
+            aside: None,
             locked: Vec::new(),
             unknown: serde_json::Map::new(),
         }
@@ -99,6 +100,7 @@ impl Bench {
         self.recipe = next;
         self.muted.clear();
         self.muted_adapters.clear();
+        self.aside = None;
     }
 }
 

@@ -30,6 +30,9 @@ impl Project {
         check_ids(self).map_err(|(field, problem)| EngineError::request(field, problem))?;
         check_recipe("bench.recipe", &self.bench.recipe)?;
         check_controls("bench.muted", &self.bench.muted)?;
+        if let Some(aside) = &self.bench.aside {
+            check_recipe("bench.aside", aside)?;
+        }
         check_adapters("bench.muted_adapters", &self.bench.muted_adapters)?;
         for (i, named) in self.recipes.iter().enumerate() {
             check_recipe(&format!("recipes[{i}].recipe"), &named.recipe)?;

@@ -6,6 +6,7 @@
 mod archive;
 mod bench;
 mod bench_adapters;
+mod bench_edit;
 mod change;
 mod control_key;
 mod document;
@@ -75,6 +76,10 @@ pub struct Bench {
     /// Adapters that are kept aside, with their weights.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub muted_adapters: Vec<AdapterUse>,
+    /// The bench's recipe as it was edited in the other way, by paint or by words: its source's
+    /// mask, its regions and its edit are kept aside here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aside: Option<Box<Recipe>>,
     /// Controls that no tool may move, as they are shown without their value: `smile@woman`.
     #[serde(default)]
     pub locked: Vec<String>,
@@ -125,6 +130,7 @@ impl Project {
     /// Every recipe: the bench's, the named ones, those of the results.
     pub fn all_recipes(&self) -> impl Iterator<Item = &Recipe> {
         std::iter::once(&self.bench.recipe)
+            .chain(self.bench.aside.as_deref())
             .chain(self.recipes.iter().map(|named| &named.recipe))
             .chain(self.results.iter().map(|result| &result.recipe))
     }
@@ -132,6 +138,7 @@ impl Project {
     /// The same, to be changed.
     fn recipes_mut(&mut self) -> impl Iterator<Item = &mut Recipe> {
         std::iter::once(&mut self.bench.recipe)
+            .chain(self.bench.aside.as_deref_mut())
             .chain(self.recipes.iter_mut().map(|named| &mut named.recipe))
             .chain(self.results.iter_mut().map(|result| &mut result.recipe))
     }

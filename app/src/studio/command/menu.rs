@@ -97,6 +97,8 @@ impl UiCommand {
             | Self::FillMask
             | Self::ClearMask
             | Self::AddRegion
+            | Self::EditByWords
+            | Self::AddChange
             | Self::ToggleMasks
             | Self::CycleEditView => MenuName::Mask,
             Self::ZoomToFit

@@ -95,6 +95,10 @@ pub enum UiCommand {
     ClearMask,
     /// Words for another part of the picture.
     AddRegion,
+    /// By words instead of paint, or back.
+    EditByWords,
+    /// Another thing changes by words.
+    AddChange,
     /// Draws the masks, or not.
     ToggleMasks,
     /// Result, source, and both beside a line, in turn.
@@ -133,7 +137,7 @@ pub enum UiCommand {
 
 impl UiCommand {
     /// All of them, in the order of menus and palette.
-    pub const ALL: [Self; 60] = [
+    pub const ALL: [Self; 62] = [
         Self::NewProject,
         Self::Open,
         Self::Save,
@@ -184,6 +188,8 @@ impl UiCommand {
         Self::FillMask,
         Self::ClearMask,
         Self::AddRegion,
+        Self::EditByWords,
+        Self::AddChange,
         Self::ToggleMasks,
         Self::CycleEditView,
         Self::ZoomToFit,
@@ -262,8 +268,10 @@ impl UiCommand {
             Self::FillMask => ("fill_mask", "Fill mask", "Covers the whole picture"),
             Self::ClearMask => ("clear_mask", "Clear mask", "Takes all paint away"),
             Self::AddRegion => ("add_region", "Add a region", "Another part of the picture gets words of its own"),
+            Self::EditByWords => ("edit_by_words", "Edit by words", "Changes things of the source by their words, or goes back to paint"),
+            Self::AddChange => ("add_change", "Add a change", "Another thing of the source becomes something else"),
             Self::ToggleMasks => ("toggle_masks", "Show masks", "Draws the masks over the picture, or not"),
-            Self::CycleEditView => ("cycle_edit_view", "Source or result", "Result, source, and one beside the other in turn"),
+            Self::CycleEditView => ("cycle_edit_view", "Source or result", "Result, source, one beside the other, and their difference in turn"),
             Self::ZoomToFit => ("zoom_to_fit", "Fit", "The whole picture"),
             Self::ZoomToPixels => ("zoom_to_pixels", "1:1", "One pixel of the picture is one of the screen"),
             Self::ZoomIn => ("zoom_in", "Zoom in", "Nearer"),

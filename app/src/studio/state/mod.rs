@@ -26,8 +26,8 @@ pub use adapters::{AdapterQuestion, AdapterRow};
 pub use cells::{Cell, Cells};
 pub use contact_sheet::{ContactSheet, ContactSheets, SheetSize, control_name};
 pub use edit::{
-    BRUSH_RADIUS_RANGE_PX, Covered, EditRoom, EditShows, FEATHER_RANGE_PX, GROW_RANGE_PX, Layer,
-    ShownMask, Stroke, Tool, USUAL_PADDING_PX,
+    BRUSH_RADIUS_RANGE_PX, ChangedThing, Covered, EditOutcome, EditRoom, EditShows,
+    FEATHER_RANGE_PX, GROW_RANGE_PX, Layer, ShownMask, Stroke, Tool, USUAL_GAIN, USUAL_PADDING_PX,
 };
 pub use library::{ModelItem, Previews, is_match, list_models, searched_text};
 pub use live::{Live, LiveStep};

@@ -45,7 +45,7 @@ fn draw(studio: &mut Studio, points: &[[f64; 2]]) {
     look(studio);
 }
 
-fn mask(studio: &mut Studio) -> Option<std::sync::Arc<Mask>> {
+fn mask(studio: &mut Studio) -> Option<Arc<Mask>> {
     studio.shown_mask(Layer::Mask).map(|shown| shown.mask)
 }
 
@@ -243,9 +243,10 @@ fn the_first_stroke_takes_the_shown_picture_as_its_source() {
         rgb: vec![200; (SIDE * SIDE * 3) as usize],
     };
     studio.add_result(super::super::Made {
-        recipe: std::sync::Arc::new(studio.bench.recipe.clone()),
-        picture: std::sync::Arc::new(picture.clone()),
+        recipe: Arc::new(studio.bench.recipe.clone()),
+        picture: Arc::new(picture.clone()),
         secs: 0.1,
+        edit: None,
     });
     assert!(studio.begin_stroke([3.0, 3.0], false));
     let source = studio.covered_source().unwrap().unwrap();

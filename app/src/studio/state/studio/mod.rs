@@ -259,8 +259,9 @@ impl Studio {
     pub(super) fn all_recipes(&self) -> impl Iterator<Item = &Recipe> {
         let jobs = self.queue.jobs();
         let undone = self.timeline.states().iter();
-        std::iter::once(&self.bench.recipe)
-            .chain(undone.map(|scene| &scene.bench.recipe))
+        let benches = std::iter::once(&self.bench).chain(undone.map(|scene| &scene.bench));
+        benches
+            .flat_map(|bench| std::iter::once(&bench.recipe).chain(bench.aside.as_deref()))
             .chain(self.project.recipes.iter().map(|named| &named.recipe))
             .chain(self.results.iter().map(|result| result.recipe.as_ref()))
             .chain(self.sweep.cells().iter().map(|cell| &cell.recipe))

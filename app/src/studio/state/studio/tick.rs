@@ -23,8 +23,13 @@ impl Studio {
         }
         let scene = self.scene();
         self.timeline.observe(&scene, is_interacting);
-        self.edit.settle(self.bench.recipe.regions.len());
-        if !self.has_unfinished_region() && self.unfit_adapter().is_none() {
+        let changes = self.bench.recipe.edit.as_ref();
+        let changes = changes.map(|edit| edit.changes.len());
+        self.edit.settle(self.bench.recipe.regions.len(), changes);
+        if !self.has_unfinished_region()
+            && self.unfit_adapter().is_none()
+            && self.edit_problem().is_none()
+        {
             self.live.observe(&self.bench.recipe, now);
         }
         if self.live.is_on() && self.bench_pictures.get(&self.bench.recipe).is_some() {
