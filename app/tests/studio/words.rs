@@ -87,7 +87,7 @@ fn things_become_others_by_their_words_and_nothing_else_changes() {
     assert_eq!(outcome.report.leakage.after.max, 0);
     assert!(outcome.things[0].mean_change > 1.0, "{:?}", outcome.things);
     harness.run_steps(2);
-    harness.get_by_label_contains("found by its words");
+    harness.get_by_label_contains("found, ");
     harness.get_by_label("as drawn");
     let edited = studio(&harness).shown_picture().unwrap().0;
     assert_ne!(edited.rgb, source.rgb);
@@ -111,7 +111,7 @@ fn things_become_others_by_their_words_and_nothing_else_changes() {
     assert!(change(&harness).mask.is_some());
     until(&mut harness, "edited again", told);
     harness.run_steps(2);
-    harness.get_by_label_contains("painted: ");
+    harness.get_by_label_contains("painted, ");
     click(&mut harness, "find it, change 1");
     assert!(change(&harness).mask.is_none());
     until(&mut harness, "known", told);
@@ -121,7 +121,7 @@ fn things_become_others_by_their_words_and_nothing_else_changes() {
     harness.get_by_label_contains("difference from the source, ×4");
     click(&mut harness, "edit by paint");
     assert!(!studio(&harness).bench.is_edited_by_words());
-    harness.get_by_label("strength");
+    harness.get_by_role_and_label(egui::accesskit::Role::Slider, "strength");
     click(&mut harness, "edit by words");
     assert_eq!(change(&harness).from, "white dog", "they have waited");
 }

@@ -188,8 +188,13 @@ impl EditRoom {
             _ => false,
         };
         if !fits {
-            self.layer =
-                changes.map_or(Layer::Mask, |count| Layer::Change(count.saturating_sub(1)));
+            let last = changes.map(|count| count.saturating_sub(1));
+            self.layer = match (last, self.layer) {
+                (None, _) => Layer::Mask,
+                // The last one was taken away.
+                (Some(last), Layer::Change(_)) => Layer::Change(last),
+                (Some(_), _) => Layer::Change(0),
+            };
         }
         self.hidden.retain(|hidden| *hidden < regions);
     }

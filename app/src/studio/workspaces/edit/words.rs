@@ -3,9 +3,9 @@
 mod leakage;
 
 use egui::text::{LayoutJob, TextFormat};
-use egui::{Button, CollapsingHeader, DragValue, RichText, Slider, TextEdit, Ui};
+use egui::{Align, Button, CollapsingHeader, DragValue, Layout, RichText, Slider, TextEdit, Ui};
 use vernier_engine::conditioning::find_phrase;
-use vernier_engine::recipe::{Edit, EditPart};
+use vernier_engine::recipe::{Change, Edit, EditPart};
 
 use super::EditView;
 use super::side::{chip, percent, section};
@@ -14,8 +14,8 @@ use crate::studio::state::{Layer, Shown, Studio};
 use crate::studio::theme::{Tokens, space};
 use crate::studio::widgets::{icon_button, icon_toggle};
 
-/// Room for a row's two icons and its strength, in points.
-const AFTER_WORDS: f32 = 112.0;
+/// Room for the arrow between two fields and what lies around them, in points.
+const ARROW: f32 = 46.0;
 
 /// What was asked of a row.
 enum Asked {
@@ -65,8 +65,7 @@ pub(super) fn words_ui(ui: &mut Ui, studio: &mut Studio, view: &mut EditView) ->
 /// The prompt, each change's words in its colour where they were found.
 fn source_words(ui: &mut Ui, studio: &Studio, tokens: Tokens) {
     let prompt = &studio.bench.recipe.prompt;
-    let help = "The prompt above says what the source shows; the words of a change are looked for \
-                in it.";
+    let help = "The prompt above says it; the words of each change are looked for in it.";
     let mut found: Vec<(std::ops::Range<usize>, usize)> = Vec::new();
     let edit = studio.bench.recipe.edit.as_ref();
     for (index, change) in edit.iter().flat_map(|edit| edit.changes.iter().enumerate()) {
@@ -95,7 +94,7 @@ fn source_words(ui: &mut Ui, studio: &Studio, tokens: Tokens) {
         }
     }
     job.append(prompt.get(from..).unwrap_or_default(), 0.0, plain);
-    ui.label(job).on_hover_text(help);
+    ui.label(job);
     ui.label(RichText::new(help).small().color(tokens.text_weak));
 }
 
@@ -107,10 +106,31 @@ fn change_ui(
     index: usize,
     tokens: Tokens,
 ) -> Option<Asked> {
+    let before = studio.bench.recipe.edit.clone();
+    words_row(ui, studio, view, index, tokens);
+    let asked = place_row(ui, studio, index, tokens);
+    if studio.bench.recipe.edit != before {
+        studio.shown = Shown::Bench;
+    }
+    if let Some(problem) = studio.change_problem(index) {
+        let edit = studio.bench.recipe.edit.as_ref();
+        let change = edit.and_then(|edit| edit.changes.get(index));
+        let is_begun = change.is_some_and(|c| !c.from.trim().is_empty() && !c.to.trim().is_empty());
+        let color = match change {
+            Some(change) if change.muted => tokens.text_weak,
+            _ if is_begun => tokens.trouble,
+            _ => tokens.caution,
+        };
+        ui.label(RichText::new(problem).small().color(color));
+    }
+    ui.add_space(space::M);
+    asked
+}
+
+/// What it is, and what it shall be.
+fn words_row(ui: &mut Ui, studio: &mut Studio, view: &mut EditView, index: usize, tokens: Tokens) {
     let number = index + 1;
     let layer = Layer::Change(index);
-    let mut asked = None;
-    let before = studio.bench.recipe.edit.clone();
     ui.horizontal(|ui| {
         let is_chosen = studio.edit.layer() == layer;
         let text = chip(ui, layer, &number.to_string());
@@ -123,9 +143,15 @@ fn change_ui(
         let Some(change) = edit.and_then(|edit| edit.changes.get_mut(index)) else {
             return;
         };
-        let width = ((ui.available_width() - AFTER_WORDS - 28.0) / 2.0).max(40.0);
+        let color = if change.muted {
+            tokens.text_weak
+        } else {
+            tokens.text
+        };
+        // Two fields with an arrow between.
+        let width = ((ui.available_width() - ARROW) / 2.0).max(40.0);
         let from = TextEdit::singleline(&mut change.from).hint_text("red apple");
-        let from = ui.add(from.desired_width(width));
+        let from = ui.add(from.desired_width(width).text_color(color));
         let from = from.accessible_name(format!("change {number}, what it is"));
         let from = from.on_hover_text("Its words, as they stand in the prompt");
         if view.wants_words == Some(index) {
@@ -134,55 +160,14 @@ fn change_ui(
         }
         ui.label(RichText::new("→").color(tokens.text_weak));
         let to = TextEdit::singleline(&mut change.to).hint_text("green pear");
-        let to = ui.add(to.desired_width(width));
+        let to = ui.add(to.desired_width(width).text_color(color));
         let to = to.accessible_name(format!("change {number}, what it shall be"));
         view.is_being_typed |= from.changed() || to.changed();
-        let field = DragValue::new(&mut change.strength)
-            .range(0.0..=1.0)
-            .speed(0.01)
-            .fixed_decimals(2);
-        let strength = ui.add(field);
-        let strength = strength.accessible_name(format!("change {number}, strength"));
-        strength.on_hover_text("How far it goes from the old words to the new ones");
-        ui.spacing_mut().item_spacing.x = 0.0;
-        let help = "Leaves this change out and keeps it here";
-        if icon_toggle(
-            ui,
-            change.muted,
-            "M",
-            &format!("mute change {number}"),
-            help,
-        )
-        .clicked()
-        {
-            change.muted = !change.muted;
-        }
-        let help = "Takes the change away with its place";
-        if icon_button(ui, "✖", &format!("remove change {number}"), help).clicked() {
-            asked = Some(Asked::Remove);
-        }
     });
-    if studio.bench.recipe.edit != before {
-        studio.shown = Shown::Bench;
-    }
-    asked = place_ui(ui, studio, index, tokens).or(asked);
-    if let Some(problem) = studio.change_problem(index) {
-        let edit = studio.bench.recipe.edit.as_ref();
-        let change = edit.and_then(|edit| edit.changes.get(index));
-        let is_begun = change.is_some_and(|c| !c.from.trim().is_empty() && !c.to.trim().is_empty());
-        let color = match change {
-            Some(change) if change.muted => tokens.text_weak,
-            _ if is_begun => tokens.trouble,
-            _ => tokens.caution,
-        };
-        ui.label(RichText::new(problem).small().color(color));
-    }
-    ui.add_space(space::S);
-    asked
 }
 
-/// Where the thing is: as it was painted, or as the model found it.
-fn place_ui(ui: &mut Ui, studio: &mut Studio, index: usize, tokens: Tokens) -> Option<Asked> {
+/// Where the thing is, as it was painted or as the model found it; how far it goes.
+fn place_row(ui: &mut Ui, studio: &mut Studio, index: usize, tokens: Tokens) -> Option<Asked> {
     let number = index + 1;
     let layer = Layer::Change(index);
     let mut asked = None;
@@ -191,19 +176,26 @@ fn place_ui(ui: &mut Ui, studio: &mut Studio, index: usize, tokens: Tokens) -> O
         let is_painted = studio.mask_use(layer).is_some();
         let share = studio.shown_mask(layer).map(|shown| shown.mask.share());
         let found = studio.found_place(index).map(|found| found.mask.share());
-        let (text, color) = match (&problem, share, found) {
-            (Some(problem), ..) => (problem.clone(), tokens.trouble),
+        let (text, help, color) = match (&problem, share, found) {
+            (Some(problem), ..) => ("unreadable".to_owned(), problem.as_str(), tokens.trouble),
             (None, Some(share), _) => (
-                format!("painted: {} of the picture", percent(share)),
+                format!("painted, {}", percent(share)),
+                "Its place was painted; so much of the picture",
                 tokens.text_weak,
             ),
             (None, None, Some(share)) => (
-                format!("found by its words: {} of the picture", percent(share)),
+                format!("found, {}", percent(share)),
+                "The model found it by its words; so much of the picture",
                 tokens.text_weak,
             ),
-            (None, None, None) => ("is looked for by its words".to_owned(), tokens.text_weak),
+            (None, None, None) => (
+                "to be found".to_owned(),
+                "The model looks for it by its words",
+                tokens.text_weak,
+            ),
         };
-        ui.label(RichText::new(text).small().color(color));
+        let label = ui.label(RichText::new(text).small().color(color));
+        label.on_hover_text(help);
         let (title, help, answer) = if is_painted {
             (
                 "find it",
@@ -222,8 +214,41 @@ fn place_ui(ui: &mut Ui, studio: &mut Studio, index: usize, tokens: Tokens) -> O
         if button.clicked() {
             asked = Some(answer);
         }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let edit = studio.bench.recipe.edit.as_mut();
+            if let Some(change) = edit.and_then(|edit| edit.changes.get_mut(index)) {
+                asked = switches(ui, change, number).or(asked.take());
+            }
+        });
     });
     asked
+}
+
+/// How far a change goes, whether at all, and whether it stays; from right to left.
+fn switches(ui: &mut Ui, change: &mut Change, number: usize) -> Option<Asked> {
+    ui.spacing_mut().item_spacing.x = 0.0;
+    let help = "Takes the change away with its place";
+    let remove = icon_button(ui, "✖", &format!("remove change {number}"), help);
+    let help = "Leaves this change out and keeps it here";
+    if icon_toggle(
+        ui,
+        change.muted,
+        "M",
+        &format!("mute change {number}"),
+        help,
+    )
+    .clicked()
+    {
+        change.muted = !change.muted;
+    }
+    let field = DragValue::new(&mut change.strength)
+        .range(0.0..=1.0)
+        .speed(0.01)
+        .fixed_decimals(2);
+    let strength = ui.add(field);
+    let strength = strength.accessible_name(format!("change {number}, strength"));
+    strength.on_hover_text("Strength: how far it goes from the old words to the new ones");
+    remove.clicked().then_some(Asked::Remove)
 }
 
 /// What all changes share.

@@ -117,7 +117,8 @@ fn way_ui(ui: &mut Ui, studio: &Studio) -> Option<UiCommand> {
 }
 
 fn view_ui(ui: &mut Ui, studio: &mut Studio) {
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = space::XS;
         let shows = studio.edit.shows;
         let has_source = studio.bench.recipe.source.is_some();
         for (choice, text, help) in [
