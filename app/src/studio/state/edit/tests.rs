@@ -206,6 +206,8 @@ fn a_region_without_words_holds_live_back_and_one_with_them_does_not() {
     assert!(studio.take_outbox().is_empty());
     studio.bench.recipe.regions[0].prompt = "a dog".to_owned();
     look(&mut studio);
+    assert!(studio.take_outbox().is_empty(), "it is being written");
+    studio.tick(Instant::now() + Duration::from_millis(400), false);
     let outbox = studio.take_outbox();
     let [Command::Render { recipes, .. }] = outbox.as_slice() else {
         panic!("{outbox:?}");

@@ -144,7 +144,6 @@ fn view_ui(ui: &mut Ui, studio: &mut Studio) {
                 studio.edit.shows = choice;
             }
         }
-        ui.separator();
         ui.checkbox(&mut studio.edit.shows_masks, "masks");
     });
 }
