@@ -96,7 +96,7 @@ impl Bench {
     }
 
     /// Puts an embedding to work: its word goes into the prompt.
-    pub fn add_embedding(&mut self, embedding: EmbeddingUse) {
+    pub fn add_embedding(&mut self, embedding: &EmbeddingUse) {
         let mut all = self.recipe.embeddings.iter_mut();
         match all.find(|own| own.name.eq_ignore_ascii_case(&embedding.name)) {
             Some(own) => *own = embedding.clone(),
@@ -187,8 +187,8 @@ mod tests {
             ("an InkCat on grass", "an InkCat on grass"),
         ] {
             let mut bench = bench(prompt);
-            bench.add_embedding(EmbeddingUse::new("inkcat"));
-            bench.add_embedding(EmbeddingUse::new("inkcat"));
+            bench.add_embedding(&EmbeddingUse::new("inkcat"));
+            bench.add_embedding(&EmbeddingUse::new("inkcat"));
             assert_eq!(bench.recipe.prompt, with);
             assert_eq!(bench.recipe.embeddings.len(), 1);
             assert!(bench.says("inkcat") && !bench.says("ink"));
@@ -200,7 +200,7 @@ mod tests {
             ("an inkcat on grass, inkcat, ink", "an on grass, ink"),
         ] {
             let mut bench = bench(prompt);
-            bench.add_embedding(EmbeddingUse::new("inkcat"));
+            bench.add_embedding(&EmbeddingUse::new("inkcat"));
             bench.remove_embedding("inkcat");
             assert_eq!(bench.recipe.prompt, without);
             assert!(bench.recipe.embeddings.is_empty());

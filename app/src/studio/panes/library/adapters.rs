@@ -1,7 +1,7 @@
 //! LoRAs and embeddings at hand.
 
 use egui::{RichText, Ui};
-use vernier_engine::adapters::{Family, FoundAdapter};
+use vernier_engine::adapters::{AdapterKind, Family, FoundAdapter};
 use vernier_engine::user_folders;
 
 use super::{Carried, card, head};
@@ -59,7 +59,7 @@ fn is_on_bench(studio: &Studio, found: &FoundAdapter) -> bool {
 
 /// Everything about an adapter that a search may mean.
 fn searched_text(found: &FoundAdapter) -> String {
-    let words = found.kind.as_ref().map(|kind| kind.trained_words());
+    let words = found.kind.as_ref().map(AdapterKind::trained_words);
     format!(
         "{} {} {} {}",
         found.name,

@@ -97,7 +97,7 @@ impl Studio {
             }
             AdapterKind::Embedding { .. } => {
                 let name = found.name.replace(char::is_whitespace, "_");
-                self.bench.add_embedding(EmbeddingUse {
+                self.bench.add_embedding(&EmbeddingUse {
                     // A word that is not the file's name does not lead to the file.
                     path: path.or_else(|| {
                         let absolute = found.path.to_string_lossy().into_owned();

@@ -12,6 +12,8 @@ use crate::studio::theme::Tokens;
 
 /// How strongly masks tint the picture: the one that is painted on, and the others.
 const TINT: [f32; 2] = [0.38, 0.2];
+/// The same where the model has found a thing, and nobody paints: the result is looked at.
+const FOUND_TINT: f32 = 0.08;
 
 pub(super) fn canvas_ui(
     ui: &mut Ui,
@@ -52,7 +54,7 @@ pub(super) fn canvas_ui(
         _ => Compare::None,
     };
     let is_heat = matches!(compare, Compare::Heat { .. });
-    let overlays = overlays(studio, tokens);
+    let overlays = overlays(studio, tokens, is_heat);
     painter.add(Shape::Callback(gpu::canvas(
         rect,
         painted.source,
@@ -74,13 +76,11 @@ const FIRST_CHANGE: u64 = 1 << 16;
 /// What can be painted on: the mask and the regions, or the changes by words.
 pub(super) fn layers(studio: &Studio) -> Vec<Layer> {
     let recipe = &studio.bench.recipe;
-    match &recipe.edit {
-        Some(edit) => (0..edit.changes.len()).map(Layer::Change).collect(),
-        None => {
-            let regions = (0..recipe.regions.len()).map(Layer::Region);
-            std::iter::once(Layer::Mask).chain(regions).collect()
-        }
+    if let Some(edit) = &recipe.edit {
+        return (0..edit.changes.len()).map(Layer::Change).collect();
     }
+    let regions = (0..recipe.regions.len()).map(Layer::Region);
+    std::iter::once(Layer::Mask).chain(regions).collect()
 }
 
 /// What lies below the masks.
@@ -147,7 +147,7 @@ pub(super) fn layer_color(layer: Layer, tokens: Tokens) -> Color32 {
 }
 
 /// The masks that are drawn, the one that is painted on above the others.
-fn overlays(studio: &mut Studio, tokens: Tokens) -> Vec<Overlay> {
+fn overlays(studio: &mut Studio, tokens: Tokens, is_heat: bool) -> Vec<Overlay> {
     if !studio.edit.shows_masks {
         return Vec::new();
     }
@@ -167,12 +167,13 @@ fn overlays(studio: &mut Studio, tokens: Tokens) -> Vec<Overlay> {
         if is_hidden(studio, layer) {
             continue;
         }
-        let found = |studio: &Studio| match layer {
-            Layer::Change(index) => studio.found_place(index),
-            _ => None,
-        };
-        let Some(shown) = studio.shown_mask(layer).or_else(|| found(studio)) else {
-            continue;
+        let (shown, is_found) = match (studio.shown_mask(layer), layer) {
+            (Some(shown), _) => (shown, false),
+            (None, Layer::Change(index)) => match studio.found_place(index) {
+                Some(found) => (found, true),
+                None => continue,
+            },
+            (None, _) => continue,
         };
         overlays.push(Overlay {
             mask: shown.mask,
@@ -183,7 +184,12 @@ fn overlays(studio: &mut Studio, tokens: Tokens) -> Vec<Overlay> {
             }),
             revision: shown.revision,
             color: layer_color(layer, tokens),
-            opacity: TINT[usize::from(layer != chosen)],
+            opacity: match (is_heat, is_found) {
+                // A difference map's colours mean something.
+                (true, _) => 0.0,
+                (false, true) => FOUND_TINT,
+                (false, false) => TINT[usize::from(layer != chosen)],
+            },
         });
     }
     overlays

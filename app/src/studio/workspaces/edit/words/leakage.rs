@@ -4,7 +4,7 @@ use egui::{Grid, RichText, Ui};
 use vernier_engine::measure::OutsideChange;
 
 use crate::studio::state::{EditOutcome, EditShows, Studio, USUAL_GAIN};
-use crate::studio::theme::Tokens;
+use crate::studio::theme::{Tokens, space};
 use crate::studio::workspaces::edit::side::{percent, section};
 
 /// Draws what is known of the shown edit.
@@ -23,7 +23,8 @@ pub(super) fn leakage_ui(ui: &mut Ui, studio: &mut Studio, tokens: Tokens) {
     };
     let leakage = &outcome.report.leakage;
     ui.label(RichText::new("Outside of all places, against the source:").small());
-    Grid::new("leakage").num_columns(5).show(ui, |ui| {
+    let grid = Grid::new("leakage").num_columns(5).min_row_height(0.0);
+    grid.spacing([space::L, space::XS]).show(ui, |ui| {
         for title in ["", "mean", "max", "PSNR", "SSIM"] {
             ui.label(RichText::new(title).small().color(tokens.text_weak));
         }
