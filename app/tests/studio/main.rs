@@ -16,5 +16,6 @@ mod looks;
 mod measuring;
 mod projects;
 mod real_window;
+mod sources;
 mod training;
 mod words;

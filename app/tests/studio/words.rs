@@ -183,8 +183,8 @@ fn edit_by_words_looks_as_it_did() {
         };
         choose_theme(&harness, theme);
         click(&mut harness, "Edit workspace");
-        write_prompt(&mut harness, "a white dog next to a yellow apple");
         let studio = harness.state_mut().studio_mut();
+        studio.bench.recipe.prompt = "a white dog next to a yellow apple".to_owned();
         let [width, height] = studio.edit_size_px();
         let picture = studio.options().pictures.insert(Picture {
             width_px: width,

@@ -192,6 +192,7 @@ impl Studio {
     pub(in super::super) fn allows_on_mask(&self, command: UiCommand) -> bool {
         let has_source = self.bench.recipe.source.is_some();
         let has_mask = self.mask_use(self.edit.layer).is_some();
+        let has_place = has_mask || self.found_mask(self.edit.layer).is_some();
         match command {
             UiCommand::UseAsSource => self.shown_picture().is_some(),
             UiCommand::ClearSource | UiCommand::CycleEditView => has_source,
@@ -203,10 +204,8 @@ impl Studio {
             }
             // Regions have no place in an edit by words.
             UiCommand::AddRegion => !self.bench.is_edited_by_words(),
-            UiCommand::InvertMask
-            | UiCommand::GrowMask
-            | UiCommand::ShrinkMask
-            | UiCommand::ClearMask => has_mask,
+            UiCommand::GrowMask | UiCommand::ShrinkMask => has_place,
+            UiCommand::InvertMask | UiCommand::ClearMask => has_mask,
             _ => true,
         }
     }
