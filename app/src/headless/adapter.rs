@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use vernier_engine::adapters::{AdapterFile, Embedding, Summary, convert};
+use vernier_engine::adapters::{AdapterFile, AdapterKind, Embedding, Summary, convert};
 use vernier_engine::recipe::{AdapterUse, EmbeddingUse};
 
 use super::say;
@@ -60,48 +60,12 @@ pub(super) fn run(command: &AdapterCommand) -> Result<(), Failure> {
 }
 
 fn list() {
-    let library = assets::adapters();
-    let (adapters, embeddings) = (library.adapters(), library.embeddings());
-    let names = adapters.keys().chain(embeddings.keys());
-    let width = names.map(|name| name.chars().count()).max().unwrap_or(0);
-    for (name, path) in adapters {
-        let about = AdapterFile::open(&path).and_then(|file| Summary::of(&file));
-        let about = match about {
-            Ok(summary) => in_short(&summary),
-            Err(error) => error.to_string(),
-        };
-        say(&format!("{name:width$}  {about}"));
+    let all = assets::adapters().list();
+    let names = all.iter().map(|found| found.name.chars().count());
+    let width = names.max().unwrap_or(0);
+    for found in all {
+        say(&format!("{:width$}  {}", found.name, found.in_a_line()));
     }
-    for (name, path) in embeddings {
-        let about = match Embedding::read(&path) {
-            Ok(embedding) => describe(&embedding),
-            Err(error) => error.to_string(),
-        };
-        say(&format!("{name:width$}  {about}"));
-    }
-}
-
-/// An adapter in one line: `LoRA, rank 16, for Stable Diffusion 1.x`.
-fn in_short(summary: &Summary) -> String {
-    let kinds: Vec<&str> = summary.kinds.keys().copied().collect();
-    let mut words = vec![kinds.join(" and ")];
-    if let (Some(low), Some(high)) = (summary.ranks.first(), summary.ranks.last()) {
-        words.push(if low == high {
-            format!("rank {low}")
-        } else {
-            format!("ranks {low} to {high}")
-        });
-    }
-    if let Some(family) = &summary.family {
-        words.push(format!("for {family}"));
-    }
-    words.join(", ")
-}
-
-fn describe(embedding: &Embedding) -> String {
-    let count = embedding.count();
-    let vectors = if count == 1 { "vector" } else { "vectors" };
-    format!("embedding, {count} {vectors}, for {}", embedding.made_for())
 }
 
 fn show(name: &str) -> Result<(), Failure> {
@@ -124,7 +88,10 @@ fn show(name: &str) -> Result<(), Failure> {
     tell("file", path.display().to_string());
     tell("hash", file.hash.clone());
     if file.layers.is_empty() {
-        tell("kind", describe(&Embedding::read(&path)?));
+        tell(
+            "kind",
+            AdapterKind::of(&Embedding::read(&path)?).to_string(),
+        );
     } else {
         let summary = Summary::of(&file)?;
         tell_adapter(&summary, &mut tell);

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use vernier_engine::adapters::{FoundAdapter, is_called_like_one};
 use vernier_engine::controls::FoundControl;
 use vernier_engine::picture::{self, ComfyGraph, ForeignRecipe, Picture, PictureShelf};
 use vernier_engine::project::{PROJECT_ENDING, Project};
 use vernier_engine::recipe::{self, PictureRef, Recipe};
 
-use super::state::{ModelItem, NewPicture};
+use super::state::{AdapterQuestion, ModelItem, NewPicture};
 
 /// What came of work with files.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(crate) enum FileEvent {
     Library {
         /// The models.
         models: Vec<ModelItem>,
+        /// Adapters and embeddings of other programs.
+        adapters: Vec<FoundAdapter>,
         /// The controls.
         controls: Vec<FoundControl>,
         /// Nouns that the model's meter knows, in lower case.
@@ -62,6 +65,8 @@ pub(crate) enum FileEvent {
     Recipe(Box<Recipe>),
     /// What another program says of a picture, for the bench.
     Foreign(Box<ForeignRecipe>),
+    /// A question about an adapter's file is answered.
+    Adapter(AdapterQuestion, Result<FoundAdapter, String>),
     /// A picture to start from; it is in the shelf.
     Source(PictureRef),
     /// A file was written.
@@ -76,7 +81,13 @@ pub(crate) fn is_project(path: &Path) -> bool {
     ending.is_some_and(|e| e.eq_ignore_ascii_case(PROJECT_ENDING))
 }
 
-/// Reads what an artist may open besides projects: a picture that carries a recipe, ours or
+/// Whether `path` is called as LoRAs and embeddings are, alone or in a folder of their own.
+pub(crate) fn is_adapter(path: &Path) -> bool {
+    let names = ["adapter_config.json", "pytorch_lora_weights.safetensors"];
+    is_called_like_one(path) || names.iter().any(|name| path.join(name).is_file())
+}
+
+/// Reads what an artist may open besides projects and adapters: a picture that carries a recipe, ours or
 /// another program's, or a recipe. A picture that carries neither is one to start from, and goes
 /// into `shelf`.
 pub(crate) fn open(path: &Path, shelf: &PictureShelf) -> FileEvent {

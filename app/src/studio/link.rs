@@ -1,17 +1,21 @@
 //! The window's end of the engine thread.
 
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::Builder;
-use std::time::Duration;
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
 
 use vernier_engine::service::{Command, Event, Service};
 use vernier_engine::{EngineError, Result};
+
+/// How long a window that is closed waits for its engine.
+const LONGEST_END: Duration = Duration::from_secs(20);
 
 /// Sends commands without waiting, and hands over what the engine tells.
 #[derive(Debug)]
 pub(crate) struct EngineLink {
     commands: Sender<Command>,
     events: Receiver<Event>,
+    thread: JoinHandle<()>,
 }
 
 impl EngineLink {
@@ -23,7 +27,7 @@ impl EngineLink {
         let service = Service::spawn()?;
         let commands = service.sender();
         let (outbox, events) = mpsc::channel();
-        Builder::new()
+        let thread = Builder::new()
             .name("vernier-events".to_owned())
             .spawn(move || {
                 // Holds the service until the engine thread has ended or the window has gone.
@@ -35,7 +39,11 @@ impl EngineLink {
                 }
             })
             .map_err(|e| EngineError::io(std::path::Path::new("event thread"), e))?;
-        Ok(Self { commands, events })
+        Ok(Self {
+            commands,
+            events,
+            thread,
+        })
     }
 
     /// Sends a command.
@@ -57,5 +65,12 @@ impl EngineLink {
 impl Drop for EngineLink {
     fn drop(&mut self) {
         self.send(Command::Shutdown);
+        // A program that ends while its engine computes takes the ground from under it. The engine
+        // ends within one step; where a step takes long, nobody waits longer than this.
+        let asked = Instant::now();
+        while !self.thread.is_finished() && asked.elapsed() < LONGEST_END {
+            // What it still tells is read, so that its thread goes on to the end.
+            self.events.recv_timeout(Duration::from_millis(10)).ok();
+        }
     }
 }

@@ -1,13 +1,15 @@
 //! A window without a screen.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use eframe::egui_wgpu::RenderState;
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotOptions};
 use vernier::studio::{Settings, StudioApp, StudioOptions};
+use vernier_engine::adapters::AdapterLibrary;
+use vernier_engine::service::RenderOptions;
 
 /// The one tolerance of all snapshots: software Vulkan compiles for the processor at hand, so a
 /// few pixels at edges differ from machine to machine.
@@ -70,11 +72,21 @@ pub(crate) fn keeping(folder: &Path) -> StudioOptions {
 /// Options that keep to `folder`, and no project: one that is opened a moment later would take the
 /// bench from under a test.
 pub(crate) fn options(folder: &Path, live: bool) -> StudioOptions {
+    let plain = StudioOptions::plain();
     StudioOptions {
         settings: Some(folder.join("studio.json")),
         own_controls: Some(folder.join("controls")),
         live: Some(live),
-        ..StudioOptions::plain()
+        engine: RenderOptions {
+            adapters: AdapterLibrary::new(
+                vec![folder.join("adapters")],
+                vec![folder.join("embeddings")],
+                vec![folder.join("project-adapters")],
+            ),
+            ..plain.engine.clone()
+        },
+        project_adapters: Some(folder.join("project-adapters")),
+        ..plain
     }
 }
 
@@ -130,6 +142,26 @@ pub(crate) fn write_prompt(harness: &mut Harness<'static, StudioApp>, text: &str
     harness.step();
     harness.get_by_label("prompt").type_text(text);
     harness.step();
+    harness.step();
+}
+
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        std::fs::read(&self.0).map_err(|e| e.to_string())
+    }
+}
+
+/// Lets go of the file `path` over the window.
+pub(crate) fn drop_file(harness: &mut Harness<'static, StudioApp>, path: &Path) {
+    let dropped = Arc::new(Dropped(path.to_owned()));
+    harness.input_mut().dropped_files.push(dropped);
     harness.step();
 }
 

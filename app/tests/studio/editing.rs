@@ -1,24 +1,23 @@
 //! Edit: a source, a mask painted with the pointer, regions with words of their own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use egui::accesskit::Role;
-use egui::{ColorImage, Key, Modifiers, PointerButton, Pos2, Rect, pos2};
+use egui::{Key, Modifiers, PointerButton, Pos2, Rect, pos2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use vernier::studio::StudioApp;
 use vernier::studio::state::{Layer, Shown, Studio, Tool};
-use vernier_engine::picture::{Ink, Mask, Picture, PictureShelf};
-use vernier_engine::project::ProjectFile;
+use vernier_engine::picture::{Ink, Mask, Picture};
 
-use super::desk::{keeping, options, projects_in, until, window, write_prompt};
+use super::desk::{options, until, window, write_prompt};
 
-const SIZE: [f32; 2] = [1366.0, 900.0];
+pub(crate) const SIZE: [f32; 2] = [1366.0, 900.0];
 
-type Window = Harness<'static, StudioApp>;
+pub(crate) type Window = Harness<'static, StudioApp>;
 
-fn studio(harness: &Window) -> &Studio {
+pub(crate) fn studio(harness: &Window) -> &Studio {
     harness.state().studio()
 }
 
@@ -44,7 +43,7 @@ fn with_source(folder: &Path) -> Option<Window> {
 }
 
 /// Renders the bench and waits for the picture.
-fn render(harness: &mut Window) -> Arc<Picture> {
+pub(crate) fn render(harness: &mut Window) -> Arc<Picture> {
     let before = studio(harness).results().count();
     harness.key_press_modifiers(Modifiers::COMMAND, Key::Enter);
     until(harness, "kept", |h| studio(h).results().count() > before);
@@ -72,7 +71,7 @@ fn place(harness: &Window, at: [f32; 2]) -> Pos2 {
 }
 
 /// Presses, moves over all places, lets go.
-fn draw(harness: &mut Window, button: PointerButton, places: &[[f32; 2]]) {
+pub(crate) fn draw(harness: &mut Window, button: PointerButton, places: &[[f32; 2]]) {
     let places: Vec<Pos2> = places.iter().map(|at| place(harness, *at)).collect();
     let press = |pos: Pos2, pressed: bool| egui::Event::PointerButton {
         pos,
@@ -94,7 +93,7 @@ fn draw(harness: &mut Window, button: PointerButton, places: &[[f32; 2]]) {
     harness.run_steps(2);
 }
 
-fn mask(harness: &mut Window, layer: Layer) -> Option<Arc<Mask>> {
+pub(crate) fn mask(harness: &mut Window, layer: Layer) -> Option<Arc<Mask>> {
     let shown = harness.state_mut().studio_mut().shown_mask(layer);
     shown.map(|shown| shown.mask)
 }
@@ -308,77 +307,6 @@ fn live_renders_again_when_a_stroke_ends() {
     assert_ne!(first.rgb, second.rgb);
 }
 
-#[derive(Debug)]
-struct Dropped(PathBuf);
-
-impl egui::DroppedFile for Dropped {
-    fn path(&self) -> &Path {
-        &self.0
-    }
-
-    fn bytes(&self) -> Result<Vec<u8>, String> {
-        std::fs::read(&self.0).map_err(|e| e.to_string())
-    }
-}
-
-#[test]
-fn a_picture_without_a_recipe_that_is_dropped_or_pasted_is_the_source() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(mut harness) = window(SIZE, &options(folder.path(), false)) else {
-        return;
-    };
-    harness.run_steps(2);
-    let path = folder.path().join("photo.png");
-    let photo = image::RgbImage::from_fn(48, 32, |x, y| image::Rgb([x as u8 * 4, y as u8 * 4, 9]));
-    photo.save(&path).unwrap();
-    harness
-        .input_mut()
-        .dropped_files
-        .push(Arc::new(Dropped(path.clone())));
-    harness.step();
-    until(&mut harness, "taken", |h| {
-        studio(h).bench.recipe.source.is_some()
-    });
-    harness.run_steps(2);
-    let source = studio(&harness).bench.recipe.source.clone().unwrap();
-    assert_eq!(source.picture.path.as_deref(), path.to_str());
-    let shelf = studio(&harness).options().pictures.clone();
-    assert_eq!(shelf.get(&source.picture).unwrap().rgb, photo.into_raw());
-    harness.get_by_label_contains("photo.png is what the next picture starts from");
-    harness.get_by_label("source picture");
-    harness.get_by_label_contains("48 × 32 px, cut to");
-
-    let pasted = ColorImage::filled([10, 10], egui::Color32::from_rgb(1, 2, 3));
-    harness.event(egui::Event::PasteImage(Arc::new(pasted)));
-    harness.run_steps(3);
-    let source = studio(&harness).bench.recipe.source.clone().unwrap();
-    assert_eq!(shelf.get(&source.picture).unwrap().rgb[..3], [1, 2, 3]);
-    harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
-    harness.run_steps(3);
-    let source = studio(&harness).bench.recipe.source.clone().unwrap();
-    assert_eq!(source.picture.path.as_deref(), path.to_str());
-}
-
-#[test]
-fn a_kept_picture_becomes_the_source_where_it_hangs() {
-    let folder = tempfile::tempdir().unwrap();
-    let Some(mut harness) = window(SIZE, &options(folder.path(), false)) else {
-        return;
-    };
-    harness.run_steps(2);
-    harness.state_mut().studio_mut().bench.recipe.steps = 4;
-    write_prompt(&mut harness, "a cat");
-    let picture = render(&mut harness);
-    harness.get_by_label("picture 1: a cat").click_secondary();
-    harness.run_steps(3);
-    harness.get_by_label("Use as source").click();
-    harness.run_steps(3);
-    let source = studio(&harness).bench.recipe.source.clone().unwrap();
-    let shelf = &studio(&harness).options().pictures;
-    assert_eq!(shelf.get(&source.picture).unwrap().rgb, picture.rgb);
-    harness.get_by_label_contains("edit canvas");
-}
-
 #[test]
 fn the_histogram_counts_what_is_shown() {
     let folder = tempfile::tempdir().unwrap();
@@ -398,67 +326,4 @@ fn the_histogram_counts_what_is_shown() {
         h.query_by_label_contains(&expected).is_some()
     });
     harness.get_by_label("histogram");
-}
-
-#[test]
-fn a_project_keeps_source_mask_and_regions() {
-    let folder = tempfile::tempdir().unwrap();
-    let unsaved = folder.path().join("unsaved");
-    let Some(mut harness) = window(SIZE, &keeping(folder.path())) else {
-        return;
-    };
-    until(&mut harness, "a file", |_| projects_in(&unsaved).len() == 1);
-    harness.run_steps(2);
-    harness.get_by_label("Edit workspace").click();
-    harness.run_steps(2);
-    let grey = {
-        let [width, height] = studio(&harness).edit_size_px();
-        Mask::filled(width, height, 90).to_picture()
-    };
-    let studio_mut = harness.state_mut().studio_mut();
-    let source = studio_mut.options().pictures.insert(grey.clone());
-    studio_mut.set_source(source);
-    harness.run_steps(2);
-    draw(
-        &mut harness,
-        PointerButton::Primary,
-        &[[0.3, 0.3], [0.5, 0.5]],
-    );
-    let painted = mask(&mut harness, Layer::Mask).unwrap();
-    harness.get_by_label("Add a region").click();
-    harness.run_steps(4);
-    harness
-        .get_by_label("words of region 1")
-        .type_text("a red car");
-    harness.run_steps(2);
-    draw(
-        &mut harness,
-        PointerButton::Primary,
-        &[[0.7, 0.7], [0.8, 0.7]],
-    );
-    let place = mask(&mut harness, Layer::Region(0)).unwrap();
-    let recipe = studio(&harness).bench.recipe.clone();
-    let path = projects_in(&unsaved).remove(0);
-    until(&mut harness, "saved", |_| {
-        let opened = ProjectFile::open_to_read(&path).unwrap();
-        opened.project.bench.recipe == recipe
-    });
-    drop(harness);
-
-    // Another machine: nothing but the file.
-    let next = tempfile::tempdir().unwrap();
-    let named = next.path().join("edit.vernier");
-    std::fs::copy(&path, &named).unwrap();
-    let mut options = keeping(next.path());
-    options.open = Some(named);
-    options.engine.pictures = PictureShelf::default();
-    let Some(mut harness) = window(SIZE, &options) else {
-        return;
-    };
-    until(&mut harness, "opened", |h| studio(h).bench.recipe == recipe);
-    assert_eq!(mask(&mut harness, Layer::Mask).unwrap(), painted);
-    assert_eq!(mask(&mut harness, Layer::Region(0)).unwrap(), place);
-    let studio = harness.state_mut().studio_mut();
-    let source = studio.covered_source().unwrap().unwrap();
-    assert_eq!(*source.picture, grey);
 }

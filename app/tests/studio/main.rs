@@ -5,6 +5,8 @@
     reason = "test support: clippy only knows test functions"
 )]
 
+mod adapter_files;
+mod adapters;
 mod bench;
 mod desk;
 mod editing;
@@ -14,4 +16,6 @@ mod looks;
 mod measuring;
 mod projects;
 mod real_window;
+mod sources;
 mod training;
+mod words;

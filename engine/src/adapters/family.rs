@@ -5,6 +5,7 @@ use std::fmt;
 use super::file::AdapterFile;
 use super::keys::{Component, Part};
 use super::modules::Modules;
+use crate::models::unet::UNetConfig;
 
 /// A family of models, as far as adapters tell them apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,11 +65,30 @@ impl Family {
         )
     }
 
+    /// That of models with a U-Net of this configuration.
+    pub fn of_config(config: &UNetConfig) -> Self {
+        Self::of_width(config.cross_attention_dim.get(0).unwrap_or_default())
+    }
+
     /// What `file` was made for: by its shapes, else by its names, else by its metadata.
     pub fn of_file(file: &AdapterFile) -> Option<Self> {
-        Self::by_shape(file)
-            .or_else(|| Self::by_name(file))
-            .or_else(|| Self::by_metadata(file))
+        Self::by_tensors(file).or_else(|| Self::by_metadata(file))
+    }
+
+    /// What `file` was made for, as its shapes and names tell: metadata may be wrong, they are not.
+    pub fn by_tensors(file: &AdapterFile) -> Option<Self> {
+        Self::by_shape(file).or_else(|| Self::by_name(file))
+    }
+
+    /// Widths of the text encoders that models of this family have; empty where that is not known.
+    pub fn text_widths(&self) -> Vec<i64> {
+        match self {
+            Self::StableDiffusion1 => vec![768],
+            Self::StableDiffusion2 => vec![1024],
+            Self::Sdxl => vec![768, 1280],
+            Self::Width(width) => vec![*width],
+            Self::Other(_) => Vec::new(),
+        }
     }
 
     fn by_shape(file: &AdapterFile) -> Option<Self> {

@@ -41,7 +41,8 @@ pub struct LayerKeys {
 #[derive(Debug)]
 pub struct AdapterFile {
     file: TensorFile,
-    /// SHA-256 of the file, and of the `adapter_config.json` beside it where that counts, in hex.
+    /// SHA-256 of the file, and of the `adapter_config.json` beside it where that counts, in hex;
+    /// empty where it was only [looked](Self::look) at.
     pub hash: String,
     /// The file's `__metadata__`.
     pub metadata: BTreeMap<String, String>,
@@ -60,6 +61,17 @@ impl AdapterFile {
     /// # Errors
     /// The file is missing or damaged, or names one layer's part twice.
     pub fn open(path: &Path) -> Result<Self> {
+        let mut file = Self::look(path)?;
+        let beside = config_beside(file.path(), is_raw_peft(&file.file));
+        file.hash = hash_of(file.path(), beside.as_deref())?;
+        Ok(file)
+    }
+
+    /// The same from the file's header alone, and without its hash: fast however large the file is.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn look(path: &Path) -> Result<Self> {
         let path = file_of(path);
         let file = TensorFile::open(&path)?;
         let metadata = match &file {
@@ -69,10 +81,9 @@ impl AdapterFile {
         let mut grouped: BTreeMap<(Option<Component>, String), BTreeMap<Part, String>> =
             BTreeMap::new();
         let (mut unknown, mut bundled) = (Vec::new(), Vec::new());
-        let mut is_raw_peft = false;
+        let is_raw_peft = is_raw_peft(&file);
         for header in file.headers() {
             let name = header.name;
-            is_raw_peft |= name.starts_with("base_model.model.");
             if name.starts_with(BUNDLED) {
                 bundled.push(name.to_owned());
                 continue;
@@ -87,11 +98,10 @@ impl AdapterFile {
                 return Err(EngineError::bad_file(path, problem));
             }
         }
-        let beside = path.with_file_name("adapter_config.json");
-        let beside = Some(beside).filter(|file| is_raw_peft && file.is_file());
+        let beside = config_beside(&path, is_raw_peft);
         let config = PeftConfig::read(&metadata, beside.as_deref())?;
         Ok(Self {
-            hash: hash_of(&path, beside.as_deref())?,
+            hash: String::new(),
             metadata,
             layers: grouped
                 .into_iter()
@@ -162,6 +172,18 @@ impl AdapterFile {
     pub(super) fn noted(&self, key: &str) -> Option<Value> {
         serde_json::from_str(self.metadata.get(key)?).ok()
     }
+}
+
+/// Whether its names are those of PEFT's own files, whose settings lie beside them.
+fn is_raw_peft(file: &TensorFile) -> bool {
+    let mut headers = file.headers().into_iter();
+    headers.any(|header| header.name.starts_with("base_model.model."))
+}
+
+/// PEFT's settings beside `path`, where they count.
+fn config_beside(path: &Path, is_raw_peft: bool) -> Option<PathBuf> {
+    let beside = path.with_file_name("adapter_config.json");
+    Some(beside).filter(|file| is_raw_peft && file.is_file())
 }
 
 /// The file in a folder of PEFT or Python diffusers; anything else as it is.

@@ -31,6 +31,9 @@ fn named_in(project: &Project) -> BTreeMap<&str, Named<'_>> {
             named.insert(embedding.hash.as_str(), Named::Embedding(embedding));
         }
     }
+    for adapter in &project.bench.muted_adapters {
+        named.insert(adapter.hash.as_str(), Named::Adapter(adapter));
+    }
     named.retain(|hash, _| is_sha256_hex(hash));
     named
 }

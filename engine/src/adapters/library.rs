@@ -99,6 +99,12 @@ impl AdapterLibrary {
     }
 }
 
+/// Whether `path` ends as files of adapters and embeddings do.
+pub fn is_called_like_one(path: &Path) -> bool {
+    let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
+}
+
 fn missing(field: String, path: Option<&str>, known: &[String], what: &str) -> EngineError {
     let problem = match (path, known.is_empty()) {
         (Some(path), _) => format!("{path} is no longer there; say where the file lies"),
@@ -148,8 +154,7 @@ fn gather(folder: &Path, depth: usize, found: &mut BTreeMap<String, PathBuf>) {
             gather(&path, depth - 1, found);
             continue;
         }
-        let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
-        let fits = ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()));
+        let fits = is_called_like_one(&path);
         if let Some(stem) = path.file_stem().filter(|_| fits && path.is_file()) {
             let name = stem.to_string_lossy().into_owned();
             found.entry(name).or_insert(path);

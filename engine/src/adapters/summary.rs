@@ -1,11 +1,12 @@
 //! What an adapter's file tells about itself without a model.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde_json::Value;
 
 use super::family::Family;
-use super::file::AdapterFile;
+use super::file::{AdapterFile, LayerKeys};
 use super::keys::{Component, Part};
 use super::modules::Modules;
 use crate::Result;
@@ -26,6 +27,10 @@ pub struct Summary {
     pub scales: Option<(f64, f64)>,
     /// What it was made for.
     pub family: Option<Family>,
+    /// The same as far as its tensors tell it: another model than that refuses it.
+    pub needs: Option<Family>,
+    /// Whether it has a part for a text encoder.
+    pub has_text: bool,
     /// What it touches: layers by network and group, such as `U-Net attention`.
     pub touches: BTreeMap<String, usize>,
     /// Layers that no known model has.
@@ -103,6 +108,8 @@ impl Summary {
             ranks,
             scales,
             family: Family::of_file(file),
+            needs: Family::by_tensors(file),
+            has_text: file.layers.iter().any(is_of_text),
             touches,
             homeless,
             unknown: file.unknown.len(),
@@ -110,6 +117,28 @@ impl Summary {
             trigger_words: trigger_words(file),
             notes: notes.collect(),
         })
+    }
+}
+
+fn is_of_text(layer: &LayerKeys) -> bool {
+    let of_text = [Component::TextEncoder, Component::TextEncoder2];
+    layer.component.is_some_and(|c| of_text.contains(&c))
+}
+
+/// In one line: `LoRA, rank 16, for Stable Diffusion 1.x`.
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds: Vec<&str> = self.kinds.keys().copied().collect();
+        f.write_str(&kinds.join(" and "))?;
+        match (self.ranks.first(), self.ranks.last()) {
+            (Some(low), Some(high)) if low == high => write!(f, ", rank {low}")?,
+            (Some(low), Some(high)) => write!(f, ", ranks {low} to {high}")?,
+            _ => {}
+        }
+        match &self.family {
+            Some(family) => write!(f, ", for {family}"),
+            None => Ok(()),
+        }
     }
 }
 

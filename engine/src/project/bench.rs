@@ -9,6 +9,8 @@ impl Bench {
         Self {
             recipe,
             muted: Vec::new(),
+            muted_adapters: Vec::new(),
+            aside: None,
             locked: Vec::new(),
             unknown: serde_json::Map::new(),
         }
@@ -97,6 +99,8 @@ impl Bench {
         }
         self.recipe = next;
         self.muted.clear();
+        self.muted_adapters.clear();
+        self.aside = None;
     }
 }
 

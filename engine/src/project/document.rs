@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::result::is_id;
 use super::{PROJECT_VERSION, Project};
-use crate::recipe::{ControlUse, RECIPE_VERSION, Recipe};
+use crate::recipe::{AdapterUse, ControlUse, RECIPE_VERSION, Recipe};
 use crate::{EngineError, Result};
 
 /// Name of the entry that holds everything but the pictures.
@@ -30,6 +30,10 @@ impl Project {
         check_ids(self).map_err(|(field, problem)| EngineError::request(field, problem))?;
         check_recipe("bench.recipe", &self.bench.recipe)?;
         check_controls("bench.muted", &self.bench.muted)?;
+        if let Some(aside) = &self.bench.aside {
+            check_recipe("bench.aside", aside)?;
+        }
+        check_adapters("bench.muted_adapters", &self.bench.muted_adapters)?;
         for (i, named) in self.recipes.iter().enumerate() {
             check_recipe(&format!("recipes[{i}].recipe"), &named.recipe)?;
         }
@@ -81,7 +85,17 @@ fn check_recipe(field: &str, recipe: &Recipe) -> Result<()> {
             }
         }
     }
+    check_adapters(&format!("{field}.adapters"), &recipe.adapters)?;
     check_controls(&format!("{field}.controls"), &recipe.controls)
+}
+
+fn check_adapters(field: &str, adapters: &[AdapterUse]) -> Result<()> {
+    for adapter in adapters {
+        for weight in [adapter.unet_weight, adapter.text_weight] {
+            finite(&format!("{field}, {}", adapter.name), weight)?;
+        }
+    }
+    Ok(())
 }
 
 fn check_controls(field: &str, controls: &[ControlUse]) -> Result<()> {

@@ -5,6 +5,8 @@
 
 mod archive;
 mod bench;
+mod bench_adapters;
+mod bench_edit;
 mod change;
 mod control_key;
 mod document;
@@ -21,7 +23,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::recipe::{ControlUse, ModelRef, Recipe};
+use crate::recipe::{AdapterUse, ControlUse, ModelRef, Recipe};
 
 pub use change::{ProjectChange, relink};
 pub use control_key::ControlKey;
@@ -71,6 +73,13 @@ pub struct Bench {
     /// Controls that are kept aside, with their values.
     #[serde(default)]
     pub muted: Vec<ControlUse>,
+    /// Adapters that are kept aside, with their weights.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub muted_adapters: Vec<AdapterUse>,
+    /// The bench's recipe as it was edited in the other way, by paint or by words: its source's
+    /// mask, its regions and its edit are kept aside here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aside: Option<Box<Recipe>>,
     /// Controls that no tool may move, as they are shown without their value: `smile@woman`.
     #[serde(default)]
     pub locked: Vec<String>,
@@ -121,6 +130,7 @@ impl Project {
     /// Every recipe: the bench's, the named ones, those of the results.
     pub fn all_recipes(&self) -> impl Iterator<Item = &Recipe> {
         std::iter::once(&self.bench.recipe)
+            .chain(self.bench.aside.as_deref())
             .chain(self.recipes.iter().map(|named| &named.recipe))
             .chain(self.results.iter().map(|result| &result.recipe))
     }
@@ -128,6 +138,7 @@ impl Project {
     /// The same, to be changed.
     fn recipes_mut(&mut self) -> impl Iterator<Item = &mut Recipe> {
         std::iter::once(&mut self.bench.recipe)
+            .chain(self.bench.aside.as_deref_mut())
             .chain(self.recipes.iter_mut().map(|named| &mut named.recipe))
             .chain(self.results.iter_mut().map(|result| &mut result.recipe))
     }

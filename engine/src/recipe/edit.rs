@@ -9,9 +9,6 @@ use super::MaskUse;
 use crate::conditioning::{find_phrase, split_words};
 use crate::{EngineError, Result};
 
-/// The most things that one edit changes.
-const MOST_CHANGES: usize = 16;
-
 /// An edit of the recipe's source by attribute-leakage-free editing (arXiv 2412.04715). The recipe's prompt says what the source shows; this says what
 /// is to be shown instead, thing by thing, and nothing else may change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -132,6 +129,9 @@ impl FromStr for Change {
 }
 
 impl Edit {
+    /// The most things that one edit changes.
+    pub const MOST_CHANGES: usize = 16;
+
     /// These changes, made without leaks.
     pub fn new(changes: Vec<Change>) -> Self {
         Self {
@@ -207,13 +207,14 @@ impl Edit {
     ///
     /// # Errors
     /// [`EngineError::Request`] naming the change and what is wrong with it.
-    pub(super) fn validate(&self, prompt: &str) -> Result<()> {
-        if self.changes.len() > MOST_CHANGES {
+    pub fn validate(&self, prompt: &str) -> Result<()> {
+        if self.changes.len() > Self::MOST_CHANGES {
             return Err(EngineError::request(
                 "edit",
                 format!(
-                    "has {} changes; make at most {MOST_CHANGES} at once",
-                    self.changes.len()
+                    "has {} changes; make at most {} at once",
+                    self.changes.len(),
+                    Self::MOST_CHANGES
                 ),
             ));
         }

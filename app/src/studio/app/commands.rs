@@ -61,6 +61,7 @@ impl StudioApp {
             UiCommand::ZoomToPixels => self.canvas.zoom_to(1.0),
             UiCommand::ZoomIn => self.canvas.zoom_by(1),
             UiCommand::ZoomOut => self.canvas.zoom_by(-1),
+            UiCommand::AddAdapter => self.dialogs.ask(Asked::Adapter, ""),
             UiCommand::AddModels => self.dialogs.ask(Asked::ModelFolder, ""),
             UiCommand::SearchLibrary => {
                 self.workspace = Workspace::Generate;
@@ -86,6 +87,7 @@ impl StudioApp {
     pub(super) fn take_answer(&mut self, ctx: &egui::Context, asked: Asked, answer: String) {
         match asked {
             Asked::Open => self.read_file(ctx, answer.into()),
+            Asked::Adapter => self.take_adapter_file(answer.into()),
             Asked::OpenSource => {
                 let (path, shelf) = (PathBuf::from(answer), self.shelf());
                 self.in_background(ctx, "vernier-open", move || {

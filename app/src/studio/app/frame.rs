@@ -6,6 +6,7 @@ use egui::{CentralPanel, Frame, Margin, Panel, Ui, ViewportCommand};
 
 use super::StudioApp;
 use crate::studio::command::{MenuName, UiCommand};
+use crate::studio::files::FileEvent;
 use crate::studio::gpu::{self, Pixels};
 use crate::studio::keeper::KeeperCommand;
 use crate::studio::panes::{
@@ -70,7 +71,12 @@ impl eframe::App for StudioApp {
             self.look_for_library(ctx);
         }
         while let Ok(event) = self.file_events.try_recv() {
+            // A project that comes later would take what was opened off its bench again.
+            let is_settled = matches!(event, FileEvent::Project { .. } | FileEvent::Failed(_));
             self.take_file_event(event);
+            if let Some(path) = self.opens_later.take_if(|_| is_settled) {
+                self.read_file(ctx, path);
+            }
         }
         self.look_after_training();
         if let Some(sentence) = self.render_state.as_ref().and_then(gpu::take_trouble) {
@@ -86,6 +92,7 @@ impl eframe::App for StudioApp {
         if let Some(pause) = self.studio.tick(now, is_interacting) {
             ctx.request_repaint_after(pause);
         }
+        self.answer_adapter_questions(ctx);
         for command in self.studio.take_outbox() {
             self.link.send(command);
         }

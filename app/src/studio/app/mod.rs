@@ -73,6 +73,8 @@ pub struct StudioApp {
     adapter: Option<String>,
     anew: Anew,
     is_leaving: bool,
+    /// A file to be opened once the project is there that it goes into.
+    opens_later: Option<PathBuf>,
 }
 
 impl StudioApp {
@@ -164,6 +166,7 @@ impl StudioApp {
             adapter,
             anew: options.anew.clone(),
             is_leaving: false,
+            opens_later: None,
         };
         app.set_theme(&cc.egui_ctx);
         app.look_for_library(&cc.egui_ctx);
@@ -171,8 +174,12 @@ impl StudioApp {
         if !opens_project {
             app.begin_untitled(false);
         }
-        if let Some(path) = &options.open {
-            app.read_file(&cc.egui_ctx, path.clone());
+        if let Some(path) = options.open.clone() {
+            if opens_project || app.unsaved.is_none() {
+                app.read_file(&cc.egui_ctx, path);
+            } else {
+                app.opens_later = Some(path);
+            }
         }
         Ok(app)
     }

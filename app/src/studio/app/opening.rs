@@ -13,7 +13,7 @@ use crate::studio::command::UiCommand;
 use crate::studio::files::{self, FileEvent};
 use crate::studio::keeper::KeeperCommand;
 use crate::studio::panes::Thumbnails;
-use crate::studio::shell::Docks;
+use crate::studio::shell::{Docks, Pane};
 use crate::studio::state::{ToastKind, list_models};
 use crate::studio::workspaces::Workspace;
 
@@ -22,6 +22,7 @@ impl StudioApp {
     pub(super) fn look_for_library(&self, ctx: &egui::Context) {
         let model = self.studio.options().embedded_model.clone();
         let library = self.studio.options().controls.clone();
+        let adapters = self.studio.options().adapters.clone();
         let folders = self.model_folders();
         self.in_background(ctx, "vernier-library", move || {
             let config = model.join("meter").join("config.json");
@@ -30,6 +31,7 @@ impl StudioApp {
                 .and_then(|text| serde_json::from_str(&text).ok());
             FileEvent::Library {
                 models: list_models(&model, &folders),
+                adapters: adapters.list(),
                 controls: library.list(),
                 nouns: config.as_ref().map(MeterConfig::kinds).unwrap_or_default(),
                 attributes: config.as_ref().map(readable).unwrap_or_default(),
@@ -64,8 +66,35 @@ impl StudioApp {
             self.keeping.send(KeeperCommand::Open(path));
             return;
         }
+        if files::is_adapter(&path) {
+            self.take_adapter_file(path);
+            return;
+        }
         let shelf = self.shelf();
         self.in_background(ctx, "vernier-open", move || files::open(&path, &shelf));
+    }
+
+    /// A LoRA or an embedding is to work: the artist goes to where its slider will be.
+    pub(super) fn take_adapter_file(&mut self, path: PathBuf) {
+        self.workspace = Workspace::Generate;
+        self.docks.bring_forward(Pane::Controls);
+        self.studio.take_adapter(path);
+    }
+
+    /// Looks for the answers to the studio's questions about adapters, beside the window.
+    pub(super) fn answer_adapter_questions(&mut self, ctx: &egui::Context) {
+        let questions = self.studio.take_adapter_questions();
+        if questions.is_empty() {
+            return;
+        }
+        let library = self.studio.options().adapters.clone();
+        for question in questions {
+            let library = library.clone();
+            self.in_background(ctx, "vernier-adapter", move || {
+                let answer = question.answer(&library);
+                FileEvent::Adapter(question, answer)
+            });
+        }
     }
 
     /// The pictures that recipes name.
@@ -124,11 +153,13 @@ impl StudioApp {
         match event {
             FileEvent::Library {
                 models,
+                adapters,
                 controls,
                 nouns,
                 attributes,
             } => {
                 self.studio.set_models(models);
+                self.studio.set_adapters(adapters);
                 self.studio.training.readable = attributes;
                 self.studio.set_controls(controls, nouns);
             }
@@ -182,6 +213,7 @@ impl StudioApp {
                     self.studio.toasts.push(ToastKind::Note, note, None);
                 }
             }
+            FileEvent::Adapter(question, answer) => self.studio.receive_adapter(&question, answer),
             FileEvent::Source(picture) => self.take_source(picture),
             FileEvent::Written(path) => {
                 let text = format!("{} was written", path.display());
@@ -200,7 +232,7 @@ impl StudioApp {
             let is_table = path
                 .extension()
                 .is_some_and(|e| e.eq_ignore_ascii_case("csv"));
-            if is_table || path.is_dir() {
+            if is_table || (path.is_dir() && !files::is_adapter(&path)) {
                 self.workspace = Workspace::Train;
                 self.studio.training.open(path);
             } else {

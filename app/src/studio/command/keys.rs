@@ -115,6 +115,7 @@ fn usual(command: UiCommand) -> Option<&'static str> {
         UiCommand::BrushLarger => "]",
         UiCommand::InvertMask => "Ctrl+I",
         UiCommand::CycleEditView => "V",
+        UiCommand::EditByWords => "Ctrl+Shift+W",
         UiCommand::ZoomToFit => "Ctrl+0",
         UiCommand::ZoomToPixels => "Ctrl+1",
         UiCommand::ZoomIn => "Ctrl+Plus",
@@ -125,7 +126,8 @@ fn usual(command: UiCommand) -> Option<&'static str> {
         UiCommand::Palette => "Ctrl+K",
         UiCommand::ShowKeys => "F1",
         UiCommand::Quit => "Ctrl+Q",
-        UiCommand::AddModels
+        UiCommand::AddAdapter
+        | UiCommand::AddModels
         | UiCommand::CancelPending
         | UiCommand::ResetControls
         | UiCommand::CopyRecipe
@@ -137,6 +139,7 @@ fn usual(command: UiCommand) -> Option<&'static str> {
         | UiCommand::FillMask
         | UiCommand::ClearMask
         | UiCommand::AddRegion
+        | UiCommand::AddChange
         | UiCommand::ToggleMasks
         | UiCommand::ToggleTheme
         | UiCommand::ResetLayout => return None,

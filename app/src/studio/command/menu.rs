@@ -52,6 +52,7 @@ impl UiCommand {
             | Self::Save
             | Self::SaveAs
             | Self::ExportPicture
+            | Self::AddAdapter
             | Self::AddModels
             | Self::Quit => MenuName::File,
             Self::Undo
@@ -96,6 +97,8 @@ impl UiCommand {
             | Self::FillMask
             | Self::ClearMask
             | Self::AddRegion
+            | Self::EditByWords
+            | Self::AddChange
             | Self::ToggleMasks
             | Self::CycleEditView => MenuName::Mask,
             Self::ZoomToFit

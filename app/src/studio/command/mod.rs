@@ -95,6 +95,10 @@ pub enum UiCommand {
     ClearMask,
     /// Words for another part of the picture.
     AddRegion,
+    /// By words instead of paint, or back.
+    EditByWords,
+    /// Another thing changes by words.
+    AddChange,
     /// Draws the masks, or not.
     ToggleMasks,
     /// Result, source, and both beside a line, in turn.
@@ -117,6 +121,8 @@ pub enum UiCommand {
     SearchLibrary,
     /// Another folder of models.
     AddModels,
+    /// A LoRA or an embedding in a file.
+    AddAdapter,
     /// All commands, to be searched.
     Palette,
     /// Light or dark.
@@ -131,12 +137,13 @@ pub enum UiCommand {
 
 impl UiCommand {
     /// All of them, in the order of menus and palette.
-    pub const ALL: [Self; 59] = [
+    pub const ALL: [Self; 62] = [
         Self::NewProject,
         Self::Open,
         Self::Save,
         Self::SaveAs,
         Self::ExportPicture,
+        Self::AddAdapter,
         Self::AddModels,
         Self::Quit,
         Self::Undo,
@@ -181,6 +188,8 @@ impl UiCommand {
         Self::FillMask,
         Self::ClearMask,
         Self::AddRegion,
+        Self::EditByWords,
+        Self::AddChange,
         Self::ToggleMasks,
         Self::CycleEditView,
         Self::ZoomToFit,
@@ -259,8 +268,10 @@ impl UiCommand {
             Self::FillMask => ("fill_mask", "Fill mask", "Covers the whole picture"),
             Self::ClearMask => ("clear_mask", "Clear mask", "Takes all paint away"),
             Self::AddRegion => ("add_region", "Add a region", "Another part of the picture gets words of its own"),
+            Self::EditByWords => ("edit_by_words", "Edit by words", "Changes things of the source by their words, or goes back to paint"),
+            Self::AddChange => ("add_change", "Add a change", "Another thing of the source becomes something else"),
             Self::ToggleMasks => ("toggle_masks", "Show masks", "Draws the masks over the picture, or not"),
-            Self::CycleEditView => ("cycle_edit_view", "Source or result", "Result, source, and one beside the other in turn"),
+            Self::CycleEditView => ("cycle_edit_view", "Source or result", "Result, source, one beside the other, and their difference in turn"),
             Self::ZoomToFit => ("zoom_to_fit", "Fit", "The whole picture"),
             Self::ZoomToPixels => ("zoom_to_pixels", "1:1", "One pixel of the picture is one of the screen"),
             Self::ZoomIn => ("zoom_in", "Zoom in", "Nearer"),
@@ -268,7 +279,8 @@ impl UiCommand {
             Self::ShowTrain => ("show_train", "Train", "Makes controls, from words or from pictures"),
             Self::ToggleTraining => ("toggle_training", "Start or pause training", "Starts what the form asks for, pauses the shown training or goes on with it"),
             Self::FocusPrompt => ("focus_prompt", "Edit prompt", "Writing goes to the prompt"),
-            Self::SearchLibrary => ("search_library", "Search the library", "Models and controls at hand; they can be drawn onto the prompt"),
+            Self::SearchLibrary => ("search_library", "Search the library", "Models, controls and adapters at hand; they can be drawn onto the prompt"),
+            Self::AddAdapter => ("add_adapter", "Add a LoRA or embedding…", "Puts another program's LoRA or embedding to work"),
             Self::AddModels => ("add_models", "Add a folder of models…", "Models are looked for there, too"),
             Self::Palette => ("palette", "Command palette…", "All commands, to be searched"),
             Self::ToggleTheme => ("toggle_theme", "Light or dark", "Changes the theme"),

@@ -199,7 +199,7 @@ pub(crate) fn corner_note(ui: &Ui, rect: Rect, note: &str, tokens: Tokens) {
 }
 
 /// The colours of the heat map from no difference to the hottest.
-fn heat_scale(ui: &Ui, rect: Rect, gain: f32, tokens: Tokens) {
+pub(crate) fn heat_scale(ui: &Ui, rect: Rect, gain: f32, tokens: Tokens) {
     let area = Rect::from_min_size(rect.right_bottom() + vec2(-172.0, -40.0), vec2(160.0, 10.0));
     let steps = 32;
     let mut mesh = Mesh::default();

@@ -1,7 +1,9 @@
 //! Sliders, grouped by whom they work on.
 
-use egui::{CollapsingHeader, RichText, ScrollArea, Ui};
+use egui::{CollapsingHeader, RichText, ScrollArea, Sense, Ui};
 
+use super::adapters::adapters_group;
+use super::library::{dropped, take_carried};
 use crate::studio::state::{RackGroup, SliderSpec, Studio};
 use crate::studio::theme::{Tokens, semibold, space};
 use crate::studio::widgets::{SliderAnswer, attribute_slider};
@@ -10,8 +12,13 @@ use crate::studio::widgets::{SliderAnswer, attribute_slider};
 pub(crate) fn controls_pane(ui: &mut Ui, studio: &mut Studio) {
     let tokens = Tokens::in_ui(ui);
     let groups = studio.rack();
+    let area = ui.interact(ui.max_rect(), ui.scope_id().with("drop"), Sense::hover());
+    if let Some(carried) = dropped(ui, &area) {
+        take_carried(studio, &carried, None);
+    }
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.add_space(space::S);
+        adapters_group(ui, studio);
         let mut subjects = 0;
         for group in groups.iter() {
             let at = subjects;

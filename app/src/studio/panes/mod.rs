@@ -1,5 +1,6 @@
 //! The parts of the window that show the studio.
 
+mod adapters;
 mod canvas;
 mod controls;
 mod filmstrip;
@@ -9,7 +10,9 @@ mod prompt;
 mod queue;
 mod settings;
 
-pub(crate) use canvas::{CanvasView, HANDLE, Keys, ZOOM_RANGE, canvas_pane, corner_note};
+pub(crate) use canvas::{
+    CanvasView, HANDLE, Keys, ZOOM_RANGE, canvas_pane, corner_note, heat_scale,
+};
 pub(crate) use controls::controls_pane;
 pub(crate) use filmstrip::{Thumbnails, filmstrip_pane};
 pub(crate) use histogram::HistogramPanel;

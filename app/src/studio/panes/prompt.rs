@@ -7,7 +7,7 @@ use egui::{
     Button, Galley, Id, Key, KeyboardShortcut, Modifiers, RichText, TextBuffer, TextEdit, Ui,
 };
 
-use super::library::{Carried, dropped};
+use super::library::{dropped, take_carried};
 use crate::studio::command::UiCommand;
 use crate::studio::state::{Studio, Subject, in_words, word_at};
 use crate::studio::theme::{Tokens, semibold, space};
@@ -89,7 +89,7 @@ fn prompt_edit(ui: &mut Ui, studio: &mut Studio, view: &mut PromptView) {
             let at = output.galley.cursor_from_pos(pos - output.galley_pos);
             word_at(&text, byte_of(&text, at.index.0)).map(str::to_owned)
         });
-        take(studio, &carried, word.as_deref());
+        take_carried(studio, &carried, word.as_deref());
     }
     if response.changed() {
         studio.bench.recipe.prompt = text;
@@ -112,18 +112,6 @@ fn prompt_edit(ui: &mut Ui, studio: &mut Studio, view: &mut PromptView) {
 fn byte_of(text: &str, at: usize) -> usize {
     let mut characters = text.char_indices();
     characters.nth(at).map_or(text.len(), |(byte, _)| byte)
-}
-
-/// Something of the library was put onto `word`, or beside all words.
-fn take(studio: &mut Studio, carried: &Carried, word: Option<&str>) {
-    match carried {
-        Carried::Control(name) => studio.take_control(name, word),
-        Carried::Model(at) => {
-            if let Some(item) = studio.models().get(*at).cloned() {
-                studio.take_model(&item);
-            }
-        }
-    }
 }
 
 /// The text with every subject's word on its own colour.
@@ -176,6 +164,12 @@ fn waiting_row(ui: &mut Ui, studio: &Studio) {
         let tokens = Tokens::in_ui(ui);
         let text = format!("Live waits until {} is calibrated", in_words(name));
         ui.label(RichText::new(text).small().color(tokens.caution));
+    }
+    if let Some(sentence) = studio.unfit_adapter().filter(|_| studio.is_live()) {
+        let tokens = Tokens::in_ui(ui);
+        let text = RichText::new(format!("Live waits: {sentence}")).small();
+        let row = ui.add(egui::Label::new(text.color(tokens.caution)).truncate());
+        row.on_hover_text(sentence);
     }
 }
 

@@ -47,6 +47,12 @@ fn start(asked: Asked, text: &str, ctx: &egui::Context) -> Option<Receiver<Optio
                 Asked::Open => dialog
                     .add_filter("Vernier", &["vernier", "png", "jpg", "jpeg", "json"])
                     .pick_file(),
+                Asked::Adapter => dialog
+                    .add_filter(
+                        "LoRA or embedding",
+                        &["safetensors", "pt", "bin", "ckpt", "pth"],
+                    )
+                    .pick_file(),
                 Asked::OpenSource => dialog
                     .add_filter("Pictures", &["png", "jpg", "jpeg"])
                     .pick_file(),

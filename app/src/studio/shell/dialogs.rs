@@ -17,6 +17,8 @@ pub(crate) enum Asked {
     ExportPicture,
     /// Where to write the sweep's grid.
     ExportSweep,
+    /// A LoRA or an embedding.
+    Adapter,
     /// Where models lie.
     ModelFolder,
     /// A recipe as text.
@@ -33,6 +35,7 @@ impl Asked {
             Self::SaveAs => "Save the project as",
             Self::ExportPicture => "Write the picture to",
             Self::ExportSweep => "Write the grid to",
+            Self::Adapter => "Add a LoRA or an embedding",
             Self::ModelFolder => "Look for models in the folder",
             Self::Recipe => "A recipe as JSON, or another program's parameters or graph",
             Self::Pictures => "Open a folder of pictures, or the CSV file beside them",
@@ -51,6 +54,7 @@ impl Asked {
             Self::Open | Self::OpenSource | Self::Pictures => "Open",
             Self::SaveAs => "Save",
             Self::ExportPicture | Self::ExportSweep => "Write",
+            Self::Adapter => "Add",
             Self::ModelFolder => "Look",
             Self::Recipe => "Take",
         }

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use vernier_engine::checkpoint::{FoundModel, ModelLibrary};
+use vernier_engine::adapters::Family;
+use vernier_engine::checkpoint::{Checkpoint, FoundModel, ModelLibrary};
 use vernier_engine::controls::ControlInfo;
+use vernier_engine::models::unet::UNetConfig;
 use vernier_engine::recipe::{ControlScale, ModelRef, Recipe};
 use vernier_engine::render::Defaults;
 
@@ -22,6 +24,8 @@ pub struct ModelItem {
     pub about: Result<String, String>,
     /// Width and height in pixels of the pictures that it was made for.
     pub size_px: Option<(u32, u32)>,
+    /// What adapters must have been made for to work on it.
+    pub adapter_family: Option<Family>,
 }
 
 impl ModelItem {
@@ -37,8 +41,11 @@ impl ModelItem {
                 bytes as f64 / 1e6
             )
         });
+        let config = Checkpoint::open(&found.path)
+            .and_then(|model| model.component_config::<UNetConfig>("unet"));
         let defaults = Defaults::of(&found.path).ok();
         Self {
+            adapter_family: config.ok().map(|config| Family::of_config(&config)),
             model: found.model,
             path: found.path,
             about: about.map_err(|e| e.to_string()),

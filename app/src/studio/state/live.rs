@@ -131,12 +131,23 @@ impl Live {
     }
 }
 
+/// All that is written to be shown: by the prompt, by regions, by an edit.
+fn words(recipe: &Recipe) -> impl Iterator<Item = &str> {
+    let regions = recipe.regions.iter().map(|region| region.prompt.as_str());
+    let changes = recipe.edit.iter().flat_map(|edit| &edit.changes);
+    let changes = changes.flat_map(|change| [change.from.as_str(), change.to.as_str()]);
+    let prompt = std::iter::once(recipe.prompt.as_str());
+    prompt.chain(regions).chain(changes)
+}
+
 fn differs_in_text(a: &Recipe, b: &Recipe) -> bool {
-    a.prompt != b.prompt || a.negative_prompt != b.negative_prompt
+    a.negative_prompt != b.negative_prompt || !words(a).eq(words(b))
 }
 
 #[cfg(test)]
 mod tests {
+    use vernier_engine::recipe::{Change, Edit};
+
     use super::*;
     use crate::studio::state::testing;
 
@@ -199,6 +210,18 @@ mod tests {
         live.observe(&typed, now);
         assert_eq!(live.step(now), LiveStep::Wait(TYPING_PAUSE));
         assert_eq!(live.step(now + TYPING_PAUSE), LiveStep::Start);
+        live.start();
+        live.ended(false);
+        // So do those of an edit.
+        let mut edited = typed.clone();
+        edited.edit = Some(Edit::new(vec![Change::new("c", "d")]));
+        live.observe(&edited, now);
+        assert_eq!(live.step(now), LiveStep::Wait(TYPING_PAUSE));
+        let mut weaker = edited.clone();
+        weaker.edit.as_mut().unwrap().changes[0].strength = 0.5;
+        live.observe(&edited, now);
+        live.observe(&weaker, now);
+        assert_eq!(live.step(now), LiveStep::Start);
     }
 
     #[test]

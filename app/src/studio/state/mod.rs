@@ -2,11 +2,13 @@
 //!
 //! Nothing here draws. The window shows it and asks for changes; tests drive it the same way.
 
+mod adapters;
 mod cells;
 mod contact_sheet;
 mod edit;
 mod library;
 mod live;
+mod live_notes;
 mod pictures;
 mod pixel_memory;
 mod queue;
@@ -20,14 +22,16 @@ mod timeline;
 mod toasts;
 pub mod training;
 
+pub use adapters::{AdapterQuestion, AdapterRow};
 pub use cells::{Cell, Cells};
 pub use contact_sheet::{ContactSheet, ContactSheets, SheetSize, control_name};
 pub use edit::{
-    BRUSH_RADIUS_RANGE_PX, Covered, EditRoom, EditShows, FEATHER_RANGE_PX, GROW_RANGE_PX, Layer,
-    ShownMask, Stroke, Tool, USUAL_PADDING_PX,
+    BRUSH_RADIUS_RANGE_PX, ChangedThing, Covered, EditOutcome, EditRoom, EditShows,
+    FEATHER_RANGE_PX, GROW_RANGE_PX, Layer, ShownMask, Stroke, Tool, USUAL_GAIN, USUAL_PADDING_PX,
 };
 pub use library::{ModelItem, Previews, is_match, list_models, searched_text};
 pub use live::{Live, LiveStep};
+use live_notes::LiveNotes;
 pub(crate) use pictures::reduced;
 pub use pictures::{BenchPictures, Made, NewPicture, ResultItem};
 pub use queue::{JobKind, Progress, Queue, QueuedJob, RunningJob};

@@ -7,6 +7,8 @@ use vernier_engine::picture::Picture;
 use vernier_engine::project::ResultEntry;
 use vernier_engine::recipe::Recipe;
 
+use super::EditOutcome;
+
 /// So many of the bench's pictures are remembered, for undo.
 const BENCH_CAPACITY: usize = 64;
 
@@ -81,6 +83,8 @@ pub struct Made {
     pub recipe: Arc<Recipe>,
     /// How long it took in seconds.
     pub secs: f64,
+    /// What an edit by words did, where it was one.
+    pub edit: Option<Arc<EditOutcome>>,
 }
 
 impl BenchPictures {
@@ -92,6 +96,7 @@ impl BenchPictures {
         let all = self.newest_first.iter().take(BENCH_CAPACITY);
         let fitting = all.take_while(|(_, made)| {
             bytes += made.picture.rgb.len();
+            bytes += made.edit.as_ref().map_or(0, |edit| edit.bytes());
             bytes <= BENCH_BYTES
         });
         let fitting = fitting.count().max(1);

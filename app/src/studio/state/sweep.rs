@@ -16,6 +16,8 @@ pub enum AxisField {
     Guidance,
     /// A control.
     Control(ControlKey, ControlScale),
+    /// How far an adapter counts, by its name.
+    Adapter(String),
 }
 
 impl AxisField {
@@ -26,6 +28,7 @@ impl AxisField {
             Self::Steps => "steps".to_owned(),
             Self::Guidance => "guidance".to_owned(),
             Self::Control(key, _) => key.to_string(),
+            Self::Adapter(name) => format!("weight of {name}"),
         }
     }
 
@@ -38,6 +41,16 @@ impl AxisField {
             Self::Seed => recipe.seed = value.max(0.0) as u64,
             Self::Steps => recipe.steps = (value as u32).clamp(1, 1000),
             Self::Guidance => recipe.guidance_scale = value,
+            Self::Adapter(name) => {
+                let mut all = recipe.adapters.iter_mut();
+                if let Some(adapter) = all.find(|adapter| adapter.name == *name) {
+                    // The text encoder's part goes along unless it has a weight of its own.
+                    if adapter.text_weight.to_bits() == adapter.unet_weight.to_bits() {
+                        adapter.text_weight = value;
+                    }
+                    adapter.unet_weight = value;
+                }
+            }
             Self::Control(key, scale) => {
                 let mut bench = Bench::new(recipe.clone());
                 // A value that was never calibrated means something at 0, too.
@@ -70,6 +83,7 @@ impl Axis {
             AxisField::Steps => (5.0, 25.0, 5),
             AxisField::Guidance => (1.0, 7.0, 5),
             AxisField::Control(..) => (-1.0, 1.0, 5),
+            AxisField::Adapter(_) => (0.0, 1.0, 5),
         };
         Self {
             field,
@@ -209,6 +223,38 @@ mod tests {
             .map(|r| r.controls.iter().map(ToString::to_string).collect())
             .collect();
         assert_eq!(controls, ["light~0", "light~1"]);
+    }
+
+    #[test]
+    fn an_adapters_weight_is_an_axis_too() {
+        let mut base = recipe();
+        base.adapters = vec![
+            "ink=0.8".parse().unwrap(),
+            "night=1,text=0.5".parse().unwrap(),
+        ];
+        let axis = |name: &str| Axis {
+            count: 2,
+            ..Axis::usual(AxisField::Adapter(name.to_owned()), &base)
+        };
+        let mut sweep = Sweep {
+            across: Some(axis("ink")),
+            down: Some(axis("night")),
+            ..Sweep::default()
+        };
+        let weights: Vec<String> = sweep
+            .lay_out(&base)
+            .iter()
+            .map(|recipe| format!("{} {}", recipe.adapters[0], recipe.adapters[1]))
+            .collect();
+        assert_eq!(
+            weights,
+            [
+                "ink=0 night=0,text=0.5",
+                "ink=1 night=0,text=0.5",
+                "ink=0 night=1,text=0.5",
+                "ink=1 night=1,text=0.5",
+            ]
+        );
     }
 
     #[test]

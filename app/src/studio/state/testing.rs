@@ -59,6 +59,7 @@ pub(crate) fn made(recipe: Recipe) -> Made {
         picture: Arc::new(picture(1, 1, 0)),
         recipe: Arc::new(recipe),
         secs: 0.1,
+        edit: None,
     }
 }
 

@@ -70,6 +70,12 @@ fn axis_ui(ui: &mut Ui, studio: &Studio, name: &str, axis: &mut Option<Axis>, ma
                         chosen = Some(Some(Axis::usual(field, &studio.bench.recipe)));
                     }
                 }
+                for adapter in &studio.bench.recipe.adapters {
+                    let field = AxisField::Adapter(adapter.name.clone());
+                    if ui.button(field.title()).clicked() {
+                        chosen = Some(Some(Axis::usual(field, &studio.bench.recipe)));
+                    }
+                }
                 for spec in studio.rack().iter().flat_map(|group| &group.sliders) {
                     if ui.button(spec.key.to_string()).clicked() {
                         chosen = Some(Some(Axis::of_slider(spec)));
@@ -130,6 +136,9 @@ fn selected_ui(ui: &mut Ui, studio: &mut Studio, workspace: &mut Workspace) {
     ui.label(semibold("Selected"));
     for control in &cell.recipe.controls {
         ui.label(control.to_string());
+    }
+    for adapter in &cell.recipe.adapters {
+        ui.label(adapter.to_string());
     }
     let recipe = &cell.recipe;
     ui.label(format!(

@@ -123,6 +123,10 @@ impl Studio {
         match layer {
             Layer::Mask => self.bench.recipe.source.as_ref()?.mask.as_ref(),
             Layer::Region(index) => Some(&self.bench.recipe.regions.get(index)?.mask),
+            Layer::Change(index) => {
+                let edit = self.bench.recipe.edit.as_ref()?;
+                edit.changes.get(index)?.mask.as_ref()
+            }
         }
     }
 
@@ -132,6 +136,10 @@ impl Studio {
         match layer {
             Layer::Mask => self.bench.recipe.source.as_mut()?.mask.as_mut(),
             Layer::Region(index) => Some(&mut self.bench.recipe.regions.get_mut(index)?.mask),
+            Layer::Change(index) => {
+                let edit = self.bench.recipe.edit.as_mut()?;
+                edit.changes.get_mut(index)?.mask.as_mut()
+            }
         }
     }
 
@@ -147,6 +155,14 @@ impl Studio {
     /// A layer without its soft edge: what tools work on.
     pub(super) fn sharp_mask(&mut self, layer: Layer) -> Option<Arc<Mask>> {
         self.known_mask(layer)?.sharp.as_ref().ok().cloned()
+    }
+
+    /// What the model found where nothing is painted.
+    pub(super) fn found_mask(&self, layer: Layer) -> Option<Arc<Mask>> {
+        match layer {
+            Layer::Change(index) => Some(self.found_place(index)?.mask),
+            _ => None,
+        }
     }
 
     /// Why a layer's mask is not drawn though the recipe names one.
@@ -169,7 +185,8 @@ impl Studio {
     /// Puts a mask into the shelf and the recipe. An edit mask without coverage goes away: then
     /// everything may change.
     pub(super) fn put_mask(&mut self, layer: Layer, mask: &Arc<Mask>) {
-        let of = (layer != Layer::Mask || !mask.is_empty()).then(|| {
+        let may_be_empty = matches!(layer, Layer::Region(_));
+        let of = (may_be_empty || !mask.is_empty()).then(|| {
             let picture = self.options.pictures.insert(mask.to_picture());
             let old = self.mask_use(layer);
             let mut of = old.map_or_else(|| MaskUse::new(picture.clone()), Clone::clone);
@@ -195,6 +212,13 @@ impl Studio {
                 }
             }
             (Layer::Region(_), None) => {}
+            // Without paint the model looks for it.
+            (Layer::Change(index), of) => {
+                let edit = recipe.edit.as_mut();
+                if let Some(change) = edit.and_then(|edit| edit.changes.get_mut(index)) {
+                    change.mask = of;
+                }
+            }
         }
         self.shown = Shown::Bench;
         if self.edit.new_masks >= TIDY_EVERY {
@@ -218,7 +242,7 @@ impl Studio {
     /// Changes a layer's mask as a whole; a layer without one begins as nothing covered.
     pub(super) fn change_mask(&mut self, layer: Layer, change: impl FnOnce(&Mask) -> Mask) {
         let [width, height] = self.edit_size_px();
-        let mask = self.sharp_mask(layer);
+        let mask = self.sharp_mask(layer).or_else(|| self.found_mask(layer));
         let mask = mask.unwrap_or_else(|| Arc::new(Mask::new(width, height)));
         self.put_mask(layer, &Arc::new(change(&mask)));
     }

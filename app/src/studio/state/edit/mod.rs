@@ -9,16 +9,23 @@ mod source;
 mod strokes;
 #[cfg(test)]
 mod tests;
+mod words;
+#[cfg(test)]
+mod words_tests;
 
 use std::collections::BTreeSet;
 
+use std::sync::Arc;
+
 use vernier_engine::picture::Ink;
+use vernier_engine::recipe::Recipe;
 
 use layers::Layers;
 pub use layers::ShownMask;
 pub use source::Covered;
 use source::CoveredSource;
 pub use strokes::Stroke;
+pub use words::{ChangedThing, EditOutcome};
 
 /// Sizes that the brush may have, from its middle to its edge, in pixels.
 pub const BRUSH_RADIUS_RANGE_PX: std::ops::RangeInclusive<f64> = 1.0..=512.0;
@@ -28,6 +35,9 @@ const BRUSH_STEP: f64 = 1.25;
 pub const FEATHER_RANGE_PX: std::ops::RangeInclusive<f64> = 0.0..=128.0;
 /// By how much a mask may be grown or shrunk at once, in pixels.
 pub const GROW_RANGE_PX: std::ops::RangeInclusive<u32> = 1..=128;
+
+/// By how much a difference map enlarges at first.
+pub const USUAL_GAIN: f32 = 4.0;
 
 /// How much of the picture around the mask is rendered with it at first, in pixels.
 pub const USUAL_PADDING_PX: u32 = 32;
@@ -39,6 +49,8 @@ pub enum Layer {
     Mask,
     /// The place of one of the recipe's regions, by its number from 0.
     Region(usize),
+    /// The place of one of the things that change, by its number from 0.
+    Change(usize),
 }
 
 /// What it is painted with.
@@ -61,6 +73,9 @@ pub enum EditShows {
     Result,
     /// The source left of the fraction, the result right of it.
     Wipe(f32),
+    /// How much each pixel differs from the source, so many times enlarged; of an edit by words
+    /// before the source was put back outside of its masks.
+    Heat(f32),
 }
 
 /// Tools and choices of the Edit workspace; what they have made lies in the recipe.
@@ -87,6 +102,10 @@ pub struct EditRoom {
     new_masks: usize,
     layers: Layers,
     covered: Option<CoveredSource>,
+    /// What the last edit by words did.
+    last_outcome: Option<Arc<EditOutcome>>,
+    /// The last edit that could not be made, and why.
+    failed: Option<(Recipe, String)>,
 }
 
 impl Default for EditRoom {
@@ -105,6 +124,8 @@ impl Default for EditRoom {
             new_masks: 0,
             layers: Layers::default(),
             covered: None,
+            last_outcome: None,
+            failed: None,
         }
     }
 }
@@ -158,10 +179,22 @@ impl EditRoom {
         self.hidden.clear();
     }
 
-    /// Paints on something that is there, of so many regions.
-    pub(super) fn settle(&mut self, regions: usize) {
-        if matches!(self.layer, Layer::Region(index) if index >= regions) {
-            self.layer = Layer::Mask;
+    /// Paints on something that is there, of so many regions, or changes where one edits by words.
+    pub(super) fn settle(&mut self, regions: usize, changes: Option<usize>) {
+        let fits = match (self.layer, changes) {
+            (Layer::Mask, None) => true,
+            (Layer::Region(index), None) => index < regions,
+            (Layer::Change(index), Some(changes)) => index < changes,
+            _ => false,
+        };
+        if !fits {
+            let last = changes.map(|count| count.saturating_sub(1));
+            self.layer = match (last, self.layer) {
+                (None, _) => Layer::Mask,
+                // The last one was taken away.
+                (Some(last), Layer::Change(_)) => Layer::Change(last),
+                (Some(_), _) => Layer::Change(0),
+            };
         }
         self.hidden.retain(|hidden| *hidden < regions);
     }

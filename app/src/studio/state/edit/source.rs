@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use vernier_engine::picture::{Mask, Picture};
-use vernier_engine::recipe::{MaskUse, PictureRef, Region, SIZE_RANGE_PX, Source};
+use vernier_engine::recipe::{Edit, MaskUse, PictureRef, Region, SIZE_RANGE_PX, Source};
 
 use super::super::{Shown, Studio, ToastKind};
-use super::{EditShows, Layer, Tool};
+use super::{EditShows, Layer, Tool, USUAL_GAIN};
 use crate::studio::command::UiCommand;
 
 /// How far a new source may be left behind: far enough to see a change, near enough to know the
@@ -56,6 +56,8 @@ impl Studio {
     /// Starts from noise alone again; the mask goes with the source.
     pub fn clear_source(&mut self) {
         self.bench.recipe.source = None;
+        self.bench.recipe.edit = None;
+        self.bench.aside = None;
         self.edit.stroke = None;
         self.shown = Shown::Bench;
     }
@@ -166,10 +168,13 @@ impl Studio {
                 self.edit.shows = match self.edit.shows {
                     EditShows::Result => EditShows::Source,
                     EditShows::Source => EditShows::Wipe(0.5),
-                    EditShows::Wipe(_) => EditShows::Result,
+                    EditShows::Wipe(_) => EditShows::Heat(USUAL_GAIN),
+                    EditShows::Heat(_) => EditShows::Result,
                 }
             }
             UiCommand::AddRegion => self.add_region(),
+            UiCommand::EditByWords => self.toggle_edit_by_words(),
+            UiCommand::AddChange => self.add_change(),
             _ => return false,
         }
         true
@@ -187,14 +192,20 @@ impl Studio {
     pub(in super::super) fn allows_on_mask(&self, command: UiCommand) -> bool {
         let has_source = self.bench.recipe.source.is_some();
         let has_mask = self.mask_use(self.edit.layer).is_some();
+        let has_place = has_mask || self.found_mask(self.edit.layer).is_some();
         match command {
             UiCommand::UseAsSource => self.shown_picture().is_some(),
             UiCommand::ClearSource | UiCommand::CycleEditView => has_source,
             UiCommand::FillMask => has_source || self.edit.layer != Layer::Mask,
-            UiCommand::InvertMask
-            | UiCommand::GrowMask
-            | UiCommand::ShrinkMask
-            | UiCommand::ClearMask => has_mask,
+            UiCommand::EditByWords => has_source || self.shown_picture().is_some(),
+            UiCommand::AddChange => {
+                let edit = self.bench.recipe.edit.as_ref();
+                edit.is_none_or(|edit| edit.changes.len() < Edit::MOST_CHANGES)
+            }
+            // Regions have no place in an edit by words.
+            UiCommand::AddRegion => !self.bench.is_edited_by_words(),
+            UiCommand::GrowMask | UiCommand::ShrinkMask => has_place,
+            UiCommand::InvertMask | UiCommand::ClearMask => has_mask,
             _ => true,
         }
     }

@@ -51,6 +51,13 @@ impl Studio {
     /// source, the shown picture becomes it first. `false` where there is nothing to paint on.
     pub fn begin_stroke(&mut self, at: [f64; 2], is_other: bool) -> bool {
         let layer = self.edit.layer;
+        if self.bench.is_edited_by_words() {
+            let is_change = |layer| matches!(layer, Layer::Change(_));
+            let edit = self.bench.recipe.edit.as_ref();
+            if !is_change(layer) || edit.is_some_and(|edit| edit.changes.is_empty()) {
+                return false;
+            }
+        }
         if layer == Layer::Mask && self.bench.recipe.source.is_none() && !self.use_shown_as_source()
         {
             return false;
@@ -61,7 +68,8 @@ impl Studio {
             self.edit.ink
         };
         let [width, height] = self.edit_size_px();
-        let mask = self.sharp_mask(layer).unwrap_or_else(|| {
+        let known = self.sharp_mask(layer).or_else(|| self.found_mask(layer));
+        let mask = known.unwrap_or_else(|| {
             // Without a mask everything may change, and that is what is taken from.
             let everywhere = layer == Layer::Mask && ink == Ink::Erase;
             Arc::new(Mask::filled(width, height, u8::from(everywhere) * 255))

@@ -45,7 +45,7 @@ fn draw(studio: &mut Studio, points: &[[f64; 2]]) {
     look(studio);
 }
 
-fn mask(studio: &mut Studio) -> Option<std::sync::Arc<Mask>> {
+fn mask(studio: &mut Studio) -> Option<Arc<Mask>> {
     studio.shown_mask(Layer::Mask).map(|shown| shown.mask)
 }
 
@@ -206,6 +206,8 @@ fn a_region_without_words_holds_live_back_and_one_with_them_does_not() {
     assert!(studio.take_outbox().is_empty());
     studio.bench.recipe.regions[0].prompt = "a dog".to_owned();
     look(&mut studio);
+    assert!(studio.take_outbox().is_empty(), "it is being written");
+    studio.tick(Instant::now() + Duration::from_millis(400), false);
     let outbox = studio.take_outbox();
     let [Command::Render { recipes, .. }] = outbox.as_slice() else {
         panic!("{outbox:?}");
@@ -243,9 +245,10 @@ fn the_first_stroke_takes_the_shown_picture_as_its_source() {
         rgb: vec![200; (SIDE * SIDE * 3) as usize],
     };
     studio.add_result(super::super::Made {
-        recipe: std::sync::Arc::new(studio.bench.recipe.clone()),
-        picture: std::sync::Arc::new(picture.clone()),
+        recipe: Arc::new(studio.bench.recipe.clone()),
+        picture: Arc::new(picture.clone()),
         secs: 0.1,
+        edit: None,
     });
     assert!(studio.begin_stroke([3.0, 3.0], false));
     let source = studio.covered_source().unwrap().unwrap();

@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use vernier_engine::picture::Picture;
 use vernier_engine::recipe::Recipe;
+use vernier_engine::render::EditReport;
 use vernier_engine::service::{Event, JobId, Measured};
 
 use crate::studio::gpu::{LatentsPreview, Pixels};
 
 use super::super::{JobKind, Made, Progress, ToastKind};
 use super::{LoadedModel, ModelState, Preview, Studio};
+
+/// How the sentence begins that says what an edit changed outside of its masks.
+const LEAKAGE: &str = "outside the masks:";
 
 impl Studio {
     /// Takes in what the engine tells.
@@ -36,7 +40,16 @@ impl Studio {
                     device_reason,
                 });
             }
-            Event::Note { message, .. } => self.toasts.push(ToastKind::Note, message, None),
+            Event::Note { job, message } => {
+                // The Edit workspace has a place for what an edit changed elsewhere.
+                if self.edited_by(job).is_some() && message.starts_with(LEAKAGE) {
+                    return;
+                }
+                let is_live = self.is_running(job, JobKind::Live);
+                if !is_live || self.live_notes.is_news(&message) {
+                    self.toasts.push(ToastKind::Note, message, None);
+                }
+            }
             Event::Progress {
                 job,
                 picture,
@@ -101,12 +114,18 @@ impl Studio {
                 picture,
                 recipe,
                 secs,
+                edit,
                 ..
-            } => self.take_picture(job, index, picture, *recipe, secs),
+            } => self.take_picture(job, index, picture, *recipe, secs, edit),
             Event::Finished { job } => self.ended(job, false),
             Event::Cancelled { job } => self.ended(job, true),
             Event::Failed { job, message, .. } => {
-                self.toasts.push(ToastKind::Trouble, message, None);
+                match self.edited_by(job).cloned() {
+                    Some(recipe) if self.bench.recipe == recipe => {
+                        self.edit_failed(recipe, message);
+                    }
+                    _ => self.toasts.push(ToastKind::Trouble, message, None),
+                }
                 // What made it fail would make it fail again.
                 self.queue.cancel_running(false);
                 self.ended(job, false);
@@ -131,6 +150,13 @@ impl Studio {
         }
     }
 
+    /// The recipe that the running job `job` makes, where it is an edit by words.
+    fn edited_by(&self, job: JobId) -> Option<&Recipe> {
+        let running = self.queue.running().filter(|r| r.job.id == job)?;
+        let recipe = running.job.recipes.get(running.progress.picture)?;
+        recipe.edit.is_some().then_some(recipe)
+    }
+
     pub(super) fn is_running(&self, job: JobId, kind: JobKind) -> bool {
         let running = self.queue.running();
         running.is_some_and(|r| r.job.id == job && r.job.kind == kind)
@@ -143,6 +169,7 @@ impl Studio {
         picture: Picture,
         recipe: Recipe,
         secs: f64,
+        report: Option<Box<EditReport>>,
     ) {
         let Some(running) = self.queue.running().filter(|r| r.job.id == job) else {
             return;
@@ -151,14 +178,17 @@ impl Studio {
             return;
         };
         let kind = running.job.kind;
+        let progress = running.progress;
+        let edit = report.and_then(|report| self.outcome_of(*report, &recipe));
         let made = Made {
             picture: Arc::new(picture),
             recipe: Arc::new(recipe),
             secs,
+            edit,
         };
         let done = Progress {
             picture: index + 1,
-            ..running.progress
+            ..progress
         };
         self.queue.progress(job, done);
         self.bench_pictures.insert(asked.clone(), made.clone());
@@ -209,6 +239,9 @@ impl Studio {
             self.toasts.push(ToastKind::Note, text, None);
         }
         if kind == JobKind::Live {
+            if !was_cancelled {
+                self.live_notes.ended();
+            }
             // One that the artist stopped is not begun again until something changes.
             self.live.ended(was_cancelled && !by_artist);
         }

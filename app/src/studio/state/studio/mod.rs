@@ -1,5 +1,6 @@
 //! The state behind the window, and what happens to it.
 
+mod adapters;
 mod commands;
 mod events;
 mod keeping;
@@ -23,10 +24,11 @@ use vernier_engine::recipe::Recipe;
 use vernier_engine::service::{Command, RenderOptions};
 
 use self::scene::Scene;
+use super::adapters::Adapters;
 use super::pixel_memory::{MOST_BYTES, PixelMemory};
 use super::{
-    Bench, BenchPictures, ContactSheets, EditRoom, Live, ModelItem, NewPicture, Nouns, Previews,
-    Queue, RackGroup, ResultItem, Subject, Sweep, Timeline, Toasts, Training,
+    Bench, BenchPictures, ContactSheets, EditRoom, Live, LiveNotes, ModelItem, NewPicture, Nouns,
+    Previews, Queue, RackGroup, ResultItem, Subject, Sweep, Timeline, Toasts, Training,
 };
 
 pub use shown::{Comparison, Preview, Shown};
@@ -96,10 +98,12 @@ pub struct Studio {
     bench_pictures: BenchPictures,
     last_bench_picture: Option<Arc<Picture>>,
     preview: Option<Preview>,
+    live_notes: LiveNotes,
     pinned: Option<Arc<Picture>>,
     model: ModelState,
     controls: Vec<FoundControl>,
     models: Vec<ModelItem>,
+    adapters: Adapters,
     previews: Previews,
     contact_sheets: ContactSheets,
     /// Those that the model's meter knows.
@@ -152,10 +156,12 @@ impl Studio {
             bench_pictures: BenchPictures::default(),
             last_bench_picture: None,
             preview: None,
+            live_notes: LiveNotes::default(),
             pinned: None,
             model: ModelState::Absent,
             controls: Vec::new(),
             models: Vec::new(),
+            adapters: Adapters::default(),
             previews: Previews::default(),
             contact_sheets: ContactSheets::default(),
             meter_nouns: Vec::new(),
@@ -253,8 +259,9 @@ impl Studio {
     pub(super) fn all_recipes(&self) -> impl Iterator<Item = &Recipe> {
         let jobs = self.queue.jobs();
         let undone = self.timeline.states().iter();
-        std::iter::once(&self.bench.recipe)
-            .chain(undone.map(|scene| &scene.bench.recipe))
+        let benches = std::iter::once(&self.bench).chain(undone.map(|scene| &scene.bench));
+        benches
+            .flat_map(|bench| std::iter::once(&bench.recipe).chain(bench.aside.as_deref()))
             .chain(self.project.recipes.iter().map(|named| &named.recipe))
             .chain(self.results.iter().map(|result| result.recipe.as_ref()))
             .chain(self.sweep.cells().iter().map(|cell| &cell.recipe))

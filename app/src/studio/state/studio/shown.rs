@@ -7,7 +7,7 @@ use vernier_engine::recipe::Recipe;
 
 use super::Studio;
 use crate::studio::gpu::Pixels;
-use crate::studio::state::ResultItem;
+use crate::studio::state::{EditOutcome, ResultItem};
 
 /// What the canvas shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +77,14 @@ impl Studio {
             return Some((made.picture.clone(), true));
         }
         Some((self.last_bench_picture.clone()?, false))
+    }
+
+    /// What the edit on the bench did, once it was made and while it is shown.
+    pub fn edit_outcome(&self) -> Option<Arc<EditOutcome>> {
+        let made = self.bench_pictures.get(&self.bench.recipe)?;
+        let outcome = made.edit.as_ref()?;
+        let (shown, _) = self.shown_picture()?;
+        Arc::ptr_eq(&shown, &made.picture).then(|| outcome.clone())
     }
 
     /// The prompt of the bench's picture, where the bench's own leaves something open.

@@ -16,14 +16,20 @@ impl Studio {
             self.look_at_prompt();
         }
         self.place_wanted();
+        self.adapters.look_at(&self.bench);
         self.look_after_pixels();
         for sentence in self.training.take_messages() {
             self.toasts.push(ToastKind::Trouble, sentence, None);
         }
         let scene = self.scene();
         self.timeline.observe(&scene, is_interacting);
-        self.edit.settle(self.bench.recipe.regions.len());
-        if !self.has_unfinished_region() {
+        let changes = self.bench.recipe.edit.as_ref();
+        let changes = changes.map(|edit| edit.changes.len());
+        self.edit.settle(self.bench.recipe.regions.len(), changes);
+        if !self.has_unfinished_region()
+            && self.unfit_adapter().is_none()
+            && self.edit_problem().is_none()
+        {
             self.live.observe(&self.bench.recipe, now);
         }
         if self.live.is_on() && self.bench_pictures.get(&self.bench.recipe).is_some() {

@@ -6,12 +6,14 @@ use egui::{
 
 use super::{EditView, pointer};
 use crate::studio::gpu::{self, Compare, Overlay, Pixels, Source, TextureKey, View};
-use crate::studio::panes::{CanvasView, corner_note};
+use crate::studio::panes::{CanvasView, corner_note, heat_scale};
 use crate::studio::state::{EditShows, Layer, Studio, Tool};
 use crate::studio::theme::Tokens;
 
 /// How strongly masks tint the picture: the one that is painted on, and the others.
 const TINT: [f32; 2] = [0.38, 0.2];
+/// The same where the model has found a thing, and nobody paints: the result is looked at.
+const FOUND_TINT: f32 = 0.08;
 
 pub(super) fn canvas_ui(
     ui: &mut Ui,
@@ -48,9 +50,11 @@ pub(super) fn canvas_ui(
     };
     let compare = match (painted.other, studio.edit.shows) {
         (Some(other), EditShows::Wipe(at)) => Compare::Wipe { other, at },
+        (Some(other), EditShows::Heat(gain)) => Compare::Heat { other, gain },
         _ => Compare::None,
     };
-    let overlays = overlays(studio, tokens);
+    let is_heat = matches!(compare, Compare::Heat { .. });
+    let overlays = overlays(studio, tokens, is_heat);
     painter.add(Shape::Callback(gpu::canvas(
         rect,
         painted.source,
@@ -58,15 +62,31 @@ pub(super) fn canvas_ui(
         overlays,
         now,
     )));
+    if let (EditShows::Heat(gain), true) = (studio.edit.shows, is_heat) {
+        heat_scale(ui, rect, gain, tokens);
+    }
     stroke_ui(ui, studio, rect, now);
     brush_ring(ui, studio, rect, &response, now);
     corner_note(ui, rect, &painted.note, tokens);
 }
 
+/// Textures of the places of changes begin after those of regions.
+const FIRST_CHANGE: u64 = 1 << 16;
+
+/// What can be painted on: the mask and the regions, or the changes by words.
+pub(super) fn layers(studio: &Studio) -> Vec<Layer> {
+    let recipe = &studio.bench.recipe;
+    if let Some(edit) = &recipe.edit {
+        return (0..edit.changes.len()).map(Layer::Change).collect();
+    }
+    let regions = (0..recipe.regions.len()).map(Layer::Region);
+    std::iter::once(Layer::Mask).chain(regions).collect()
+}
+
 /// What lies below the masks.
 struct Painted {
     source: Source,
-    /// Right of the wiping line.
+    /// Right of the wiping line, or what it differs from.
     other: Option<Source>,
     note: String,
 }
@@ -97,6 +117,19 @@ fn painted(studio: &mut Studio, canvas: &mut CanvasView) -> Option<Painted> {
             let note = format!("left: source, right: {note}");
             painted(source, Some(result), &note)
         }
+        (Some(source), Some((result, note)), EditShows::Heat(gain)) => {
+            // What the model drew tells of leaks that the source's own pixels cover by now.
+            let drawn = studio.edit_outcome().map(|outcome| outcome.drawn.clone());
+            let (drawn, what) = match drawn {
+                Some(drawn) => (
+                    canvas.source(&Pixels::Picture(drawn)),
+                    "what the model drew, before the source was put back".to_owned(),
+                ),
+                None => (result, note),
+            };
+            let note = format!("difference from the source, ×{gain:.0}: {what}");
+            painted(drawn, Some(source), &note)
+        }
         (_, Some((result, note)), EditShows::Result) | (None, Some((result, note)), _) => {
             painted(result, None, &note)
         }
@@ -109,40 +142,54 @@ fn painted(studio: &mut Studio, canvas: &mut CanvasView) -> Option<Painted> {
 pub(super) fn layer_color(layer: Layer, tokens: Tokens) -> Color32 {
     match layer {
         Layer::Mask => tokens.mask,
-        Layer::Region(index) => tokens.subject(index),
+        Layer::Region(index) | Layer::Change(index) => tokens.subject(index),
     }
 }
 
 /// The masks that are drawn, the one that is painted on above the others.
-fn overlays(studio: &mut Studio, tokens: Tokens) -> Vec<Overlay> {
+fn overlays(studio: &mut Studio, tokens: Tokens, is_heat: bool) -> Vec<Overlay> {
     if !studio.edit.shows_masks {
         return Vec::new();
     }
     let chosen = studio.edit.layer();
-    let regions = (0..studio.bench.recipe.regions.len()).map(Layer::Region);
-    let mut layers: Vec<Layer> = std::iter::once(Layer::Mask).chain(regions).collect();
+    let mut layers = layers(studio);
     layers.sort_by_key(|layer| *layer == chosen);
     let is_hidden = |studio: &Studio, layer: Layer| match layer {
         Layer::Region(index) => studio.edit.is_hidden(index),
         Layer::Mask => false,
+        Layer::Change(index) => {
+            let edit = studio.bench.recipe.edit.as_ref();
+            edit.is_some_and(|edit| edit.changes[index].muted)
+        }
     };
     let mut overlays = Vec::new();
     for layer in layers {
         if is_hidden(studio, layer) {
             continue;
         }
-        let Some(shown) = studio.shown_mask(layer) else {
-            continue;
+        let (shown, is_found) = match (studio.shown_mask(layer), layer) {
+            (Some(shown), _) => (shown, false),
+            (None, Layer::Change(index)) => match studio.found_place(index) {
+                Some(found) => (found, true),
+                None => continue,
+            },
+            (None, _) => continue,
         };
         overlays.push(Overlay {
             mask: shown.mask,
             key: TextureKey(match layer {
                 Layer::Mask => 0,
                 Layer::Region(index) => index as u64 + 1,
+                Layer::Change(index) => index as u64 + FIRST_CHANGE,
             }),
             revision: shown.revision,
             color: layer_color(layer, tokens),
-            opacity: TINT[usize::from(layer != chosen)],
+            opacity: match (is_heat, is_found) {
+                // A difference map's colours mean something.
+                (true, _) => 0.0,
+                (false, true) => FOUND_TINT,
+                (false, false) => TINT[usize::from(layer != chosen)],
+            },
         });
     }
     overlays

@@ -4,6 +4,7 @@ mod canvas;
 mod pointer;
 mod regions;
 mod side;
+mod words;
 
 use egui::{CentralPanel, Panel, Ui};
 
@@ -18,7 +19,7 @@ pub(crate) struct EditView {
     /// The part of the picture that is masked, of a mask's revision.
     share: Option<(u64, f64)>,
     is_being_typed: bool,
-    /// The region whose words shall be written next.
+    /// The region, or the change, whose words shall be written next.
     wants_words: Option<usize>,
 }
 

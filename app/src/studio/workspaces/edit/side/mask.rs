@@ -10,7 +10,7 @@ use crate::studio::state::{
 };
 use crate::studio::theme::Tokens;
 use crate::studio::workspaces::edit::EditView;
-use crate::studio::workspaces::edit::canvas::layer_color;
+use crate::studio::workspaces::edit::canvas::{layer_color, layers};
 
 /// What is painted on, and what that means for the picture.
 pub(super) fn layer_line(ui: &mut Ui, studio: &mut Studio, view: &mut EditView) {
@@ -18,11 +18,11 @@ pub(super) fn layer_line(ui: &mut Ui, studio: &mut Studio, view: &mut EditView) 
     let chosen = studio.edit.layer();
     ui.horizontal_wrapped(|ui| {
         ui.label(RichText::new("paints").color(tokens.text_weak));
-        let regions = (0..studio.bench.recipe.regions.len()).map(Layer::Region);
-        for layer in std::iter::once(Layer::Mask).chain(regions) {
+        for layer in layers(studio) {
             let text = match layer {
                 Layer::Mask => "where it may change".to_owned(),
                 Layer::Region(index) => format!("region {}", index + 1),
+                Layer::Change(index) => format!("change {}", index + 1),
             };
             let name = format!("paint {text}");
             let button = Button::selectable(layer == chosen, chip(ui, layer, &text));
@@ -49,6 +49,14 @@ pub(in super::super) fn chip(ui: &Ui, layer: Layer, text: &str) -> LayoutJob {
     job
 }
 
+/// A part of the picture in words.
+pub(in super::super) fn percent(share: f64) -> String {
+    match share * 100.0 {
+        some if some > 0.0 && some < 1.0 => "under 1 %".to_owned(),
+        some => format!("{some:.0} %"),
+    }
+}
+
 fn meaning(studio: &mut Studio, view: &mut EditView, layer: Layer) -> String {
     let share = studio.shown_mask(layer).map(|shown| {
         let known = view.share.filter(|known| known.0 == shown.revision);
@@ -56,10 +64,6 @@ fn meaning(studio: &mut Studio, view: &mut EditView, layer: Layer) -> String {
         view.share = Some((shown.revision, share));
         share
     });
-    let percent = |share: f64| match share * 100.0 {
-        some if some > 0.0 && some < 1.0 => "under 1 %".to_owned(),
-        some => format!("{some:.0} %"),
-    };
     match (layer, share) {
         (Layer::Mask, Some(share)) if share > 0.0 => format!(
             "{} may change; outside of it the pixels stay as they are.",
@@ -71,6 +75,15 @@ fn meaning(studio: &mut Studio, view: &mut EditView, layer: Layer) -> String {
         (Layer::Mask, _) => "Nothing is masked: everything may change.".to_owned(),
         (Layer::Region(_), Some(share)) if share > 0.0 => {
             format!("Its words count on {} of the picture.", percent(share))
+        }
+        (Layer::Change(_), Some(share)) if share > 0.0 => {
+            format!(
+                "It changes on {} of the picture, and nowhere else.",
+                percent(share)
+            )
+        }
+        (Layer::Change(_), _) => {
+            "The model looks for it by its words; paint to say where it is.".to_owned()
         }
         (Layer::Region(_), _) => "Paint where its words shall count.".to_owned(),
     }

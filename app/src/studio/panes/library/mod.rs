@@ -1,5 +1,8 @@
-//! Models and controls at hand, to be searched, looked at and put to work.
+//! Models, controls and adapters at hand, to be searched, looked at and put to work.
 
+mod adapters;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use egui::{
@@ -20,8 +23,25 @@ pub(crate) struct LibraryView {
     /// Writing shall go to the search in the next frame.
     pub(crate) wants_focus: bool,
     search: String,
-    shows_models: bool,
+    shows: Shelf,
     textures: PictureTextures,
+}
+
+/// Which part of the library is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Shelf {
+    #[default]
+    Controls,
+    Adapters,
+    Models,
+}
+
+impl Shelf {
+    const ALL: [(&'static str, Self); 3] = [
+        ("Controls", Self::Controls),
+        ("Adapters", Self::Adapters),
+        ("Models", Self::Models),
+    ];
 }
 
 /// What is dragged from the library with the pointer.
@@ -31,6 +51,8 @@ pub(crate) enum Carried {
     Control(String),
     /// A model, by its place in the list.
     Model(usize),
+    /// A LoRA or an embedding, by its file.
+    Adapter(PathBuf),
 }
 
 /// Draws the library.
@@ -42,11 +64,11 @@ pub(crate) fn library_pane(
     let mut asked = None;
     ui.add_space(space::S);
     ui.horizontal(|ui| {
-        for (title, shows_models) in [("Controls", false), ("Models", true)] {
-            let tab = Button::selectable(view.shows_models == shows_models, title);
+        for (title, shelf) in Shelf::ALL {
+            let tab = Button::selectable(view.shows == shelf, title);
             let tab = ui.add(tab).accessible_name(format!("library: {title}"));
             if tab.clicked() {
-                view.shows_models = shows_models;
+                view.shows = shelf;
             }
         }
         let search = TextEdit::singleline(&mut view.search).hint_text("search");
@@ -58,14 +80,22 @@ pub(crate) fn library_pane(
     });
     ui.add_space(space::S);
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-        if view.shows_models {
-            models(ui, studio, &view.search);
-            let add = UiCommand::AddModels;
-            if ui.button(add.title()).on_hover_text(add.help()).clicked() {
-                asked = Some(add);
+        let add = match view.shows {
+            Shelf::Controls => {
+                controls(ui, studio, view);
+                return;
             }
-        } else {
-            controls(ui, studio, view);
+            Shelf::Models => {
+                models(ui, studio, &view.search);
+                UiCommand::AddModels
+            }
+            Shelf::Adapters => {
+                adapters::adapters(ui, studio, &view.search);
+                UiCommand::AddAdapter
+            }
+        };
+        if ui.button(add.title()).on_hover_text(add.help()).clicked() {
+            asked = Some(add);
         }
     });
     asked
@@ -270,11 +300,15 @@ fn head(ui: &mut Ui, name: &str, carried: Carried, can_use: bool) -> bool {
             .sense(Sense::drag())
             .selectable(false);
         let label = ui.add(label).on_hover_cursor(egui::CursorIcon::Grab);
+        let help = match carried {
+            Carried::Control(_) => "Drag it onto a word of the prompt",
+            Carried::Model(_) | Carried::Adapter(_) => "Drag it onto the prompt",
+        };
         label.dnd_set_drag_payload(carried);
         if label.dragged() {
             follow_pointer(ui, name);
         }
-        label.on_hover_text("Drag it onto a word of the prompt");
+        label.on_hover_text(help);
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let button = ui.add_enabled(can_use, Button::new("Use"));
             let button = button.accessible_name(format!("use {name}"));
@@ -297,6 +331,19 @@ fn follow_pointer(ui: &Ui, name: &str) {
     let rect = Rect::from_min_size(at + vec2(12.0, 12.0), text.size()).expand(5.0);
     painter.rect_filled(rect, 4.0, tokens.accent);
     painter.galley(rect.min + vec2(5.0, 5.0), text, Color32::WHITE);
+}
+
+/// Something of the library was put onto `word` of the prompt, or beside all words.
+pub(crate) fn take_carried(studio: &mut Studio, carried: &Carried, word: Option<&str>) {
+    match carried {
+        Carried::Control(name) => studio.take_control(name, word),
+        Carried::Adapter(path) => studio.take_adapter(path.clone()),
+        Carried::Model(at) => {
+            if let Some(item) = studio.models().get(*at).cloned() {
+                studio.take_model(&item);
+            }
+        }
+    }
 }
 
 /// What was let go of over `response`; while it hovers there, the place is marked.
