@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use vernier_engine::adapters::AdapterLibrary;
-use vernier_engine::checkpoint::MeterOptions;
+use vernier_engine::checkpoint::{FoundModel, MeterOptions, ModelLibrary};
 use vernier_engine::controls::ControlLibrary;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::picture::PictureShelf;
+use vernier_engine::places::{FolderList, Places, places_in};
 use vernier_engine::prompt::Wildcards;
 use vernier_engine::service::RenderOptions;
 use vernier_engine::upscale::UpscalerLibrary;
@@ -75,17 +76,61 @@ pub(crate) fn user_controls() -> Option<PathBuf> {
 /// Adapters and embeddings of other programs: the artist's own, then those that came in projects.
 pub(crate) fn adapters() -> AdapterLibrary {
     let own = |name: &str| user_folders::data().map(|data| data.join(name));
+    let places = listed_places();
+    let adapters = places.iter().flat_map(|place| place.adapters.clone());
+    let embeddings = places.iter().flat_map(|place| place.embeddings.clone());
     AdapterLibrary::new(
-        own("adapters").into_iter().collect(),
-        own("embeddings").into_iter().collect(),
+        own("adapters").into_iter().chain(adapters).collect(),
+        own("embeddings").into_iter().chain(embeddings).collect(),
         project_adapters().into_iter().collect(),
     )
 }
 
-/// Networks that enlarge pictures: the artist's own, in the user's data folder.
+/// Networks that enlarge pictures: the artist's own, in the user's data folder, then those in
+/// folders of other programs.
 pub(crate) fn upscalers() -> UpscalerLibrary {
     let own = user_folders::data().map(|data| data.join("upscalers"));
-    UpscalerLibrary::new(own.into_iter().collect())
+    let places = listed_places().into_iter();
+    let others = places.flat_map(|place| place.upscalers);
+    UpscalerLibrary::new(own.into_iter().chain(others).collect())
+}
+
+/// Folders of models: the artist's own, then those that were added.
+pub(crate) fn model_folders() -> Vec<PathBuf> {
+    let places = listed_places().into_iter();
+    let others = places.flat_map(|place| place.models);
+    user_models().into_iter().chain(others).collect()
+}
+
+/// `model` where it is a folder or file, else the model of that name in the folders of models.
+pub(crate) fn model_at(model: &Path) -> PathBuf {
+    let wanted = model.to_string_lossy().to_lowercase();
+    let is_name = !model.exists() && model.parent().is_none_or(|p| p.as_os_str().is_empty());
+    let named = |found: &FoundModel| {
+        let stem = found.path.file_stem().unwrap_or_default();
+        let stem = stem.to_string_lossy().to_lowercase();
+        found.model.name.to_lowercase() == wanted || (found.path.is_file() && stem == wanted)
+    };
+    let found = is_name.then(|| {
+        ModelLibrary::new(model_folders())
+            .list()
+            .into_iter()
+            .find(named)
+    });
+    found
+        .flatten()
+        .map_or_else(|| model.to_owned(), |found| found.path)
+}
+
+/// What lies where in the folders that the artist has added. A list that cannot be read is told,
+/// and is none.
+fn listed_places() -> Vec<Places> {
+    let folders = FolderList::usual().map_or_else(|| Ok(Vec::new()), |list| list.folders());
+    let folders = folders.unwrap_or_else(|error| {
+        log::warn!("{error}");
+        Vec::new()
+    });
+    folders.iter().map(|folder| places_in(folder)).collect()
 }
 
 /// The folder of adapters and embeddings that came in projects; they can be had from there again.

@@ -19,6 +19,7 @@ pub mod layers;
 pub mod measure;
 pub mod models;
 pub mod picture;
+pub mod places;
 pub mod project;
 pub mod prompt;
 pub mod recipe;

@@ -17,6 +17,7 @@ use super::edit::EditCommand;
 use super::editing::EditArgs;
 use super::highres_args::HighresArgs;
 use super::measure::{CalibrateArgs, MeasureCommand};
+use super::models::ModelsCommand;
 use super::project::ProjectCommand;
 use super::schedule_args::ScheduleArgs;
 use super::text_args::TextArgs;
@@ -62,6 +63,9 @@ pub(super) enum Command {
     /// List, show and export controls
     #[command(subcommand)]
     Control(ControlCommand),
+    /// List and check models, and add folders of other programs
+    #[command(subcommand)]
+    Models(ModelsCommand),
     /// List, show and convert LoRAs, LyCORIS adapters and embeddings of other programs
     #[command(subcommand)]
     Adapter(AdapterCommand),
@@ -94,8 +98,8 @@ pub(super) struct RenderArgs {
     /// needs none [default: wildcards in the user's data folder]
     #[arg(long, value_name = "DIR")]
     pub(super) wildcards: Option<PathBuf>,
-    /// Model: a folder in diffusers layout, or a single file (.safetensors, .ckpt) [default: the
-    /// embedded model]
+    /// Model: a folder in diffusers layout, a single file (.safetensors, .ckpt), or the name of one
+    /// that "vernier models list" tells [default: the embedded model]
     #[arg(long, value_name = "DIR|FILE")]
     pub(super) model: Option<PathBuf>,
     /// What the model's U-Net predicts, where its files do not say or say it wrongly: epsilon,

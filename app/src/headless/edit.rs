@@ -151,8 +151,8 @@ fn edit(args: &EditCommand, reporter: &mut Reporter) -> Result<(), Failure> {
 
 /// What all edits share.
 fn base(args: &EditCommand) -> Result<Recipe, Failure> {
-    let (model, folder) = match &args.model {
-        Some(folder) => (ModelRef::at(folder), folder.clone()),
+    let (model, folder) = match args.model.as_deref().map(assets::model_at) {
+        Some(folder) => (ModelRef::at(&folder), folder),
         None => (ModelRef::embedded(), assets::require_embedded_model()?),
     };
     let defaults = Defaults::of(&folder)?;

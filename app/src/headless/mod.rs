@@ -12,6 +12,7 @@ mod highres_args;
 mod info;
 mod job;
 mod measure;
+mod models;
 mod project;
 mod render;
 mod replay;
@@ -49,6 +50,7 @@ pub(crate) fn run() -> ExitCode {
         Some(cli::Command::Convert(args)) => convert::run(&args),
         Some(cli::Command::Train(command)) => train::run(&command),
         Some(cli::Command::Control(command)) => control::run(&command),
+        Some(cli::Command::Models(command)) => models::run(&command),
         Some(cli::Command::Adapter(command)) => adapter::run(&command),
         Some(cli::Command::Calibrate(args)) => measure::calibrate(&args),
         Some(cli::Command::Measure(command)) => measure::run(&command),

@@ -98,8 +98,8 @@ pub(super) fn is_png(path: &Path) -> bool {
 
 /// A recipe from what suits the model; the options come on top.
 fn fresh(args: &RenderArgs) -> Result<Recipe, Failure> {
-    let (model, folder) = match &args.model {
-        Some(folder) => (ModelRef::at(folder), folder.clone()),
+    let (model, folder) = match args.model.as_deref().map(assets::model_at) {
+        Some(folder) => (ModelRef::at(&folder), folder),
         None => (ModelRef::embedded(), assets::require_embedded_model()?),
     };
     let defaults = Defaults::of(&folder)?;
@@ -143,12 +143,12 @@ fn overridden(mut recipe: Recipe, args: &RenderArgs) -> Result<Recipe, Failure> 
             field.clone_from(value);
         }
     }
-    if let Some(folder) = &args.model {
+    if let Some(folder) = args.model.as_deref().map(assets::model_at) {
         // The hash stays: it tells whether this is the model that the recipe was made with.
         recipe.model = ModelRef {
             hash: std::mem::take(&mut recipe.model.hash),
             prediction_type: recipe.model.prediction_type.take(),
-            ..ModelRef::at(folder)
+            ..ModelRef::at(&folder)
         };
     }
     if args.prediction.is_some() {

@@ -20,8 +20,6 @@ pub struct Settings {
     pub layout: serde_json::Value,
     /// Keys that differ from the usual ones, by command.
     pub keys: BTreeMap<String, String>,
-    /// Where models are looked for, beside the user's own folder of models.
-    pub model_folders: Vec<PathBuf>,
     /// Fields of newer programs, kept as they are.
     #[serde(flatten)]
     pub unknown: serde_json::Map<String, serde_json::Value>,
@@ -34,7 +32,6 @@ impl Default for Settings {
             live: true,
             layout: serde_json::Value::Null,
             keys: BTreeMap::new(),
-            model_folders: Vec::new(),
             unknown: serde_json::Map::new(),
         }
     }

@@ -14,6 +14,7 @@ mod formats;
 mod kill;
 mod larger;
 mod measure;
+mod models;
 mod place;
 mod project;
 mod prompts;

@@ -16,6 +16,7 @@ mod opened;
 mod single_file;
 #[cfg(feature = "test-models")]
 pub mod tiny;
+mod verify;
 mod weights_files;
 
 pub use clip::open_clip;
@@ -27,3 +28,4 @@ pub use load::{network_config, network_params};
 pub use meter::{MeterOptions, open_meter};
 pub use opened::Checkpoint;
 pub use single_file::SingleFile;
+pub use verify::{check_weights, file_sha256};

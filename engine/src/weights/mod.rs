@@ -18,5 +18,6 @@ pub use file::{SafetensorsFile, TensorEntry};
 pub use names::{NamePair, NameTable, Take};
 pub use renamed::{RenamedFile, TensorView};
 pub use save::{TensorToSave, save, save_each};
+pub(crate) use store::all_finite;
 pub use store::{Init, LoadReport, ParamStore, Params};
 pub use tensor_file::{TensorFile, TensorHeader};

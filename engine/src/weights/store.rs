@@ -227,7 +227,7 @@ impl ParamStore {
 }
 
 /// Whether every element is finite; one reduction, no mask of the tensor's size.
-fn all_finite(tensor: &Tensor) -> Result<bool> {
+pub(crate) fn all_finite(tensor: &Tensor) -> Result<bool> {
     if tensor.numel() == 0 {
         return Ok(true);
     }

@@ -115,15 +115,14 @@ impl StudioApp {
                 });
             }
             Asked::ModelFolder => {
-                let folder = PathBuf::from(answer);
-                if folder.is_dir() {
-                    self.settings.model_folders.retain(|known| *known != folder);
-                    self.settings.model_folders.push(folder);
-                    self.keep_settings();
-                    self.look_for_library(ctx);
-                } else {
-                    let text = format!("{} is no folder", folder.display());
-                    self.studio.toasts.push(ToastKind::Trouble, text, None);
+                let list = self.folder_list.as_ref();
+                let added = list.map_or(Ok(false), |list| list.add(Path::new(&answer)));
+                match added {
+                    Ok(_) => self.look_for_library(ctx),
+                    Err(error) => {
+                        let text = error.to_string();
+                        self.studio.toasts.push(ToastKind::Trouble, text, None);
+                    }
                 }
             }
             Asked::Recipe => self.take_file_event(files::understand(&answer)),

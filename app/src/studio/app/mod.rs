@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use eframe::egui_wgpu::RenderState;
 use egui::ThemePreference;
+use vernier_engine::places::FolderList;
 use vernier_engine::project::Project;
 use vernier_engine::recipe;
 
@@ -51,6 +52,7 @@ pub struct StudioApp {
     desk: Desk,
     desk_events: Receiver<DeskEvent>,
     own_controls: Option<PathBuf>,
+    folder_list: Option<FolderList>,
     own_models: Option<PathBuf>,
     library: LibraryView,
     palette: Palette,
@@ -145,6 +147,7 @@ impl StudioApp {
             desk,
             desk_events,
             own_controls: options.own_controls.clone(),
+            folder_list: options.folder_list.clone(),
             own_models: options.own_models.clone(),
             library: LibraryView::default(),
             palette: Palette::default(),

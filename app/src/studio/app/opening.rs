@@ -6,6 +6,7 @@ use std::thread::Builder;
 use egui::ColorImage;
 use vernier_engine::measure::MeterConfig;
 use vernier_engine::picture::{Picture, PictureShelf};
+use vernier_engine::places::places_in;
 use vernier_engine::recipe::PictureRef;
 
 use super::StudioApp;
@@ -23,12 +24,20 @@ impl StudioApp {
         let model = self.studio.options().embedded_model.clone();
         let library = self.studio.options().controls.clone();
         let adapters = self.studio.options().adapters.clone();
-        let folders = self.model_folders();
+        let folders = self.folder_list.clone();
+        let own = self.own_models.clone();
         self.in_background(ctx, "vernier-library", move || {
             let config = model.join("meter").join("config.json");
             let config: Option<MeterConfig> = std::fs::read_to_string(config)
                 .ok()
                 .and_then(|text| serde_json::from_str(&text).ok());
+            let folders = folders.map_or_else(|| Ok(Vec::new()), |list| list.folders());
+            let folders = folders.unwrap_or_else(|error| {
+                log::warn!("{error}");
+                Vec::new()
+            });
+            let others = folders.iter().flat_map(|folder| places_in(folder).models);
+            let folders: Vec<PathBuf> = own.into_iter().chain(others).collect();
             FileEvent::Library {
                 models: list_models(&model, &folders),
                 adapters: adapters.list(),
@@ -37,13 +46,6 @@ impl StudioApp {
                 attributes: config.as_ref().map(readable).unwrap_or_default(),
             }
         });
-    }
-
-    /// Where models are looked for, beside the embedded one.
-    fn model_folders(&self) -> Vec<PathBuf> {
-        let own = self.own_models.iter().cloned();
-        own.chain(self.settings.model_folders.iter().cloned())
-            .collect()
     }
 
     /// Goes on with the project that nobody has given a place, or begins a new one.

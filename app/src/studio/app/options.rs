@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use vernier_engine::controls::ControlLibrary;
 use vernier_engine::device::DeviceRequest;
+use vernier_engine::places::FolderList;
 use vernier_engine::service::RenderOptions;
 
 use super::Anew;
@@ -28,7 +29,9 @@ pub struct StudioOptions {
     /// Where trained and calibrated controls go; `None` keeps calibrated ones where they are and
     /// trains none.
     pub own_controls: Option<PathBuf>,
-    /// The artist's own models; `None` looks only where the settings say.
+    /// The artist's list of further folders, of other programs or of models; `None` has none.
+    pub folder_list: Option<FolderList>,
+    /// The artist's own models; `None` looks only in the folders of the list.
     pub own_models: Option<PathBuf>,
     /// Where controls go that came in a project; `None` leaves them in there.
     pub project_controls: Option<PathBuf>,
@@ -56,6 +59,7 @@ impl StudioOptions {
             settings: None,
             unsaved: None,
             own_controls: None,
+            folder_list: None,
             own_models: None,
             project_controls: None,
             project_adapters: None,
@@ -84,6 +88,7 @@ impl StudioOptions {
             settings: Settings::usual_path(),
             unsaved: assets::unsaved_projects(),
             own_controls: assets::user_controls(),
+            folder_list: FolderList::usual(),
             own_models: assets::user_models(),
             project_controls: assets::project_controls(),
             project_adapters: assets::project_adapters(),

@@ -1,0 +1,8 @@
+//! Folders of other programs whose models, LoRAs, embeddings and upscalers are used where they
+//! lie.
+
+mod layout;
+mod list;
+
+pub use layout::{Places, places_in};
+pub use list::FolderList;
