@@ -50,8 +50,8 @@ pub(super) enum Command {
     Info(InfoArgs),
     /// Convert models: a folder to a single file and back, PyTorch's files to safetensors
     Convert(ConvertArgs),
-    /// Make controls: token directions and Concept Sliders from prompts, value tokens and adapters
-    /// from pictures
+    /// Make LoRAs of subjects and styles from a few pictures, and controls: token directions and
+    /// Concept Sliders from prompts, value tokens and adapters from pictures
     #[command(subcommand)]
     Train(TrainCommand),
     /// List, show and export controls

@@ -79,6 +79,9 @@ pub enum Stage {
     Evaluate(Evaluate),
     /// Writes pictures of the world and a table of their attribute values to the folder --out.
     ExportFolder(ExportFolder),
+    /// Writes pictures of one subject that captions never name, and their captions, to the folder
+    /// --out: what `vernier train lora` and the like learn from.
+    ExportSubject(ExportSubject),
 }
 
 /// How long and how fast a network is trained.
@@ -156,6 +159,23 @@ pub struct ExportFolder {
     /// Attributes that captions never name, such as age,smile.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub omit: Vec<String>,
+}
+
+/// A subject, and how often it is shown.
+#[derive(Args, Debug, Clone)]
+pub struct ExportSubject {
+    /// Pictures.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..1000))]
+    pub count: u64,
+    /// Which of all subjects of its kind.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..1 << 40))]
+    pub seed: u64,
+    /// Its kind.
+    #[arg(long, default_value = "man")]
+    pub kind: String,
+    /// The word that stands for it in the captions.
+    #[arg(long, default_value = "zorb")]
+    pub word: String,
 }
 
 fn number(text: &str) -> Result<f64, String> {

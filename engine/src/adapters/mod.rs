@@ -17,6 +17,7 @@ mod modules;
 mod peft_config;
 mod read;
 mod summary;
+mod write;
 
 pub use apply::Changes;
 pub use convert::{LoraFormat, convert};
@@ -30,3 +31,4 @@ pub use library::AdapterLibrary;
 pub use modules::{Module, Modules};
 pub use read::{Adapter, LayerDelta, NormDelta};
 pub use summary::Summary;
+pub use write::{LoraLayer, save_lora};

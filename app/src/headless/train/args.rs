@@ -5,11 +5,27 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::att_adapter::AttAdapterArgs;
+use super::personal::{DreamBoothArgs, LoraArgs};
 use super::value::ValueArgs;
 
 /// What can be trained.
 #[derive(Debug, Subcommand)]
 pub(in super::super) enum TrainCommand {
+    /// A LoRA of a subject or a style from a few pictures
+    ///
+    /// (arXiv 2106.09685)
+    Lora(Box<LoraArgs>),
+    /// A LoRA of a subject that leaves its class as it is, by the model's own pictures of the class
+    ///
+    /// (`DreamBooth`, arXiv 2208.12242)
+    Dreambooth(Box<DreamBoothArgs>),
+    #[command(flatten)]
+    Control(ControlTraining),
+}
+
+/// Controls that can be trained.
+#[derive(Debug, Subcommand)]
+pub(in super::super) enum ControlTraining {
     /// A token direction: a vector that is added to the subject's tokens
     ///
     /// (Continuous, Subject-Specific Attribute Control, arXiv 2403.17064)

@@ -1,12 +1,13 @@
-//! A folder of pictures with their table, for adapters to be trained from.
+//! Folders of pictures: with their table, for adapters to be trained from, and of one subject.
 
 use vernier_engine::{EngineError, Result};
 use vernier_world::{Attribute, CaptionOptions, Kind, SampleOptions};
 
 use super::Session;
 use super::console::{progress, say};
-use crate::cli::ExportFolder;
+use crate::cli::{ExportFolder, ExportSubject};
 use crate::folder::{self, FolderOptions};
+use crate::subject::NamedSubject;
 
 impl Session {
     pub(super) fn export_folder(&self, options: &ExportFolder) -> Result<()> {
@@ -32,6 +33,20 @@ impl Session {
         bar.finish_and_clear();
         let table = self.place.out().join(folder::TABLE);
         say(&format!("pictures and table: {}", table.display()));
+        Ok(())
+    }
+
+    pub(super) fn export_subject(&self, options: &ExportSubject) -> Result<()> {
+        let [kind] = kinds(std::slice::from_ref(&options.kind))?[..] else {
+            return Err(unknown("--kind", &options.kind, ""));
+        };
+        let subject = NamedSubject {
+            word: options.word.clone(),
+            seed: options.seed,
+            kind,
+        };
+        subject.export(self.place.out(), options.count)?;
+        say(&format!("pictures: {}", self.place.out().display()));
         Ok(())
     }
 }
