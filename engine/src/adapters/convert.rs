@@ -269,7 +269,8 @@ pub(super) struct PeftLayer<'a> {
     pub(super) is_dora: bool,
 }
 
-/// What Python diffusers reads under [`METADATA_KEY`]: PEFT's configuration for each network.
+/// What Python diffusers reads under [`METADATA_KEY`]: PEFT's configuration for each network. PEFT
+/// compares the ends of layers' paths, and Python transformers 5 has none of `text_model`.
 pub(super) fn peft_config(layers: &[PeftLayer<'_>]) -> Map<String, Value> {
     let mut config = Map::new();
     for component in Component::ALL {
@@ -277,17 +278,21 @@ pub(super) fn peft_config(layers: &[PeftLayer<'_>]) -> Map<String, Value> {
         let own: Vec<&PeftLayer<'_>> = own.collect();
         let Some(first) = own.first() else { continue };
         let (rank, alpha) = (first.rank, first.alpha);
+        let end = |layer: &PeftLayer<'_>| {
+            let end = layer.path.strip_prefix("text_model.");
+            end.unwrap_or(layer.path).to_owned()
+        };
         let mut ranks = Map::new();
         let mut alphas = Map::new();
         for layer in &own {
             if layer.rank != rank {
-                ranks.insert(layer.path.to_owned(), layer.rank.into());
+                ranks.insert(end(layer), layer.rank.into());
             }
             if layer.alpha.to_bits() != alpha.to_bits() {
-                alphas.insert(layer.path.to_owned(), number(layer.alpha));
+                alphas.insert(end(layer), number(layer.alpha));
             }
         }
-        let targets: BTreeSet<&str> = own.iter().map(|layer| layer.path).collect();
+        let targets: BTreeSet<String> = own.iter().map(|layer| end(layer)).collect();
         let folder = component.folder();
         for (key, value) in [
             ("peft_type", json!("LORA")),

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tch::{Device, Kind, Tensor};
 
 use super::convert::{LoraFormat, PeftLayer, peft_config};
+use super::file::BUNDLED;
 use super::keys::Component;
 use super::peft_config::METADATA_KEY;
 use crate::weights::save;
@@ -64,6 +65,21 @@ pub fn save_lora(
     kind: Kind,
     metadata: &BTreeMap<String, String>,
 ) -> Result<()> {
+    save_lora_with(path, layers, format, kind, metadata, &[])
+}
+
+/// Like [`save_lora`], with `extra` tensors as they are, such as a word of [`bundled_name`].
+///
+/// # Errors
+/// See [`save_lora`].
+pub fn save_lora_with(
+    path: &Path,
+    layers: &[LoraLayer],
+    format: LoraFormat,
+    kind: Kind,
+    metadata: &BTreeMap<String, String>,
+    extra: &[(String, Tensor)],
+) -> Result<()> {
     if layers.is_empty() {
         return Err(EngineError::request("lora", "has no layers to be written"));
     }
@@ -89,6 +105,10 @@ pub fn save_lora(
             }
         }
     }
+    let extra = extra
+        .iter()
+        .map(|(name, t)| (name.clone(), t.shallow_clone()));
+    tensors.extend(extra);
     let mut notes = metadata.clone();
     if format == LoraFormat::Peft {
         let described: Vec<PeftLayer<'_>> = layers
@@ -107,6 +127,17 @@ pub fn save_lora(
     }
     let notes: Vec<(&str, String)> = notes.iter().map(|(k, v)| (k.as_str(), v.clone())).collect();
     save(path, &tensors, &notes)
+}
+
+/// The name, in a LoRA's file, of the vectors `[n, width]` that stand for `word`.
+pub fn bundled_name(word: &str) -> String {
+    format!("{BUNDLED}{word}.string_to_param.*")
+}
+
+/// The name of the whole difference of a layer as LyCORIS has it, with the difference.
+pub fn full_difference(component: Component, path: &str, delta: &Tensor) -> (String, Tensor) {
+    let name = format!("{}.diff", kohya_name(component, path));
+    (name, delta.shallow_clone())
 }
 
 /// A layer's name in kohya's layout, of a model with one text encoder.

@@ -30,12 +30,12 @@ pub(super) fn metadata(
     for row in &pictures.rows {
         *counts.entry(row.caption.as_str()).or_default() += 1;
     }
-    let convolutional = request.lora.layers == LoraLayers::All;
-    let network_args = if convolutional {
-        json!({"conv_dim": request.lora.rank.to_string(), "conv_alpha": request.lora.alpha.to_string()})
-    } else {
-        json!({})
-    };
+    let lora = request.learnt.lora.as_ref();
+    let convolutional = lora.filter(|lora| lora.layers == LoraLayers::All);
+    let network_args = convolutional.map_or_else(
+        || json!({}),
+        |lora| json!({"conv_dim": lora.rank.to_string(), "conv_alpha": lora.alpha.to_string()}),
+    );
     let folder = request.data.file_name().unwrap_or_default();
     let folder = folder.to_string_lossy().into_owned();
     let mut all = BTreeMap::new();
@@ -43,8 +43,10 @@ pub(super) fn metadata(
         all.insert(key.to_owned(), value);
     };
     tell("ss_network_module", "networks.lora".to_owned());
-    tell("ss_network_dim", request.lora.rank.to_string());
-    tell("ss_network_alpha", request.lora.alpha.to_string());
+    if let Some(lora) = lora {
+        tell("ss_network_dim", lora.rank.to_string());
+        tell("ss_network_alpha", lora.alpha.to_string());
+    }
     tell("ss_network_args", network_args.to_string());
     tell("ss_base_model_version", version.to_owned());
     tell(
@@ -67,7 +69,7 @@ pub(super) fn metadata(
     tell("ss_max_train_steps", schedule.steps.to_string());
     tell("ss_learning_rate", schedule.learning_rate.to_string());
     tell("ss_unet_lr", schedule.learning_rate.to_string());
-    if request.lora.text_encoder {
+    if lora.is_some_and(|lora| lora.text_encoder) {
         tell("ss_text_encoder_lr", schedule.learning_rate.to_string());
     }
     tell("ss_optimizer", "AdamW".to_owned());

@@ -10,7 +10,7 @@ use super::PersonalRequest;
 use crate::Result;
 use crate::control_training::strip::sample;
 use crate::picture::{self, Picture};
-use crate::recipe::{AdapterUse, Recipe};
+use crate::recipe::{AdapterUse, EmbeddingUse, Recipe};
 use crate::render::{Defaults, Flow, Renderer};
 
 /// Noises of each prompt.
@@ -78,19 +78,26 @@ impl<'a> Samples<'a> {
             Some(renderer) => renderer,
             none => none.insert(Renderer::load(folder, request.dtype, self.device)?),
         };
-        let adapters: Vec<AdapterUse> = file
-            .iter()
-            .map(|file| AdapterUse {
-                path: Some(file.to_string_lossy().into_owned()),
+        let path = file.map(|file| file.to_string_lossy().into_owned());
+        let (mut adapters, mut embeddings) = (Vec::new(), Vec::new());
+        match (path, request.only_word()) {
+            (None, _) => {}
+            (path, Some(word)) => embeddings.push(EmbeddingUse {
+                path,
+                ..EmbeddingUse::new(word)
+            }),
+            (path, None) => adapters.push(AdapterUse {
+                path,
                 ..AdapterUse::new(&request.name, 1.0)
-            })
-            .collect();
+            }),
+        }
         let mut pictures = Vec::new();
         for prompt in &self.prompts {
             for seed in 0..SEEDS {
                 let recipe = Recipe {
                     prompt: prompt.clone(),
                     adapters: adapters.clone(),
+                    embeddings: embeddings.clone(),
                     ..sample(&request.model, &defaults, request.dtype, seed)?
                 };
                 let stop = &self.stop;

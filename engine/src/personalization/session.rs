@@ -5,20 +5,21 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::class_pictures::class_pictures;
 use super::metadata::metadata;
+use super::output::save;
 use super::samples::Samples;
 use super::settings::settings;
-use super::{PersonalEnd, PersonalRequest};
-use crate::adapters::{LoraFormat, save_lora};
+use super::{PersonalEnd, PersonalOutput, PersonalRequest};
 use crate::control_training::session::{Run, require_parent, workers};
 use crate::control_training::work::Work;
 use crate::control_training::{Schedule, TrainingNews};
 use crate::device;
+use crate::recipe::sha256_hex;
 use crate::train::folder::{ImageFolder, Preparation};
-use crate::train::personal::{Lora, PersonalTask, PersonalTrainer, Prior, TrainingCost};
+use crate::train::personal::{Parts, PersonalTask, PersonalTrainer, Prior, Semantic, TrainingCost};
 use crate::train::{FrozenModel, StepReport, TrainingSet, Watch};
 use crate::{EngineError, Result};
 
@@ -37,6 +38,7 @@ pub fn personalize(
     news: &mut dyn FnMut(TrainingNews),
 ) -> Result<PersonalEnd> {
     let pictures = pictures(request)?;
+    request.check(&pictures)?;
     require_state(request, schedule)?;
     let chosen = device::choose(request.device)?;
     request.dtype.check_on(chosen.device)?;
@@ -60,8 +62,8 @@ pub fn personalize(
         &stop,
         news,
     )?;
-    note_sameness(&subject, news)?;
-    let prior = match &request.class {
+    note_sameness(&pictures, news)?;
+    let prior = match request.class.as_ref().filter(|plan| plan.weight > 0.0) {
         Some(plan) => {
             let made = class_pictures(
                 request,
@@ -81,19 +83,15 @@ pub fn personalize(
 
     let settings = settings(request, schedule, &model.hash, &pictures);
     let task = |worker| PersonalTask {
-        lora: request.lora,
+        learnt: request.learnt.clone(),
+        semantic: semantic(request),
         batch: request.batch,
         accumulate: request.accumulate,
         caption_dropout: request.caption_dropout,
         seed: request.seed,
         worker,
     };
-    let template = Lora::fresh(
-        &model.unet,
-        model.text.encoder(),
-        &request.lora,
-        request.seed,
-    )?;
+    let template = Parts::fresh(&model, &request.learnt, request.seed)?;
     let count = workers(schedule, &model);
     let cost = TrainingCost::of(&model, &template, &task(0), prior.is_some(), count)?;
     news(TrainingNews::Note(cost.sentence(schedule.steps)));
@@ -113,6 +111,7 @@ pub fn personalize(
         news,
         work: &work,
         template: &template,
+        output: &request.output,
         notes: &notes,
     };
     let trained = run.train(model, folder, stop, &mut watch, |model, worker| {
@@ -128,15 +127,19 @@ pub fn personalize(
             total_steps: schedule.steps,
         });
     }
-    let lora = template.with_parameters(&trained.averages)?;
-    save_lora(
-        &request.out,
-        &lora.layers,
-        request.format,
-        Kind::Half,
-        &notes,
-    )?;
+    let parts = template.with_parameters(&trained.averages)?;
+    save(&request.out, &parts, &request.output, &notes)?;
     Ok(PersonalEnd::Done(request.out.clone()))
+}
+
+/// What the semantic preservation compares, where it is asked for.
+fn semantic(request: &PersonalRequest) -> Option<Semantic> {
+    let weight = request.semantic.filter(|weight| *weight > 0.0)?;
+    Some(Semantic {
+        weight,
+        subject: request.instance.clone()?,
+        class: request.class.as_ref()?.prompt.clone(),
+    })
 }
 
 /// The pictures of the request's folder, each with a caption.
@@ -203,12 +206,13 @@ fn prepare(
 }
 
 /// Tells where there is little to tell the subject from.
-fn note_sameness(subject: &TrainingSet, news: &mut dyn FnMut(TrainingNews)) -> Result<()> {
+fn note_sameness(pictures: &ImageFolder, news: &mut dyn FnMut(TrainingNews)) -> Result<()> {
     let mut seen = BTreeSet::new();
-    for latents in subject.each_latents()? {
-        seen.insert(latents);
+    for row in &pictures.rows {
+        let bytes = std::fs::read(&row.path).map_err(|e| EngineError::io(&row.path, e))?;
+        seen.insert(sha256_hex(&bytes));
     }
-    let (different, count) = (seen.len(), subject.len());
+    let (different, count) = (seen.len(), pictures.rows.len());
     if different == 1 {
         let what = if count == 1 {
             "there is one picture".to_owned()
@@ -233,17 +237,18 @@ struct Onlooker<'a> {
     samples: Samples<'a>,
     news: &'a mut dyn FnMut(TrainingNews),
     work: &'a Work,
-    template: &'a Lora,
+    template: &'a Parts,
+    output: &'a PersonalOutput,
     notes: &'a BTreeMap<String, String>,
 }
 
 impl Onlooker<'_> {
     fn show(&mut self, step: u64, averages: &[(String, Tensor)]) -> Result<std::path::PathBuf> {
-        let lora = self.template.with_parameters(averages)?;
+        let parts = self.template.with_parameters(averages)?;
         let file = self.work.latest();
         let mut notes = self.notes.clone();
         notes.insert("ss_steps".to_owned(), step.to_string());
-        save_lora(&file, &lora.layers, LoraFormat::Kohya, Kind::Half, &notes)?;
+        save(&file, &parts, self.output, &notes)?;
         self.samples.show(&file, &self.work.strip(step))
     }
 }

@@ -20,10 +20,6 @@ pub(super) fn settings(
         ("model", json!(model_hash)),
         ("dtype", json!(request.dtype.name())),
         ("captions", json!(captions)),
-        ("layers", json!(request.lora.layers.name())),
-        ("rank", json!(request.lora.rank)),
-        ("alpha", json!(request.lora.alpha)),
-        ("text_encoder", json!(request.lora.text_encoder)),
         ("batch", json!(request.batch)),
         ("accumulate", json!(request.accumulate)),
         ("caption_dropout", json!(request.caption_dropout)),
@@ -31,6 +27,27 @@ pub(super) fn settings(
         ("seed", json!(request.seed)),
     ] {
         settings.insert(name.to_owned(), value);
+    }
+    if let Some(lora) = &request.learnt.lora {
+        settings.insert("layers".to_owned(), json!(lora.layers.name()));
+        settings.insert("rank".to_owned(), json!(lora.rank));
+        settings.insert("alpha".to_owned(), json!(lora.alpha));
+        settings.insert("text_encoder".to_owned(), json!(lora.text_encoder));
+        if lora.up_only {
+            settings.insert("up_only".to_owned(), json!(true));
+        }
+    }
+    if request.learnt.key_values {
+        settings.insert("key_values".to_owned(), json!(true));
+    }
+    if let Some(word) = &request.learnt.word {
+        settings.insert("word".to_owned(), json!(word.word));
+        settings.insert("vectors".to_owned(), json!(word.vectors));
+        settings.insert("init".to_owned(), json!(word.init));
+    }
+    if let Some(weight) = request.semantic {
+        settings.insert("semantic_preservation".to_owned(), json!(weight));
+        settings.insert("instance".to_owned(), json!(request.instance));
     }
     if let Some(class) = &request.class {
         settings.insert("class".to_owned(), json!(class.prompt));

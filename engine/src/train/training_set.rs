@@ -80,20 +80,6 @@ impl TrainingSet {
         Ok(Some(chosen.f_to_device(device)?))
     }
 
-    /// The bytes of each picture's latents.
-    pub(crate) fn each_latents(&self) -> Result<Vec<Vec<u8>>> {
-        (0..self.len() as i64)
-            .map(|at| {
-                let own = self
-                    .latents
-                    .f_get(at)?
-                    .f_contiguous()?
-                    .f_view_dtype(Kind::Uint8)?;
-                Ok(Vec::try_from(own.f_reshape([-1])?)?)
-            })
-            .collect()
-    }
-
     /// Width of the image features; 0 where there are none.
     pub(crate) fn feature_dim(&self) -> i64 {
         self.features.as_ref().map_or(0, |f| f.size()[1])

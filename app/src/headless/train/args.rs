@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::att_adapter::AttAdapterArgs;
-use super::personal::{DreamBoothArgs, LoraArgs};
+use super::personal::{CustomArgs, DreamBoothArgs, LoraArgs, TextualInversionArgs};
 use super::value::ValueArgs;
 
 /// What can be trained.
@@ -19,6 +19,14 @@ pub(in super::super) enum TrainCommand {
     ///
     /// (`DreamBooth`, arXiv 2208.12242)
     Dreambooth(Box<DreamBoothArgs>),
+    /// A word of its own for a subject: new vectors for the text encoder, nothing else
+    ///
+    /// (textual inversion, arXiv 2208.01618)
+    TextualInversion(Box<TextualInversionArgs>),
+    /// New keys and values of the attention to the text, with a word of its own or without
+    ///
+    /// (Custom Diffusion, arXiv 2212.04488)
+    Custom(Box<CustomArgs>),
     #[command(flatten)]
     Control(ControlTraining),
 }

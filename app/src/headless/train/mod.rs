@@ -35,6 +35,8 @@ pub(super) fn run(command: &TrainCommand) -> Result<(), Failure> {
     match command {
         TrainCommand::Lora(args) => personal::run_lora(args),
         TrainCommand::Dreambooth(args) => personal::run_dreambooth(args),
+        TrainCommand::TextualInversion(args) => personal::run_textual_inversion(args),
+        TrainCommand::Custom(args) => personal::run_custom(args),
         TrainCommand::Control(control) => run_control(control),
     }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tch::{Device, Kind, Tensor};
 
-use super::{Lora, PersonalTask};
+use super::{Parts, PersonalTask};
 use crate::layers::LayerRef;
 use crate::models::unet::UNet;
 use crate::train::FrozenModel;
@@ -28,19 +28,19 @@ pub struct TrainingCost {
 }
 
 impl TrainingCost {
-    /// That of training `lora` beside `model` with `workers` replicas, each with `task`; `classes`
+    /// That of training `parts` beside `model` with `workers` replicas, each with `task`; `classes`
     /// says whether pictures of the class go with the subject's. One call of the U-Net is timed.
     ///
     /// # Errors
     /// Memory runs out already.
     pub(crate) fn of(
         model: &FrozenModel,
-        lora: &Lora,
+        parts: &Parts,
         task: &PersonalTask,
         classes: bool,
         workers: usize,
     ) -> Result<Self> {
-        let trained: usize = lora.parameters().iter().map(|(_, t)| t.numel()).sum();
+        let trained: usize = parts.parameters().iter().map(|(_, t)| t.numel()).sum();
         let element = model.kind.elt_size_in_bytes() as f64;
         let rows = (task.batch * if classes { 2 } else { 1 }) as f64;
         // Master, two moments and the average; the parameters; a worker's gradients, twice.

@@ -22,12 +22,16 @@ pub struct LoraOptions {
     pub alpha: f64,
     /// Whether the text encoder gets branches too.
     pub text_encoder: bool,
+    /// Whether `down` stays as it was drawn, with orthonormal rows, and `up` alone is trained
+    /// (asymmetry, arXiv 2402.16842): half as much to train at the same rank.
+    pub up_only: bool,
 }
 
 /// A LoRA in training or trained.
 #[derive(Debug)]
 pub(crate) struct Lora {
     pub(crate) layers: Vec<LoraLayer>,
+    up_only: bool,
 }
 
 impl Lora {
@@ -78,7 +82,11 @@ impl Lora {
             let values: Vec<f32> = (0..rank * inputs)
                 .map(|_| random.random_range(-bound..=bound))
                 .collect();
-            let down = Tensor::f_from_slice(&values)?.f_view(down.as_slice())?;
+            let mut drawn = Tensor::f_from_slice(&values)?.f_view([rank, inputs])?;
+            if options.up_only {
+                drawn = orthonormal(&drawn)?;
+            }
+            let down = drawn.f_view(down.as_slice())?;
             Ok(LoraLayer {
                 component: place.component,
                 path: place.path,
@@ -89,6 +97,7 @@ impl Lora {
         });
         Ok(Self {
             layers: layers.collect::<Result<_>>()?,
+            up_only: options.up_only,
         })
     }
 
@@ -119,10 +128,8 @@ impl Lora {
     pub(crate) fn parameters(&self) -> Vec<(String, Tensor)> {
         let both = |layer: &LoraLayer| {
             let [down, up] = names(layer);
-            [
-                (down, layer.down.shallow_clone()),
-                (up, layer.up.shallow_clone()),
-            ]
+            let down = (!self.up_only).then(|| (down, layer.down.shallow_clone()));
+            down.into_iter().chain([(up, layer.up.shallow_clone())])
         };
         self.layers.iter().flat_map(both).collect()
     }
@@ -141,15 +148,29 @@ impl Lora {
             Ok(LoraLayer {
                 component: layer.component,
                 path: layer.path.clone(),
-                down: find(&down)?,
+                down: if self.up_only {
+                    layer.down.shallow_clone()
+                } else {
+                    find(&down)?
+                },
                 up: find(&up)?,
                 alpha: layer.alpha,
             })
         });
         Ok(Self {
             layers: layers.collect::<Result<_>>()?,
+            up_only: self.up_only,
         })
     }
+}
+
+/// `rows` `[rank, inputs]` made orthonormal, in the length that they are drawn with.
+fn orthonormal(rows: &Tensor) -> Result<Tensor> {
+    let (q, _) = Tensor::f_linalg_qr(&rows.f_transpose(0, 1)?, "reduced")?;
+    // A row drawn uniformly within 1 / √inputs has the length √(1/3).
+    Ok(q.f_transpose(0, 1)?
+        .f_mul_scalar((1.0_f64 / 3.0).sqrt())?
+        .f_contiguous()?)
 }
 
 /// Names of a layer's parameters.

@@ -6,20 +6,21 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use tch::{Kind, Tensor};
 
-use super::{Lora, LoraOptions};
+use super::{Learnt, Parts};
 use crate::Result;
-use crate::layers::Multiplier;
 use crate::models::unet::TextContext;
 use crate::train::captions::Captions;
 use crate::train::random::step_rng;
 use crate::train::training_set::{TrainingSet, draw};
-use crate::train::{DiffusionLoss, FrozenModel, Replica, shallow};
+use crate::train::{DiffusionLoss, FrozenModel, Replica};
 
 /// What a worker is told.
 #[derive(Debug, Clone)]
 pub(crate) struct PersonalTask {
-    /// The LoRA's layers.
-    pub(crate) lora: LoraOptions,
+    /// What is trained.
+    pub(crate) learnt: Learnt,
+    /// What keeps the subject's words near its class's.
+    pub(crate) semantic: Option<Semantic>,
     /// Pictures of the subject that are taken at once, 1 or more.
     pub(crate) batch: usize,
     /// Batches whose gradients make one step, 1 or more.
@@ -41,13 +42,26 @@ pub(crate) struct Prior {
     pub(crate) weight: f64,
 }
 
+/// The semantic preservation (`ClassDiffusion`, arXiv 2405.17532, section 4.2): the text encoder's
+/// end state of the subject's prompt stays near that of the class's.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Semantic {
+    /// Weight of 1 − cosine in the loss.
+    pub(crate) weight: f64,
+    /// The prompt with the subject.
+    pub(crate) subject: String,
+    /// The prompt with the class in its place.
+    pub(crate) class: String,
+}
+
 /// A subject in training, beside its frozen model.
 pub(crate) struct PersonalTrainer {
     model: FrozenModel,
     subject: TrainingSet,
     prior: Option<Prior>,
-    parameters: Vec<(String, Tensor)>,
-    trains_text: bool,
+    parts: Parts,
+    /// The end state `[dim]` of the class's prompt before anything is trained.
+    class_state: Option<Tensor>,
     /// Captions of the subject's pictures, then of the class's.
     texts: Arc<[String]>,
     frozen_text: Captions,
@@ -62,17 +76,23 @@ impl PersonalTrainer {
         prior: Option<Prior>,
         task: PersonalTask,
     ) -> Result<Self> {
-        let text = model.text.encoder();
-        let lora = Lora::fresh(&model.unet, text, &task.lora, task.seed)?;
-        lora.attach(&model.unet, text, &Multiplier::new(1.0));
+        let class_state = {
+            let _guard = tch::no_grad_guard();
+            let class = task.semantic.as_ref().map(|s| s.class.as_str());
+            class
+                .map(|class| model.text.end_state_in_training(class))
+                .transpose()?
+        };
+        let parts = Parts::fresh(&model, &task.learnt, task.seed)?;
+        parts.attach(&model);
         let of_class = prior.iter().flat_map(|p| p.pictures.captions.iter());
         let texts: Arc<[String]> = subject.captions.iter().chain(of_class).cloned().collect();
         Ok(Self {
             loss: DiffusionLoss::new(&model),
             frozen_text: Captions::new(Arc::clone(&texts)),
             texts,
-            trains_text: lora.is_on_text(),
-            parameters: lora.parameters(),
+            parts,
+            class_state,
             model,
             subject,
             prior,
@@ -82,7 +102,7 @@ impl PersonalTrainer {
 
     /// Keys and values of the texts with these numbers; `None` is the empty one.
     fn text(&mut self, wanted: &[Option<usize>]) -> Result<TextContext> {
-        let states = if self.trains_text {
+        let states = if self.parts.are_in_text() {
             self.states_in_training(wanted)?
         } else {
             self.frozen_text.states(&self.model, wanted)?
@@ -108,7 +128,8 @@ impl PersonalTrainer {
     }
 
     /// The loss of one batch, with its figures.
-    fn batch_loss(&mut self, rng: &mut ChaCha8Rng) -> Result<(Tensor, f64, f64)> {
+    fn batch_loss(&mut self, rng: &mut ChaCha8Rng) -> Result<BatchLoss> {
+        self.parts.put(&mut self.model)?;
         let batch = self.task.batch;
         let all: Vec<usize> = (0..self.subject.len()).collect();
         let rows = draw(&all, batch, rng);
@@ -116,9 +137,8 @@ impl PersonalTrainer {
             .iter()
             .map(|&row| (!rng.random_bool(self.task.caption_dropout)).then_some(row))
             .collect();
-        let own = self
-            .loss
-            .noised(&self.subject.latents(&rows, &self.model)?, rng)?;
+        let clean = self.subject.latents(&rows, &self.model)?;
+        let own = self.loss.noised(&clean, rng)?;
         let of_class = match &self.prior {
             Some(prior) => {
                 let all: Vec<usize> = (0..prior.pictures.len()).collect();
@@ -130,35 +150,56 @@ impl PersonalTrainer {
             None => None,
         };
         let text = self.text(&captions)?;
-        let Some((class, weight)) = of_class else {
-            let output = self
-                .model
-                .predict_each(&own.latents, &own.timesteps, &text, None)?;
-            let loss = own.loss(&output)?;
-            let value = f64::try_from(loss.f_detach()?)?;
-            return Ok((loss, value, 0.0));
+        let mut figures = Vec::new();
+        let mut loss = if let Some((class, weight)) = of_class {
+            let output = self.model.predict_each(
+                &Tensor::f_cat(&[&own.latents, &class.latents], 0)?,
+                &Tensor::f_cat(&[&own.timesteps, &class.timesteps], 0)?,
+                &text,
+                None,
+            )?;
+            let half = batch as i64;
+            let own = own.loss(&output.f_narrow(0, 0, half)?)?;
+            let class = class.loss(&output.f_narrow(0, half, half)?)?;
+            figures.push(("subject", value(&own)?));
+            figures.push(("class", value(&class)?));
+            own.f_add(&class.f_mul_scalar(weight)?)?
+        } else {
+            let (latents, timesteps) = (&own.latents, &own.timesteps);
+            let output = self.model.predict_each(latents, timesteps, &text, None)?;
+            own.loss(&output)?
         };
-        let output = self.model.predict_each(
-            &Tensor::f_cat(&[&own.latents, &class.latents], 0)?,
-            &Tensor::f_cat(&[&own.timesteps, &class.timesteps], 0)?,
-            &text,
-            None,
-        )?;
-        let half = batch as i64;
-        let own = own.loss(&output.f_narrow(0, 0, half)?)?;
-        let class = class.loss(&output.f_narrow(0, half, half)?)?;
-        let values = (
-            f64::try_from(own.f_detach()?)?,
-            f64::try_from(class.f_detach()?)?,
-        );
-        let loss = own.f_add(&class.f_mul_scalar(weight)?)?;
-        Ok((loss, values.0, values.1))
+        if let Some((semantic, class)) = self.task.semantic.as_ref().zip(self.class_state.as_ref())
+        {
+            let subject = self.model.text.end_state_in_training(&semantic.subject)?;
+            let apart = away(&subject, class)?;
+            figures.push(("semantic", value(&apart)?));
+            loss = loss.f_add(&apart.f_mul_scalar(semantic.weight)?)?;
+        }
+        Ok(BatchLoss { loss, figures })
     }
+}
+
+/// One batch's loss with its graph, and its parts.
+struct BatchLoss {
+    loss: Tensor,
+    figures: Vec<(&'static str, f64)>,
+}
+
+fn value(loss: &Tensor) -> Result<f64> {
+    Ok(f64::try_from(loss.f_detach()?.f_to_kind(Kind::Double)?)?)
+}
+
+/// 1 − the cosine of two vectors `[dim]`, a scalar.
+fn away(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let (a, b) = (a.f_to_kind(Kind::Float)?, b.f_to_kind(Kind::Float)?);
+    let cosine = a.f_dot(&b)?.f_div(&a.f_norm()?.f_mul(&b.f_norm()?)?)?;
+    Ok(cosine.f_neg()?.f_add_scalar(1.0)?)
 }
 
 impl Replica for PersonalTrainer {
     fn parameters(&self) -> Vec<(String, Tensor)> {
-        shallow(&self.parameters)
+        self.parts.parameters()
     }
 
     /// All batches of a step but the last go backward here, where their gradients add up in the
@@ -168,22 +209,37 @@ impl Replica for PersonalTrainer {
         let mut rng = step_rng(self.task.seed, self.task.worker, step);
         let count = self.task.accumulate.max(1);
         let part = 1.0 / count as f64;
-        let (mut done, mut own, mut class) = (0.0, 0.0, 0.0);
+        let mut done = 0.0;
+        let mut all: Vec<(&'static str, f64)> = Vec::new();
+        let mut add = |figures: Vec<(&'static str, f64)>| {
+            for (name, value) in figures {
+                match all.iter_mut().find(|(known, _)| *known == name) {
+                    Some((_, sum)) => *sum += part * value,
+                    None => all.push((name, part * value)),
+                }
+            }
+        };
         for _ in 1..count {
-            let (loss, of_subject, of_class) = self.batch_loss(&mut rng)?;
+            let BatchLoss { loss, figures } = self.batch_loss(&mut rng)?;
             let loss = loss.f_mul_scalar(part)?;
-            done += f64::try_from(loss.f_detach()?.f_to_kind(Kind::Double)?)?;
-            own += part * of_subject;
-            class += part * of_class;
+            done += value(&loss)?;
+            add(figures);
             loss.f_backward()?;
         }
-        let (loss, of_subject, of_class) = self.batch_loss(&mut rng)?;
-        let loss = loss.f_mul_scalar(part)?.f_add_scalar(done)?;
-        let mut figures = Vec::new();
-        if self.prior.is_some() {
-            figures.push(("subject", own + part * of_subject));
-            figures.push(("class", class + part * of_class));
-        }
-        Ok((loss, figures))
+        let BatchLoss { loss, figures } = self.batch_loss(&mut rng)?;
+        add(figures);
+        Ok((loss.f_mul_scalar(part)?.f_add_scalar(done)?, all))
+    }
+}
+
+#[cfg(test)]
+impl PersonalTrainer {
+    /// One batch's loss with its graph.
+    pub(super) fn one_batch(&mut self, rng: &mut ChaCha8Rng) -> Result<Tensor> {
+        Ok(self.batch_loss(rng)?.loss)
+    }
+
+    pub(super) fn model(&self) -> &FrozenModel {
+        &self.model
     }
 }

@@ -18,10 +18,6 @@ pub(in super::super::super) struct PersonalArgs {
     /// The file to write, which is replaced where it is there; its stem is the subject's name
     #[arg(long, value_name = "FILE.safetensors")]
     pub(super) out: PathBuf,
-    /// How the file names its tensors: kohya (A1111, ComfyUI and most others) or peft (Python
-    /// diffusers)
-    #[arg(long, value_name = "LAYOUT", default_value = "kohya")]
-    pub(super) layout: String,
     /// Model folder in diffusers layout [default: the embedded model]
     #[arg(long, value_name = "DIR")]
     pub(super) model: Option<PathBuf>,
@@ -29,25 +25,12 @@ pub(in super::super::super) struct PersonalArgs {
     /// subject, such as "a photo of a zorb robot"
     #[arg(long, value_name = "PROMPT")]
     pub(super) instance: Option<String>,
-    /// Rank of the branches
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) rank: u32,
-    /// Scale of the branches, divided by the rank [default: the rank]
-    #[arg(long, value_name = "X", value_parser = positive)]
-    pub(super) alpha: Option<f64>,
-    /// Layers of the U-Net that get a branch: cross (the attention to the text), attention,
-    /// attention+feedforward, or all (with residual blocks and their convolutions)
-    #[arg(long, value_name = "LAYERS", default_value_t = LoraLayers::Attention, value_parser = layers)]
-    pub(super) layers: LoraLayers,
-    /// Train the text encoder too
-    #[arg(long)]
-    pub(super) text_encoder: bool,
     /// Optimiser steps, earlier runs included
     #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) steps: u64,
-    /// Peak learning rate
-    #[arg(long, value_name = "X", default_value_t = 1e-3, value_parser = positive)]
-    pub(super) lr: f64,
+    /// Peak learning rate [default: 1e-3; 5e-3 for textual-inversion, 1e-4 for custom]
+    #[arg(long, value_name = "X", value_parser = positive)]
+    pub(super) lr: Option<f64>,
     /// Fraction of all steps over which the learning rate falls to zero at the end
     #[arg(long, value_name = "X", default_value_t = 0.5, value_parser = fraction)]
     pub(super) decay: f64,
@@ -81,7 +64,7 @@ pub(in super::super::super) struct PersonalArgs {
     /// Where to compute: cpu, cuda, cuda:N, or auto for CUDA where it is there
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(super) device: String,
-    /// Dtype of U-Net, text encoder and branches: f32, bf16, or on CUDA f16; masters are f32
+    /// Dtype of U-Net, text encoder and what is trained: f32, bf16, or on CUDA f16; masters are f32
     #[arg(long, value_name = "DTYPE", default_value = "f32")]
     pub(super) dtype: String,
     /// Folder of the training state, the encoded pictures and the samples [default:
@@ -111,27 +94,134 @@ pub(in super::super::super) struct PriorArgs {
     pub(super) prior_weight: f64,
 }
 
+/// A LoRA's layers.
+#[derive(Debug, Args)]
+pub(in super::super::super) struct BranchArgs {
+    /// How the file names its tensors: kohya (A1111, ComfyUI and most others) or peft (Python
+    /// diffusers)
+    #[arg(long, value_name = "LAYOUT", default_value = "kohya")]
+    pub(super) layout: String,
+    /// Rank of the branches
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) rank: u32,
+    /// Scale of the branches, divided by the rank [default: the rank]
+    #[arg(long, value_name = "X", value_parser = positive)]
+    pub(super) alpha: Option<f64>,
+    /// Layers of the U-Net that get a branch: cross (the attention to the text), attention,
+    /// attention+feedforward, or all (with residual blocks and their convolutions)
+    #[arg(long, value_name = "LAYERS", default_value_t = LoraLayers::Attention, value_parser = layers)]
+    pub(super) layers: LoraLayers,
+    /// Train the text encoder too
+    #[arg(long)]
+    pub(super) text_encoder: bool,
+    /// Leave half of each branch as it was drawn and train the other: half the numbers at the same
+    /// rank (arXiv 2402.16842)
+    #[arg(long)]
+    pub(super) up_only: bool,
+}
+
+/// How the meaning of the class is kept.
+#[derive(Debug, Clone, Copy, Args)]
+pub(in super::super::super) struct SemanticArgs {
+    /// Keep what --instance means near what --class means, with this weight in the loss; 1 is
+    /// usual (`ClassDiffusion`, arXiv 2405.17532)
+    #[arg(long = "semantic-preservation", value_name = "W", value_parser = positive)]
+    pub(super) weight: Option<f64>,
+}
+
+/// A word of its own.
+#[derive(Debug, Args)]
+pub(in super::super::super) struct WordArgs {
+    /// Vectors that the word stands for
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(super) vectors: u8,
+    /// What the word begins as: a word or two that say what the subject is
+    #[arg(long, value_name = "WORDS")]
+    pub(super) init: String,
+}
+
 #[derive(Debug, Args)]
 pub(in super::super::super) struct LoraArgs {
     #[command(flatten)]
     pub(super) personal: PersonalArgs,
+    #[command(flatten)]
+    pub(super) branches: BranchArgs,
     /// The class that the subject belongs to, such as "a photo of a robot": keeps it as the model
     /// knows it, by the model's own pictures of it
     #[arg(long, value_name = "PROMPT")]
     pub(super) class: Option<String>,
     #[command(flatten)]
     pub(super) prior: PriorArgs,
+    #[command(flatten)]
+    pub(super) semantic: SemanticArgs,
 }
 
 #[derive(Debug, Args)]
 pub(in super::super::super) struct DreamBoothArgs {
     #[command(flatten)]
     pub(super) personal: PersonalArgs,
+    #[command(flatten)]
+    pub(super) branches: BranchArgs,
     /// The class that the subject belongs to, such as "a photo of a robot"
     #[arg(long, value_name = "PROMPT")]
     pub(super) class: String,
     #[command(flatten)]
     pub(super) prior: PriorArgs,
+    #[command(flatten)]
+    pub(super) semantic: SemanticArgs,
+}
+
+#[derive(Debug, Args)]
+pub(in super::super::super) struct TextualInversionArgs {
+    #[command(flatten)]
+    pub(super) personal: PersonalArgs,
+    /// The word to learn, which every caption must have [default: the file's stem]
+    #[arg(long, value_name = "WORD")]
+    pub(super) word: Option<String>,
+    #[command(flatten)]
+    pub(super) vectors: WordArgs,
+    /// How the file names its tensor: diffusers (which A1111 and `ComfyUI` read too) or kohya
+    #[arg(long, value_name = "LAYOUT", default_value = "diffusers", value_parser = ["diffusers", "kohya"])]
+    pub(super) layout: String,
+    /// What the subject is, for --semantic-preservation, such as "a robot"
+    #[arg(long, value_name = "PROMPT")]
+    pub(super) class: Option<String>,
+    #[command(flatten)]
+    pub(super) semantic: SemanticArgs,
+}
+
+#[derive(Debug, Args)]
+pub(in super::super::super) struct CustomArgs {
+    #[command(flatten)]
+    pub(super) personal: PersonalArgs,
+    /// A word to learn too, which every caption must have; it needs --init
+    #[arg(long, value_name = "WORD", requires = "init")]
+    pub(super) word: Option<String>,
+    /// Vectors that the word stands for
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(super) vectors: u8,
+    /// What the word begins as: a word or two that say what the subject is
+    #[arg(long, value_name = "WORDS", requires = "word")]
+    pub(super) init: Option<String>,
+    /// Write a LoRA of this rank, by singular values, rather than the whole differences
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) rank: Option<u32>,
+    /// How a LoRA names its tensors: kohya or peft
+    #[arg(
+        long,
+        value_name = "LAYOUT",
+        default_value = "kohya",
+        requires = "rank"
+    )]
+    pub(super) layout: String,
+    /// The class that the subject belongs to: keeps it as the model knows it, by the model's own
+    /// pictures of it
+    #[arg(long, value_name = "PROMPT")]
+    pub(super) class: Option<String>,
+    #[command(flatten)]
+    pub(super) prior: PriorArgs,
+    #[command(flatten)]
+    pub(super) semantic: SemanticArgs,
 }
 
 fn layers(text: &str) -> Result<LoraLayers, String> {

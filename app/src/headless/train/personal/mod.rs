@@ -1,4 +1,5 @@
-//! `vernier train lora` and `dreambooth`: a subject or a style from a few pictures.
+//! `vernier train lora`, `dreambooth`, `textual-inversion` and `custom`: a subject or a style from
+//! a few pictures.
 
 mod args;
 
@@ -6,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use vernier_engine::control_training::Schedule;
-use vernier_engine::personalization::{ClassPlan, PersonalEnd, PersonalRequest, personalize};
+use vernier_engine::personalization::{
+    ClassPlan, PersonalEnd, PersonalOutput, PersonalRequest, personalize,
+};
 use vernier_engine::recipe::ModelRef;
-use vernier_engine::train::personal::LoraOptions;
+use vernier_engine::train::personal::{Learnt, LoraOptions, WordOptions};
 use vernier_engine::{EngineError, Result, user_folders};
 
 use super::tell::Teller;
@@ -16,18 +19,114 @@ use super::{REPORT_EVERY, catch_interrupts, checked_name, command};
 use crate::assets;
 use crate::failure::Failure;
 
-pub(in super::super) use args::{DreamBoothArgs, LoraArgs};
-use args::{PersonalArgs, PriorArgs};
+use args::{BranchArgs, PersonalArgs, PriorArgs, SemanticArgs};
+pub(in super::super) use args::{CustomArgs, DreamBoothArgs, LoraArgs, TextualInversionArgs};
+
+/// What is trained, how it is kept in its class, and how it is written.
+struct Method {
+    learnt: Learnt,
+    class: Option<ClassPlan>,
+    semantic: Option<f64>,
+    output: PersonalOutput,
+    learning_rate: f64,
+}
+
+/// Usual learning rates.
+const BRANCHES_RATE: f64 = 1e-3;
+const WORD_RATE: f64 = 5e-3;
+const KEY_VALUES_RATE: f64 = 1e-4;
 
 /// Trains what `vernier train lora` says.
 pub(super) fn run_lora(args: &LoraArgs) -> std::result::Result<(), Failure> {
     let class = args.class.as_ref().map(|prompt| class(prompt, args.prior));
-    run(&args.personal, class)
+    run(&args.personal, || {
+        branches(&args.branches, class, args.semantic)
+    })
 }
 
 /// Trains what `vernier train dreambooth` says.
 pub(super) fn run_dreambooth(args: &DreamBoothArgs) -> std::result::Result<(), Failure> {
-    run(&args.personal, Some(class(&args.class, args.prior)))
+    let class = Some(class(&args.class, args.prior));
+    run(&args.personal, || {
+        branches(&args.branches, class, args.semantic)
+    })
+}
+
+/// Trains what `vernier train textual-inversion` says.
+pub(super) fn run_textual_inversion(
+    args: &TextualInversionArgs,
+) -> std::result::Result<(), Failure> {
+    run(&args.personal, || {
+        let word = match &args.word {
+            Some(word) => word.clone(),
+            None => name_of(&args.personal.out)?,
+        };
+        Ok(Method {
+            learnt: Learnt {
+                word: Some(WordOptions {
+                    word,
+                    vectors: args.vectors.vectors.into(),
+                    init: args.vectors.init.clone(),
+                }),
+                ..Learnt::default()
+            },
+            class: args.class.as_ref().map(|prompt| ClassPlan {
+                prompt: prompt.clone(),
+                count: 0,
+                weight: 0.0,
+            }),
+            semantic: args.semantic.weight,
+            output: match args.layout.as_str() {
+                "kohya" => PersonalOutput::KohyaWord,
+                _ => PersonalOutput::Word,
+            },
+            learning_rate: WORD_RATE,
+        })
+    })
+}
+
+/// Trains what `vernier train custom` says.
+pub(super) fn run_custom(args: &CustomArgs) -> std::result::Result<(), Failure> {
+    run(&args.personal, || {
+        let word = args.word.as_ref().zip(args.init.as_ref());
+        Ok(Method {
+            learnt: Learnt {
+                lora: None,
+                key_values: true,
+                word: word.map(|(word, init)| WordOptions {
+                    word: word.clone(),
+                    vectors: args.vectors.into(),
+                    init: init.clone(),
+                }),
+            },
+            class: args.class.as_ref().map(|prompt| class(prompt, args.prior)),
+            semantic: args.semantic.weight,
+            output: match args.rank {
+                Some(rank) => PersonalOutput::Lora(args.layout.parse()?, rank),
+                None => PersonalOutput::Full,
+            },
+            learning_rate: KEY_VALUES_RATE,
+        })
+    })
+}
+
+fn branches(args: &BranchArgs, class: Option<ClassPlan>, semantic: SemanticArgs) -> Result<Method> {
+    Ok(Method {
+        learnt: Learnt {
+            lora: Some(LoraOptions {
+                layers: args.layers,
+                rank: args.rank,
+                alpha: args.alpha.unwrap_or_else(|| f64::from(args.rank)),
+                text_encoder: args.text_encoder,
+                up_only: args.up_only,
+            }),
+            ..Learnt::default()
+        },
+        class,
+        semantic: semantic.weight,
+        output: PersonalOutput::Lora(args.layout.parse()?, args.rank),
+        learning_rate: BRANCHES_RATE,
+    })
 }
 
 fn class(prompt: &str, prior: PriorArgs) -> ClassPlan {
@@ -38,9 +137,14 @@ fn class(prompt: &str, prior: PriorArgs) -> ClassPlan {
     }
 }
 
-fn run(args: &PersonalArgs, class: Option<ClassPlan>) -> std::result::Result<(), Failure> {
+fn run(
+    args: &PersonalArgs,
+    method: impl FnOnce() -> Result<Method>,
+) -> std::result::Result<(), Failure> {
     let mut teller = Teller::new(args.json);
-    let outcome = train(args, class, &mut teller);
+    let outcome = method()
+        .map_err(Failure::from)
+        .and_then(|method| train(args, method, &mut teller));
     if let Err(failure) = &outcome {
         teller.failed(failure);
     }
@@ -49,11 +153,11 @@ fn run(args: &PersonalArgs, class: Option<ClassPlan>) -> std::result::Result<(),
 
 fn train(
     args: &PersonalArgs,
-    class: Option<ClassPlan>,
+    method: Method,
     teller: &mut Teller,
 ) -> std::result::Result<(), Failure> {
-    let request = request(args, class)?;
-    let schedule = schedule(args, &request.name)?;
+    let schedule = schedule(args, method.learning_rate)?;
+    let request = request(args, method)?;
     if args.fresh {
         begin_anew(&schedule.work)?;
     }
@@ -69,10 +173,7 @@ fn train(
     }
 }
 
-fn request(
-    args: &PersonalArgs,
-    class: Option<ClassPlan>,
-) -> std::result::Result<PersonalRequest, Failure> {
+fn request(args: &PersonalArgs, method: Method) -> std::result::Result<PersonalRequest, Failure> {
     let (model, model_folder) = match &args.model {
         Some(folder) => (ModelRef::at(folder), folder.clone()),
         None => (ModelRef::embedded(), assets::require_embedded_model()?),
@@ -83,16 +184,12 @@ fn request(
         model,
         model_folder,
         out: args.out.clone(),
-        format: args.layout.parse()?,
+        output: method.output,
         data: args.data.clone(),
         instance: args.instance.clone(),
-        class,
-        lora: LoraOptions {
-            layers: args.layers,
-            rank: args.rank,
-            alpha: args.alpha.unwrap_or_else(|| f64::from(args.rank)),
-            text_encoder: args.text_encoder,
-        },
+        class: method.class,
+        learnt: method.learnt,
+        semantic: method.semantic,
         batch: args.batch.into(),
         accumulate: args.accumulate.into(),
         caption_dropout: args.caption_dropout,
@@ -105,16 +202,17 @@ fn request(
     })
 }
 
-fn schedule(args: &PersonalArgs, name: &str) -> Result<Schedule> {
+fn schedule(args: &PersonalArgs, learning_rate: f64) -> Result<Schedule> {
+    let name = name_of(&args.out)?;
     let minutes = args.strips_every;
     Ok(Schedule {
         steps: args.steps,
         workers: args.workers.map(usize::from),
-        learning_rate: args.lr,
+        learning_rate: args.lr.unwrap_or(learning_rate),
         decay: args.decay,
         betas: (0.9, 0.999),
         weight_decay: args.weight_decay,
-        work: work_folder(args, name)?,
+        work: work_folder(args, &name)?,
         strip_every: (minutes > 0.0).then(|| Duration::from_secs_f64(60.0 * minutes)),
         report_every: REPORT_EVERY,
     })
