@@ -16,6 +16,7 @@ use super::convert::ConvertArgs;
 use super::edit::EditCommand;
 use super::editing::EditArgs;
 use super::measure::{CalibrateArgs, MeasureCommand};
+use super::merge::MergeCommand;
 use super::project::ProjectCommand;
 use super::schedule_args::ScheduleArgs;
 use super::train::TrainCommand;
@@ -60,6 +61,9 @@ pub(super) enum Command {
     /// List, show and convert LoRAs, LyCORIS adapters and embeddings of other programs
     #[command(subcommand)]
     Adapter(AdapterCommand),
+    /// Make one LoRA of several, or of a whole checkpoint
+    #[command(subcommand)]
+    Merge(MergeCommand),
     /// Find how far a control can be trusted on a model, and give it a scale of -1 to 1
     Calibrate(Box<CalibrateArgs>),
     /// Measure what controls do
@@ -207,7 +211,7 @@ fn parse_prediction(text: &str) -> Result<String, String> {
     known.map(|_| text.to_owned()).map_err(|e| e.to_string())
 }
 
-fn parse_adapter(text: &str) -> Result<AdapterUse, String> {
+pub(super) fn parse_adapter(text: &str) -> Result<AdapterUse, String> {
     text.parse().map_err(|e: EngineError| e.to_string())
 }
 

@@ -11,6 +11,7 @@ mod editing;
 mod info;
 mod job;
 mod measure;
+mod merge;
 mod project;
 mod render;
 mod replay;
@@ -46,6 +47,7 @@ pub(crate) fn run() -> ExitCode {
         Some(cli::Command::Train(command)) => train::run(&command),
         Some(cli::Command::Control(command)) => control::run(&command),
         Some(cli::Command::Adapter(command)) => adapter::run(&command),
+        Some(cli::Command::Merge(command)) => merge::run(&command),
         Some(cli::Command::Calibrate(args)) => measure::calibrate(&args),
         Some(cli::Command::Measure(command)) => measure::run(&command),
         Some(cli::Command::Bench(work)) => bench::run(work),

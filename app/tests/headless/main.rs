@@ -13,6 +13,7 @@ mod formats;
 #[cfg(unix)]
 mod kill;
 mod measure;
+mod personalization;
 mod place;
 mod project;
 mod render;

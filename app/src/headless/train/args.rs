@@ -245,7 +245,7 @@ fn fitting(text: &str, fits: impl Fn(f64) -> bool, sentence: &str) -> Result<f64
     })
 }
 
-pub(super) fn positive(text: &str) -> Result<f64, String> {
+pub(in super::super) fn positive(text: &str) -> Result<f64, String> {
     fitting(text, |x| x > 0.0, "must be above 0")
 }
 

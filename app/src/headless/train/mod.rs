@@ -24,7 +24,7 @@ use crate::assets;
 use crate::failure::Failure;
 
 use args::ControlTraining;
-pub(super) use args::{TrainCommand, below_one};
+pub(super) use args::{TrainCommand, below_one, positive};
 use tell::Teller;
 
 /// Time between lines of progress.

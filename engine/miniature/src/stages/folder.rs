@@ -5,7 +5,7 @@ use vernier_world::{Attribute, CaptionOptions, Kind, SampleOptions};
 
 use super::Session;
 use super::console::{progress, say};
-use crate::cli::{ExportFolder, ExportSubject};
+use crate::cli::{ExportFolder, ExportSubject, Who};
 use crate::folder::{self, FolderOptions};
 use crate::subject::NamedSubject;
 
@@ -37,18 +37,23 @@ impl Session {
     }
 
     pub(super) fn export_subject(&self, options: &ExportSubject) -> Result<()> {
-        let [kind] = kinds(std::slice::from_ref(&options.kind))?[..] else {
-            return Err(unknown("--kind", &options.kind, ""));
-        };
-        let subject = NamedSubject {
-            word: options.word.clone(),
-            seed: options.seed,
-            kind,
-        };
+        let subject = named_subject(&options.who)?;
         subject.export(self.place.out(), options.count)?;
         say(&format!("pictures: {}", self.place.out().display()));
         Ok(())
     }
+}
+
+/// The subject that the command line means.
+pub(super) fn named_subject(who: &Who) -> Result<NamedSubject> {
+    let found = Kind::ALL.into_iter().find(|kind| kind.noun() == who.kind);
+    let kind =
+        found.ok_or_else(|| unknown("--kind", &who.kind, &Kind::ALL.map(Kind::noun).join(", ")))?;
+    Ok(NamedSubject {
+        word: who.word.clone(),
+        seed: who.seed,
+        kind,
+    })
 }
 
 fn kinds(names: &[String]) -> Result<Vec<Kind>> {
