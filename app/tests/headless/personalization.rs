@@ -190,3 +190,67 @@ fn what_cannot_be_trained_is_refused_in_one_sentence() {
         "does not have the word blork",
     );
 }
+
+#[test]
+fn loras_are_merged_and_taken_out_of_checkpoints() {
+    let place = place();
+    for (name, seed) in [("a", "1"), ("b", "2")] {
+        let out = format!("{name}.safetensors");
+        let output = train(&place, "lora", &["--out", &out, "--seed", seed, "--fresh"]);
+        assert_success(&output);
+    }
+    let loras = ["merge", "loras", "a.safetensors=0.5", "b.safetensors"];
+    let output = place.run(&[&loras[..], &["--out", "sum.safetensors"]].concat());
+    assert_success(&output);
+    assert_eq!(stdout(&output).trim(), "sum.safetensors");
+    let stock = [
+        "--rule",
+        "stock",
+        "--rank",
+        "2",
+        "--first-blocks",
+        "0.5",
+        "--layout",
+        "peft",
+    ];
+    let out = ["--out", "stock.safetensors"];
+    assert_success(&place.run(&[&loras[..], &stock, &out].concat()));
+    // The sum renders as the two side by side.
+    let render = |more: &[&str], out: &str| {
+        let seed = ["--seed", "1", "--out", out, "--latents-out"];
+        let latents = format!("{out}.safetensors");
+        assert_success(&place.render(&[&seed[..], &[latents.as_str()], more].concat()));
+        image::open(place.path(out).join(&place.names(out)[0]))
+            .unwrap()
+            .to_rgb8()
+    };
+    let both = render(
+        &["--lora", "a.safetensors=0.5", "--lora", "b.safetensors"],
+        "both",
+    );
+    let sum = render(&["--lora", "sum.safetensors"], "sum");
+    let apart = both
+        .as_raw()
+        .iter()
+        .zip(sum.as_raw())
+        .map(|(a, b)| a.abs_diff(*b));
+    assert!(apart.max().unwrap() <= 2);
+    let again = place.run(&[&loras[..], &out].concat());
+    assert_eq!(again.status.code(), Some(2));
+    assert!(
+        stderr(&again).contains("is there already"),
+        "{}",
+        stderr(&again)
+    );
+
+    vernier_engine::checkpoint::tiny::write_model(&place.path("tuned"), 9).unwrap();
+    let extract = ["merge", "extract", "tuned", "--rank", "4", "--text-encoder"];
+    let output = place.run(&[&extract[..], &["--out", "tuned.safetensors"]].concat());
+    assert_success(&output);
+    assert!(
+        stderr(&output).contains("the rank holds"),
+        "{}",
+        stderr(&output)
+    );
+    assert_success(&place.render(&["--lora", "tuned.safetensors", "--out", "t"]));
+}

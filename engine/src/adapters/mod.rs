@@ -7,6 +7,7 @@
 mod apply;
 mod convert;
 mod delta;
+mod depth;
 mod embedding;
 mod extract;
 mod factor;

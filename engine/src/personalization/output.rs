@@ -23,7 +23,7 @@ const KIND: Kind = Kind::Half;
 pub(super) fn save(
     path: &Path,
     parts: &Parts,
-    output: &PersonalOutput,
+    output: PersonalOutput,
     notes: &BTreeMap<String, String>,
 ) -> Result<()> {
     let _guard = tch::no_grad_guard();
@@ -36,7 +36,7 @@ pub(super) fn save(
             let Some((word, vectors)) = vectors else {
                 return Err(EngineError::request("word", "was not trained"));
             };
-            let name = if *output == PersonalOutput::Word {
+            let name = if output == PersonalOutput::Word {
                 word
             } else {
                 "emb_params"
@@ -50,11 +50,11 @@ pub(super) fn save(
             }
             let deltas = parts.key_values.iter().flat_map(|k| &k.deltas);
             for (path, delta) in deltas {
-                let factors = low_rank_of(delta, i64::from(*rank))?;
+                let factors = low_rank_of(delta, i64::from(rank))?;
                 layers.push(factors.into_layer(Component::UNet, path));
             }
             let extra = vectors.map(|(word, vectors)| (bundled_name(word), vectors));
-            save_lora_with(path, &layers, *format, KIND, notes, extra.as_slice())
+            save_lora_with(path, &layers, format, KIND, notes, extra.as_slice())
         }
         PersonalOutput::Full => {
             let mut tensors = Vec::new();

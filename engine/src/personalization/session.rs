@@ -56,7 +56,7 @@ pub fn personalize(
     )));
     let (pictures, subject) = prepare(
         &model,
-        pictures,
+        &pictures,
         schedule,
         "pictures.safetensors",
         &stop,
@@ -75,7 +75,7 @@ pub fn personalize(
                 news,
             )?;
             let store = "class.safetensors";
-            let (_, pictures) = prepare(&model, made, schedule, store, &stop, news)?;
+            let (_, pictures) = prepare(&model, &made, schedule, store, &stop, news)?;
             Some((pictures, plan.weight))
         }
         None => None,
@@ -111,7 +111,7 @@ pub fn personalize(
         news,
         work: &work,
         template: &template,
-        output: &request.output,
+        output: request.output,
         notes: &notes,
     };
     let trained = run.train(model, folder, stop, &mut watch, |model, worker| {
@@ -128,7 +128,7 @@ pub fn personalize(
         });
     }
     let parts = template.with_parameters(&trained.averages)?;
-    save(&request.out, &parts, &request.output, &notes)?;
+    save(&request.out, &parts, request.output, &notes)?;
     Ok(PersonalEnd::Done(request.out.clone()))
 }
 
@@ -174,7 +174,7 @@ fn require_state(request: &PersonalRequest, schedule: &Schedule) -> Result<()> {
 /// Encodes `folder` once; gives what could be read.
 fn prepare(
     model: &FrozenModel,
-    folder: ImageFolder,
+    folder: &ImageFolder,
     schedule: &Schedule,
     store: &str,
     stop: &AtomicBool,
@@ -190,7 +190,7 @@ fn prepare(
     };
     let total = folder.rows.len();
     let mut told = Instant::now();
-    let prepared = preparation.run(&folder, &work.join(store), stop, &mut |done| {
+    let prepared = preparation.run(folder, &work.join(store), stop, &mut |done| {
         if told.elapsed() >= schedule.report_every {
             told = Instant::now();
             news(TrainingNews::Pictures { done, total });
@@ -238,7 +238,7 @@ struct Onlooker<'a> {
     news: &'a mut dyn FnMut(TrainingNews),
     work: &'a Work,
     template: &'a Parts,
-    output: &'a PersonalOutput,
+    output: PersonalOutput,
     notes: &'a BTreeMap<String, String>,
 }
 

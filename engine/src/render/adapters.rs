@@ -5,9 +5,8 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use super::halves::Halves;
-use crate::adapters::{
-    Adapter, AdapterFile, AdapterLibrary, Changes, Component, Embedding, Modules,
-};
+use super::steering::{on_text, put_on_text, share};
+use crate::adapters::{Adapter, AdapterFile, AdapterLibrary, Changes, Embedding, Modules};
 use crate::conditioning::Conditioning;
 use crate::prompt::{TextStage, find_words};
 use crate::recipe::{AdapterUse, EmbeddingUse, Recipe};
@@ -150,7 +149,7 @@ impl AdapterShelf {
             self.unet_key = key;
         }
         self.steer(
-            share(recipe, &at_work, notes),
+            share(recipe, at_work.is_empty(), notes),
             &at_work,
             was_known,
             halves,
@@ -347,38 +346,6 @@ fn key_of(at_work: &[AtWork], weight: impl Fn(&AtWork) -> f64) -> Key {
     let key = at_work.iter().map(|a| (a.loaded.hash.clone(), weight(a)));
     let key = key.filter(|(_, weight)| *weight != 0.0);
     key.map(|(hash, weight)| (hash, weight.to_bits())).collect()
-}
-
-/// What `adapters` make of each text encoder.
-fn on_text(text: &TextStage, adapters: &[(&Adapter, f64)]) -> Result<Vec<Changes>> {
-    let components = [Component::TextEncoder, Component::TextEncoder2];
-    let encoders = components.into_iter().zip(text.encoders());
-    encoders
-        .map(|(component, encoder)| Changes::of_text(encoder, component, adapters))
-        .collect()
-}
-
-fn put_on_text(changes: &[Changes], text: &TextStage) {
-    for (changes, encoder) in changes.iter().zip(text.encoders()) {
-        changes.put_on_text(encoder);
-    }
-}
-
-/// The share of their weights that the adapters have in the negative half; `None` where it is the
-/// other's, with a note where something else was asked for.
-fn share(recipe: &Recipe, at_work: &[AtWork], notes: &mut Vec<String>) -> Option<f64> {
-    let share = recipe.walk.steering?;
-    let problem = if recipe.edit.is_some() {
-        "does nothing in edits by words"
-    } else if at_work.is_empty() {
-        "does nothing without a LoRA at work"
-    } else if recipe.guidance_scale <= 1.0 {
-        "does nothing without guidance; raise the guidance scale above 1"
-    } else {
-        return Some(share);
-    };
-    notes.push(format!("steering: {problem}"));
-    None
 }
 
 fn put(changes: &Changes, halves: &Halves) -> Result<()> {

@@ -1,5 +1,10 @@
 //! The trainer on a tiny model with pictures of noise.
 
+#![allow(
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "the names are parameters'"
+)]
+
 use std::path::Path;
 
 use tch::{Device, Kind, Tensor};
