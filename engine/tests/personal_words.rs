@@ -7,7 +7,7 @@ mod personal_common;
 use std::path::Path;
 
 use personal_common::Place;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind};
 use vernier_engine::adapters::{Adapter, AdapterFile, Embedding, LayerDelta, LoraFormat};
 use vernier_engine::checkpoint::{Checkpoint, Networks};
 use vernier_engine::control_training::Schedule;
