@@ -233,6 +233,14 @@ fn folder_in_maps(maps: &str) -> Option<PathBuf> {
     path.parent().map(Path::to_owned)
 }
 
+/// Memory that programs can have without swapping, in bytes; `None` where the system does not tell.
+pub fn free_memory_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
+}
+
 /// Gives libtorch as many threads as there are physical cores, unless `OMP_NUM_THREADS` says
 /// otherwise: two threads on one core only fight for its vector unit.
 pub fn use_all_cores() {

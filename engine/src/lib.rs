@@ -1,7 +1,7 @@
 //! Vernier's diffusion engine: everything that touches a tensor.
 //!
 //! The modules form one way through, from the window's wish to the numbers, with no arrow back up:
-//! [`service`] → [`control_training`], [`control_exchange`] → [`render`], [`train`] → [`checkpoint`] → [`prompt`], [`measure`] → [`controls`], [`adapters`], [`models`] → [`layers`] →
+//! [`service`] → [`personalization`], [`control_training`], [`control_exchange`] → [`render`], [`train`] → [`checkpoint`] → [`prompt`], [`measure`] → [`controls`], [`adapters`], [`models`] → [`layers`] →
 //! [`weights`], [`sampling`] → [`conditioning`], [`device`].
 //! [`recipe`], [`picture`] and [`project`] are plain data that name no tensor; everybody may read
 //! them.
@@ -18,6 +18,7 @@ pub mod error;
 pub mod layers;
 pub mod measure;
 pub mod models;
+pub mod personalization;
 pub mod picture;
 pub mod places;
 pub mod project;

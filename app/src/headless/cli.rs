@@ -17,6 +17,7 @@ use super::edit::EditCommand;
 use super::editing::EditArgs;
 use super::highres_args::HighresArgs;
 use super::measure::{CalibrateArgs, MeasureCommand};
+use super::merge::MergeCommand;
 use super::models::ModelsCommand;
 use super::project::ProjectCommand;
 use super::schedule_args::ScheduleArgs;
@@ -56,8 +57,8 @@ pub(super) enum Command {
     Info(InfoArgs),
     /// Convert models: a folder to a single file and back, PyTorch's files to safetensors
     Convert(ConvertArgs),
-    /// Make controls: token directions and Concept Sliders from prompts, value tokens and adapters
-    /// from pictures
+    /// Make LoRAs of subjects and styles from a few pictures, and controls: token directions and
+    /// Concept Sliders from prompts, value tokens and adapters from pictures
     #[command(subcommand)]
     Train(TrainCommand),
     /// List, show and export controls
@@ -69,6 +70,9 @@ pub(super) enum Command {
     /// List, show and convert LoRAs, LyCORIS adapters and embeddings of other programs
     #[command(subcommand)]
     Adapter(AdapterCommand),
+    /// Make one LoRA of several, or of a whole checkpoint
+    #[command(subcommand)]
+    Merge(MergeCommand),
     /// Find how far a control can be trusted on a model, and give it a scale of -1 to 1
     Calibrate(Box<CalibrateArgs>),
     /// Measure what controls do
@@ -220,7 +224,7 @@ fn parse_prediction(text: &str) -> Result<String, String> {
     known.map(|_| text.to_owned()).map_err(|e| e.to_string())
 }
 
-fn parse_adapter(text: &str) -> Result<AdapterUse, String> {
+pub(super) fn parse_adapter(text: &str) -> Result<AdapterUse, String> {
     text.parse().map_err(|e: EngineError| e.to_string())
 }
 

@@ -12,6 +12,7 @@ mod highres_args;
 mod info;
 mod job;
 mod measure;
+mod merge;
 mod models;
 mod project;
 mod render;
@@ -52,6 +53,7 @@ pub(crate) fn run() -> ExitCode {
         Some(cli::Command::Control(command)) => control::run(&command),
         Some(cli::Command::Models(command)) => models::run(&command),
         Some(cli::Command::Adapter(command)) => adapter::run(&command),
+        Some(cli::Command::Merge(command)) => merge::run(&command),
         Some(cli::Command::Calibrate(args)) => measure::calibrate(&args),
         Some(cli::Command::Measure(command)) => measure::run(&command),
         Some(cli::Command::Bench(work)) => bench::run(work),

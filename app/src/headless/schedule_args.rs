@@ -1,12 +1,12 @@
-//! Options of `vernier render` for the sampler's schedule.
+//! Options of `vernier render` for the sampler's schedule and guidance.
 
 use clap::Args;
 use vernier_engine::recipe::Recipe;
 use vernier_engine::sampling::{Convention, ScheduleName};
 
-/// What is asked of the schedule.
+/// What is asked of schedule and guidance.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Schedule")]
+#[command(next_help_heading = "Schedule and guidance")]
 pub(super) struct ScheduleArgs {
     #[arg(long, value_name = "NAME", help = schedule_help())]
     schedule: Option<String>,
@@ -20,6 +20,11 @@ pub(super) struct ScheduleArgs {
     /// --zero-snr [default: 0]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     guidance_rescale: Option<f64>,
+    /// Steer a LoRA: the negative half of guidance takes it at this share of its weight, 0 to 1.
+    /// 0 pushes hardest towards what it taught, 1 is usual guidance (arXiv 2508.00319)
+    /// [default: off]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    steering: Option<f64>,
 }
 
 impl ScheduleArgs {
@@ -38,6 +43,9 @@ impl ScheduleArgs {
         }
         if let Some(rescale) = self.guidance_rescale {
             recipe.walk.guidance_rescale = rescale;
+        }
+        if let Some(share) = self.steering {
+            recipe.walk.steering = Some(share);
         }
     }
 }

@@ -15,6 +15,7 @@ mod kill;
 mod larger;
 mod measure;
 mod models;
+mod personalization;
 mod place;
 mod project;
 mod prompts;

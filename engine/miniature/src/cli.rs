@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tch::Kind;
 use vernier_engine::device::DeviceRequest;
+use vernier_engine::recipe::{AdapterUse, EmbeddingUse};
 
 /// Trains Vernier's embedded model on its procedural world, stage by stage.
 ///
@@ -79,6 +80,12 @@ pub enum Stage {
     Evaluate(Evaluate),
     /// Writes pictures of the world and a table of their attribute values to the folder --out.
     ExportFolder(ExportFolder),
+    /// Writes pictures of one subject that captions never name, and their captions, to the folder
+    /// --out: what `vernier train lora` and the like learn from.
+    ExportSubject(ExportSubject),
+    /// Measures how much of that subject is in rendered pictures, with a LoRA or a word and
+    /// without, and what else they change.
+    MeasureSubject(MeasureSubject),
 }
 
 /// How long and how fast a network is trained.
@@ -156,6 +163,58 @@ pub struct ExportFolder {
     /// Attributes that captions never name, such as age,smile.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub omit: Vec<String>,
+}
+
+/// A subject, and how often it is shown.
+#[derive(Args, Debug, Clone)]
+pub struct ExportSubject {
+    /// Pictures.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..1000))]
+    pub count: u64,
+    /// Who it is.
+    #[command(flatten)]
+    pub who: Who,
+}
+
+/// What is measured of a subject.
+#[derive(Args, Debug, Clone)]
+pub struct MeasureSubject {
+    /// Who it is.
+    #[command(flatten)]
+    pub who: Who,
+    /// Pictures of each sort: of the subject, of its class, of anything else.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..1000))]
+    pub count: u64,
+    /// A LoRA: FILE, and =WEIGHT. Repeatable; each is measured by itself.
+    #[arg(long, value_name = "FILE[=WEIGHT]")]
+    pub lora: Vec<AdapterUse>,
+    /// A word's vectors: NAME=FILE. Repeatable; each is measured by itself.
+    #[arg(long, value_name = "NAME=FILE")]
+    pub embedding: Vec<EmbeddingUse>,
+    /// Share of a LoRA's weight in the negative half of guidance. Repeatable; each LoRA is
+    /// measured with each of them too.
+    #[arg(long, value_name = "X", value_parser = fraction)]
+    pub steering: Vec<f64>,
+    /// Sampling steps.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub steps: u32,
+    /// Guidance scale.
+    #[arg(long, default_value_t = 3.0, value_parser = positive)]
+    pub guidance: f64,
+}
+
+/// A subject of the world.
+#[derive(Args, Debug, Clone)]
+pub struct Who {
+    /// Which of all subjects of its kind.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(..1 << 40))]
+    pub seed: u64,
+    /// Its kind.
+    #[arg(long, default_value = "man")]
+    pub kind: String,
+    /// The word that stands for it in the captions.
+    #[arg(long, default_value = "zorb")]
+    pub word: String,
 }
 
 fn number(text: &str) -> Result<f64, String> {

@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod pool;
 pub mod sheet;
 pub mod stages;
+pub mod subject;
 pub mod targets;
 pub mod trainers;
 pub mod vocabulary;

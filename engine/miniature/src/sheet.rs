@@ -3,7 +3,9 @@
 use serde_json::Map;
 use vernier_engine::Result;
 use vernier_engine::picture::Picture;
-use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions};
+use vernier_engine::recipe::{
+    AdapterUse, EmbeddingUse, ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions,
+};
 use vernier_engine::render::{Flow, Renderer};
 
 use crate::config::PICTURE_PX;
@@ -15,6 +17,17 @@ pub struct Sampling {
     pub steps: u32,
     /// Guidance scale.
     pub guidance: f64,
+}
+
+/// What is at work beside the model.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Extras {
+    /// LoRAs and their relatives.
+    pub adapters: Vec<AdapterUse>,
+    /// Words with vectors of their own.
+    pub embeddings: Vec<EmbeddingUse>,
+    /// Share of the adapters' weights in the negative half of guidance.
+    pub steering: Option<f64>,
 }
 
 impl Sampling {
@@ -29,6 +42,21 @@ impl Sampling {
         seed: u64,
         stop: impl Fn() -> bool,
     ) -> Result<Picture> {
+        self.render_with(renderer, prompt, seed, &Extras::default(), stop)
+    }
+
+    /// Like [`Sampling::render`], with `extras` at work.
+    ///
+    /// # Errors
+    /// See [`Sampling::render`].
+    pub fn render_with(
+        self,
+        renderer: &mut Renderer,
+        prompt: &str,
+        seed: u64,
+        extras: &Extras,
+        stop: impl Fn() -> bool,
+    ) -> Result<Picture> {
         let recipe = Recipe {
             version: RECIPE_VERSION,
             model: ModelRef::embedded(),
@@ -41,12 +69,15 @@ impl Sampling {
             guidance_scale: self.guidance,
             sampler: "ddim".to_owned(),
             dtype: "f32".to_owned(),
-            walk: WalkOptions::default(),
+            walk: WalkOptions {
+                steering: extras.steering,
+                ..WalkOptions::default()
+            },
             text: TextOptions::default(),
             controls: Vec::new(),
             source: None,
-            adapters: Vec::new(),
-            embeddings: Vec::new(),
+            adapters: extras.adapters.clone(),
+            embeddings: extras.embeddings.clone(),
             regions: Vec::new(),
             highres: None,
             edit: None,

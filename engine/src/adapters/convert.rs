@@ -232,42 +232,17 @@ fn peft(file: &AdapterFile, layers: &[Layer<'_>]) -> Result<Written> {
             ));
         }
     }
-    let mut config = Map::new();
-    for component in Component::ALL {
-        let own = layers
-            .iter()
-            .filter(|layer| layer.module.component == component);
-        let own: Vec<&Layer<'_>> = own.collect();
-        let Some(first) = own.first() else { continue };
-        let (rank, alpha) = (first.rank(), first.alpha);
-        let mut ranks = Map::new();
-        let mut alphas = Map::new();
-        for layer in &own {
-            let path = layer.module.path.clone();
-            if layer.rank() != rank {
-                ranks.insert(path.clone(), layer.rank().into());
-            }
-            if layer.alpha.to_bits() != alpha.to_bits() {
-                alphas.insert(path, number(layer.alpha));
-            }
-        }
-        let targets: BTreeSet<&str> = own.iter().map(|layer| layer.module.path.as_str()).collect();
-        let folder = component.folder();
-        for (key, value) in [
-            ("peft_type", json!("LORA")),
-            ("r", rank.into()),
-            ("lora_alpha", number(alpha)),
-            ("rank_pattern", ranks.into()),
-            ("alpha_pattern", alphas.into()),
-            ("target_modules", json!(targets)),
-            (
-                "use_dora",
-                own.iter().any(|layer| layer.magnitude.is_some()).into(),
-            ),
-        ] {
-            config.insert(format!("{folder}.{key}"), value);
-        }
-    }
+    let described: Vec<PeftLayer<'_>> = layers
+        .iter()
+        .map(|layer| PeftLayer {
+            component: layer.module.component,
+            path: &layer.module.path,
+            rank: layer.rank(),
+            alpha: layer.alpha,
+            is_dora: layer.magnitude.is_some(),
+        })
+        .collect();
+    let config = peft_config(&described);
     let mut notes = file.metadata.clone();
     notes
         .entry("format".to_owned())
@@ -283,6 +258,55 @@ fn peft(file: &AdapterFile, layers: &[Layer<'_>]) -> Result<Written> {
         notes.insert(ALPHA_DTYPE.to_owned(), dtype.to_owned());
     }
     Ok((tensors, notes))
+}
+
+/// What PEFT wants to know of one layer.
+pub(super) struct PeftLayer<'a> {
+    pub(super) component: Component,
+    pub(super) path: &'a str,
+    pub(super) rank: i64,
+    pub(super) alpha: f64,
+    pub(super) is_dora: bool,
+}
+
+/// What Python diffusers reads under [`METADATA_KEY`]: PEFT's configuration for each network. PEFT
+/// compares the ends of layers' paths, and Python transformers 5 has none of `text_model`.
+pub(super) fn peft_config(layers: &[PeftLayer<'_>]) -> Map<String, Value> {
+    let mut config = Map::new();
+    for component in Component::ALL {
+        let own = layers.iter().filter(|layer| layer.component == component);
+        let own: Vec<&PeftLayer<'_>> = own.collect();
+        let Some(first) = own.first() else { continue };
+        let (rank, alpha) = (first.rank, first.alpha);
+        let end = |layer: &PeftLayer<'_>| {
+            let end = layer.path.strip_prefix("text_model.");
+            end.unwrap_or(layer.path).to_owned()
+        };
+        let mut ranks = Map::new();
+        let mut alphas = Map::new();
+        for layer in &own {
+            if layer.rank != rank {
+                ranks.insert(end(layer), layer.rank.into());
+            }
+            if layer.alpha.to_bits() != alpha.to_bits() {
+                alphas.insert(end(layer), number(layer.alpha));
+            }
+        }
+        let targets: BTreeSet<String> = own.iter().map(|layer| end(layer)).collect();
+        let folder = component.folder();
+        for (key, value) in [
+            ("peft_type", json!("LORA")),
+            ("r", rank.into()),
+            ("lora_alpha", number(alpha)),
+            ("rank_pattern", ranks.into()),
+            ("alpha_pattern", alphas.into()),
+            ("target_modules", json!(targets)),
+            ("use_dora", own.iter().any(|layer| layer.is_dora).into()),
+        ] {
+            config.insert(format!("{folder}.{key}"), value);
+        }
+    }
+    config
 }
 
 /// A whole number as one, which is how PEFT writes it.

@@ -12,6 +12,7 @@ mod hash;
 mod library;
 mod load;
 mod meter;
+mod networks;
 mod opened;
 mod single_file;
 #[cfg(feature = "test-models")]
@@ -26,6 +27,7 @@ pub use folder::ModelFolder;
 pub use library::{FoundModel, ModelLibrary};
 pub use load::{network_config, network_params};
 pub use meter::{MeterOptions, open_meter};
+pub use networks::Networks;
 pub use opened::Checkpoint;
 pub use single_file::SingleFile;
 pub use verify::{check_weights, file_sha256};

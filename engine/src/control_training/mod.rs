@@ -6,11 +6,11 @@ mod direction;
 mod pictures;
 mod plan;
 mod request;
-mod session;
+pub(crate) mod session;
 mod slider;
-mod strip;
+pub(crate) mod strip;
 mod value;
-mod work;
+pub(crate) mod work;
 
 #[cfg(test)]
 mod picture_tests;

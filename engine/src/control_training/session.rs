@@ -179,13 +179,13 @@ impl<'a> Session<'a> {
 }
 
 /// One way through the training loop.
-pub(super) struct Run {
+pub(crate) struct Run {
     options: TrainOptions,
 }
 
 impl Run {
     /// Says in `news` how `name` will be trained beside `model` by `schedule`.
-    pub(super) fn begin(
+    pub(crate) fn begin(
         name: &str,
         schedule: &Schedule,
         model: &FrozenModel,
@@ -204,9 +204,15 @@ impl Run {
         }
     }
 
+    /// The decay of the average that is kept in the end, 0..1: 0 keeps the last step itself.
+    pub(crate) fn with_ema(mut self, decay: f64) -> Self {
+        self.options.optimizer.ema_decay = decay;
+        self
+    }
+
     /// Trains replicas of `build`, each on a model of its own: the first takes `model`, the others
     /// load theirs from `folder`.
-    pub(super) fn train<R: Replica + Send>(
+    pub(crate) fn train<R: Replica + Send>(
         self,
         model: FrozenModel,
         folder: &Path,
@@ -234,7 +240,7 @@ impl Run {
 }
 
 /// Replicas that train beside `model`.
-fn workers(schedule: &Schedule, model: &FrozenModel) -> usize {
+pub(crate) fn workers(schedule: &Schedule, model: &FrozenModel) -> usize {
     match schedule.workers {
         _ if model.device != Device::Cpu => 1,
         Some(workers) => workers.max(1),
@@ -292,7 +298,7 @@ pub(super) fn save(request: &TrainingRequest, info: &ControlInfo, tensors: &Name
 }
 
 /// Makes the folder of the file `path` where it is not there.
-pub(super) fn require_parent(path: &Path) -> Result<()> {
+pub(crate) fn require_parent(path: &Path) -> Result<()> {
     match path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
@@ -314,7 +320,7 @@ fn unet_weights(model: &FrozenModel) -> usize {
 }
 
 /// The settings of `schedule` that decide what a training comes to.
-pub(super) fn schedule_settings(schedule: &Schedule) -> Map<String, Value> {
+pub(crate) fn schedule_settings(schedule: &Schedule) -> Map<String, Value> {
     let mut settings = Map::new();
     settings.insert("learning_rate".to_owned(), json!(schedule.learning_rate));
     settings.insert(

@@ -11,8 +11,11 @@ use super::session::Named;
 use super::work::Work;
 use crate::Result;
 use crate::controls::{ControlFile, ControlInfo, ControlKind};
+use crate::device::Dtype;
 use crate::picture;
-use crate::recipe::{ControlScale, ControlUse, RECIPE_VERSION, Recipe, TextOptions, WalkOptions};
+use crate::recipe::{
+    ControlScale, ControlUse, ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions,
+};
 use crate::render::{Defaults, Flow, Renderer};
 use crate::train::direction::PromptPair;
 
@@ -59,7 +62,6 @@ impl<'a> Strips<'a> {
         ControlFile::save(&file, info, tensors)?;
         let request = self.request;
         let defaults = Defaults::of(&request.model_folder)?;
-        let sampler = defaults.sampler()?;
         let folder = &request.model_folder;
         let renderer = match &mut self.renderer {
             Some(renderer) => renderer,
@@ -76,27 +78,9 @@ impl<'a> Strips<'a> {
                     ..ControlUse::new(&request.name, subject, strength)
                 };
                 let recipe = Recipe {
-                    version: RECIPE_VERSION,
-                    model: request.model.clone(),
                     prompt: pair.wording(0).target,
-                    negative_prompt: String::new(),
-                    seed,
-                    width_px: defaults.width_px,
-                    height_px: defaults.height_px,
-                    steps: defaults.steps,
-                    guidance_scale: defaults.guidance_scale,
-                    sampler: sampler.clone(),
-                    dtype: request.dtype.name().to_owned(),
-                    walk: WalkOptions::default(),
-                    text: TextOptions::default(),
                     controls: vec![control],
-                    source: None,
-                    adapters: Vec::new(),
-                    embeddings: Vec::new(),
-                    regions: Vec::new(),
-                    highres: None,
-                    edit: None,
-                    unknown: serde_json::Map::new(),
+                    ..sample(&request.model, &defaults, request.dtype, seed)?
                 };
                 let rendered = renderer.render(&recipe, &mut |_| {
                     if stop.load(Ordering::Relaxed) {
@@ -112,6 +96,38 @@ impl<'a> Strips<'a> {
         picture::save_sheet(&path, &pictures, STRENGTHS.len() as u32)?;
         Ok(path)
     }
+}
+
+/// A picture of no prompt yet, made as `model` is usually rendered.
+pub(crate) fn sample(
+    model: &ModelRef,
+    defaults: &Defaults,
+    dtype: Dtype,
+    seed: u64,
+) -> Result<Recipe> {
+    Ok(Recipe {
+        version: RECIPE_VERSION,
+        model: model.clone(),
+        prompt: String::new(),
+        negative_prompt: String::new(),
+        seed,
+        width_px: defaults.width_px,
+        height_px: defaults.height_px,
+        steps: defaults.steps,
+        guidance_scale: defaults.guidance_scale,
+        sampler: defaults.sampler()?,
+        dtype: dtype.name().to_owned(),
+        walk: WalkOptions::default(),
+        text: TextOptions::default(),
+        controls: Vec::new(),
+        source: None,
+        adapters: Vec::new(),
+        embeddings: Vec::new(),
+        regions: Vec::new(),
+        highres: None,
+        edit: None,
+        unknown: serde_json::Map::new(),
+    })
 }
 
 /// The first, the last and those between, [`ROWS`] at most.

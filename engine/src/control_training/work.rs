@@ -15,7 +15,7 @@ const SETTINGS: &str = "training.json";
 
 /// The folder of one training's state and strips.
 #[derive(Debug)]
-pub(super) struct Work {
+pub(crate) struct Work {
     folder: PathBuf,
 }
 
@@ -24,7 +24,7 @@ impl Work {
     ///
     /// # Errors
     /// It cannot be made, or holds the state of a training with other settings.
-    pub(super) fn open(folder: &Path, settings: &Map<String, Value>) -> Result<Self> {
+    pub(crate) fn open(folder: &Path, settings: &Map<String, Value>) -> Result<Self> {
         fs::create_dir_all(folder).map_err(|e| EngineError::io(folder, e))?;
         let work = Self {
             folder: folder.to_owned(),
@@ -61,28 +61,28 @@ impl Work {
     }
 
     /// The training state.
-    pub(super) fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         Self::state_in(&self.folder)
     }
 
     /// The training state in the work folder `folder`.
-    pub(super) fn state_in(folder: &Path) -> PathBuf {
+    pub(crate) fn state_in(folder: &Path) -> PathBuf {
         folder.join("state.safetensors")
     }
 
     /// The encoded pictures in the work folder `folder`, which hold for trainings with other
     /// settings too.
-    pub(super) fn pictures(folder: &Path) -> PathBuf {
+    pub(crate) fn pictures(folder: &Path) -> PathBuf {
         folder.join("pictures.safetensors")
     }
 
     /// The control as it was at the last strip.
-    pub(super) fn latest(&self) -> PathBuf {
+    pub(crate) fn latest(&self) -> PathBuf {
         self.folder.join("latest.safetensors")
     }
 
     /// The strip after `step` steps.
-    pub(super) fn strip(&self, step: u64) -> PathBuf {
+    pub(crate) fn strip(&self, step: u64) -> PathBuf {
         self.folder.join(format!("strip-{step:06}.png"))
     }
 }

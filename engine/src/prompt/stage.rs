@@ -233,6 +233,36 @@ impl TextStage {
         })
     }
 
+    /// The states `[tokens, dim]` that condition the picture, as [`TextStage::encode`] gives them,
+    /// with gradients to whatever is trained in the encoders and to words that were taught.
+    ///
+    /// # Errors
+    /// See [`TextStage::encode`].
+    pub fn states_in_training(&self, prompt: &str, min_chunks: usize) -> Result<Tensor> {
+        let min_chunks = min_chunks.max(self.chunks(prompt)?);
+        let states = self.all().map(|stage| {
+            let laid_out = stage.lay_out(prompt, self.options.prompt_syntax, min_chunks)?;
+            Ok(stage.states(&laid_out, self.options)?.0)
+        });
+        Ok(Tensor::f_cat(&states.collect::<Result<Vec<_>>>()?, -1)?)
+    }
+
+    /// What the first encoder makes of the first chunk of `prompt` as a whole, `[dim]`: its last
+    /// state at the end, normed and not projected; with gradients as
+    /// [`TextStage::states_in_training`].
+    ///
+    /// # Errors
+    /// See [`TextStage::encode`].
+    pub fn end_state_in_training(&self, prompt: &str) -> Result<Tensor> {
+        let stage = &self.first;
+        let laid_out = stage.lay_out(prompt, self.options.prompt_syntax, 1)?;
+        let row = laid_out.rows.first().map_or(&[][..], Vec::as_slice);
+        let ids = Tensor::f_from_slice(row)?
+            .f_unsqueeze(0)?
+            .f_to_device(stage.encoder.device())?;
+        Ok(stage.encoder.forward(&ids)?.pooled.f_select(0, 0)?)
+    }
+
     /// Encodes a prompt and a negative prompt, with as many chunks as the longer one needs; by
     /// ComfyUI's rules each with its own.
     ///

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::sampling::{Convention, Guidance, Schedule, ScheduleChoice, ScheduleName};
+use crate::{EngineError, Result};
 
 /// How the way from noise to picture is walked, beyond sampler, steps and guidance scale. Fields at
 /// their defaults are not written.
@@ -22,6 +22,11 @@ pub struct WalkOptions {
     /// 3.4), `guidance_rescale` of Python diffusers.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub guidance_rescale: f64,
+    /// Steering of personalized models (arXiv 2508.00319): the share, 0..=1, of the adapters'
+    /// weights that the negative half of guidance is made with. 1 is usual guidance, 0 pushes
+    /// hardest towards what the adapters taught; absent, it is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steering: Option<f64>,
     /// What the sampler walked, filled in by the render for whoever wants to check it. It decides
     /// nothing: every render resolves the schedule anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,6 +53,7 @@ impl Default for WalkOptions {
             convention: diffusers(),
             zero_terminal_snr: false,
             guidance_rescale: 0.0,
+            steering: None,
             resolved_schedule: None,
         }
     }
@@ -73,7 +79,13 @@ impl WalkOptions {
     pub(super) fn validate(&self) -> Result<()> {
         self.choice()?;
         Guidance::new(1.0, self.guidance_rescale)?;
-        Ok(())
+        match self.steering {
+            Some(share) if !(0.0..=1.0).contains(&share) => Err(EngineError::request(
+                "steering",
+                format!("{share} is not within 0 to 1; 1 is usual guidance"),
+            )),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -154,10 +166,11 @@ mod tests {
     #[test]
     fn each_bad_field_is_named() {
         type Spoil = fn(&mut super::super::Recipe);
-        let cases: [(&str, Spoil); 3] = [
+        let cases: [(&str, Spoil); 4] = [
             ("schedule", |r| r.walk.schedule = "beta".to_owned()),
             ("convention", |r| r.walk.convention = "comfy".to_owned()),
             ("guidance_rescale", |r| r.walk.guidance_rescale = 1.5),
+            ("steering", |r| r.walk.steering = Some(-0.1)),
         ];
         for (field, spoil) in cases {
             let mut recipe = sample();

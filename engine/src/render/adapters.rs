@@ -5,9 +5,9 @@ use std::rc::Rc;
 use std::time::SystemTime;
 
 use super::halves::Halves;
-use crate::adapters::{
-    Adapter, AdapterFile, AdapterLibrary, Changes, Component, Embedding, Modules,
-};
+use super::steering::{on_text, put_on_text, share};
+use crate::adapters::{Adapter, AdapterFile, AdapterLibrary, Changes, Embedding, Modules};
+use crate::conditioning::Conditioning;
 use crate::prompt::{TextStage, find_words};
 use crate::recipe::{AdapterUse, EmbeddingUse, Recipe};
 use crate::{EngineError, Result};
@@ -89,8 +89,15 @@ pub(super) struct AdapterShelf {
     adapters: Read<Loaded>,
     embeddings: Read<Embedding>,
     unet: Changes,
+    /// What is on the negative half alone, where it is steered.
+    weak_unet: Changes,
+    /// What is on each text encoder, and what is on it while a steered negative prompt is read.
+    text: Vec<Changes>,
+    weak_text: Vec<Changes>,
     unet_key: Key,
     text_key: Key,
+    /// The weak half's weights, where there is one.
+    weak_key: Option<Key>,
     /// Names and hashes of the words that the text stage knows.
     words_key: Vec<(String, String)>,
     /// Whether the model is in the state that the keys tell.
@@ -107,7 +114,7 @@ impl AdapterShelf {
     pub(super) fn apply(
         &mut self,
         recipe: &mut Recipe,
-        halves: &Halves,
+        halves: &mut Halves,
         text: &mut TextStage,
         notes: &mut Vec<String>,
     ) -> Result<Changed> {
@@ -118,14 +125,10 @@ impl AdapterShelf {
             unet: false,
         };
         let was_known = std::mem::replace(&mut self.is_known, false);
-        let of_text: Vec<(&Adapter, f64)> = weighed(&at_work, |a| a.text_weight);
         let key = key_of(&at_work, |a| a.text_weight);
         if !was_known || key != self.text_key {
-            let components = [Component::TextEncoder, Component::TextEncoder2];
-            for (component, encoder) in components.into_iter().zip(text.encoders()) {
-                let changes = Changes::of_text(encoder, component, &of_text)?;
-                changes.put_on_text(encoder);
-            }
+            self.text = on_text(text, &weighed(&at_work, |a| a.text_weight))?;
+            put_on_text(&self.text, text);
             changed.text = true;
             self.text_key = key;
         }
@@ -145,10 +148,75 @@ impl AdapterShelf {
             changed.unet = true;
             self.unet_key = key;
         }
+        self.steer(
+            share(recipe, at_work.is_empty(), notes),
+            &at_work,
+            was_known,
+            halves,
+            text,
+            &mut changed,
+        )?;
         self.is_known = true;
         self.adapters.forget_oldest(at_work.len());
         self.embeddings.forget_oldest(words.len());
         Ok(changed)
+    }
+
+    /// Puts the adapters at `share` of their weights onto the negative half (arXiv 2508.00319), or
+    /// at their own where nothing is asked for.
+    fn steer(
+        &mut self,
+        share: Option<f64>,
+        at_work: &[AtWork],
+        was_known: bool,
+        halves: &mut Halves,
+        text: &TextStage,
+        changed: &mut Changed,
+    ) -> Result<()> {
+        let key = share.map(|share| {
+            let mut key = key_of(at_work, |a| share * a.unet_weight);
+            key.extend(key_of(at_work, |a| share * a.text_weight));
+            key
+        });
+        if was_known && !changed.unet && !changed.text && key == self.weak_key {
+            return Ok(());
+        }
+        if let Some(share) = share {
+            let of_unet = weighed(at_work, |a| share * a.unet_weight);
+            self.weak_unet = Changes::of_unet(halves.unet(), &of_unet)?;
+            self.weak_unet.put_on_unet(halves.negative_unet());
+            self.weak_text = on_text(text, &weighed(at_work, |a| share * a.text_weight))?;
+            changed.unet = true;
+        } else if self.weak_key.is_some() || !was_known {
+            self.unet.put_on_unet(halves.negative_unet());
+            self.weak_unet = Changes::default();
+            self.weak_text = Vec::new();
+            changed.unet |= self.weak_key.is_some();
+        }
+        // Another share is another reading of the negative prompt too.
+        changed.text |= key != self.weak_key && at_work.iter().any(|a| a.text_weight != 0.0);
+        halves.set_apart(share.is_some());
+        self.weak_key = key;
+        Ok(())
+    }
+
+    /// The negative prompt as the steered half reads it, as long as `prompt`; `None` where it reads
+    /// it as the other does.
+    pub(super) fn weak_text(
+        &self,
+        text: &TextStage,
+        negative: &str,
+        prompt: &Conditioning,
+    ) -> Result<Option<Conditioning>> {
+        if self.weak_key.is_none() || self.text_key.is_empty() {
+            return Ok(None);
+        }
+        put_on_text(&self.weak_text, text);
+        let read = text
+            .chunks(&prompt.prompt)
+            .and_then(|chunks| text.encode(negative, chunks));
+        put_on_text(&self.text, text);
+        read.map(Some)
     }
 
     fn resolve(
@@ -269,12 +337,12 @@ impl AdapterShelf {
 }
 
 /// Adapters with their weights, but those at 0, which change nothing.
-fn weighed(at_work: &[AtWork], weight: fn(&AtWork) -> f64) -> Vec<(&Adapter, f64)> {
+fn weighed(at_work: &[AtWork], weight: impl Fn(&AtWork) -> f64) -> Vec<(&Adapter, f64)> {
     let weighed = at_work.iter().map(|a| (&a.loaded.adapter, weight(a)));
     weighed.filter(|(_, weight)| *weight != 0.0).collect()
 }
 
-fn key_of(at_work: &[AtWork], weight: fn(&AtWork) -> f64) -> Key {
+fn key_of(at_work: &[AtWork], weight: impl Fn(&AtWork) -> f64) -> Key {
     let key = at_work.iter().map(|a| (a.loaded.hash.clone(), weight(a)));
     let key = key.filter(|(_, weight)| *weight != 0.0);
     key.map(|(hash, weight)| (hash, weight.to_bits())).collect()

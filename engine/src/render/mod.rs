@@ -27,6 +27,7 @@ mod shelf;
 mod snapshots;
 mod source;
 mod start;
+mod steering;
 mod watch;
 
 pub use defaults::Defaults;

@@ -32,12 +32,13 @@ pub(super) struct Contexts {
 }
 
 impl Contexts {
+    /// With the U-Nets of both halves, the positive one's first.
     pub(super) fn make(
-        unet: &UNet,
+        (unet, negative_unet): (&UNet, &UNet),
         positive: &Conditioning,
         negative: Option<&Conditioning>,
     ) -> Result<Self> {
-        let negative = negative.map(|negative| text_context(unet, negative));
+        let negative = negative.map(|negative| text_context(negative_unet, negative));
         Ok(Self {
             positive: text_context(unet, positive)?,
             negative: negative.transpose()?,
@@ -88,6 +89,8 @@ pub(super) struct PhaseMaker<'a> {
     pub(super) controls: &'a [Resolved],
     pub(super) text: &'a TextStage,
     pub(super) unet: &'a UNet,
+    /// The negative half's.
+    pub(super) negative_unet: &'a UNet,
     pub(super) shelf: &'a Shelf,
     pub(super) meter: Option<&'a dyn Meter>,
     /// Words for parts of the picture that do something.
@@ -166,7 +169,7 @@ impl PhaseMaker<'_> {
             // Keys and values hold for the strengths of the moment that they are made in.
             self.shelf.set_strengths(&at_work);
             let negative = self.encoded.negative.as_ref();
-            let contexts = Contexts::make(self.unet, &positive, negative);
+            let contexts = Contexts::make((self.unet, self.negative_unet), &positive, negative);
             let texts = regions.iter().map(|region| text_context(self.unet, region));
             let texts = texts.collect::<Result<Vec<_>>>();
             self.shelf.set_strengths(&[]);

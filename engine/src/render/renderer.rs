@@ -207,6 +207,7 @@ impl Renderer {
             controls: &controls,
             text: &self.text,
             unet: self.halves.unet(),
+            negative_unet: self.halves.negative_unet(),
             shelf: &self.shelf,
             meter,
             regions: regions.as_ref(),
@@ -296,7 +297,7 @@ impl Renderer {
     ) -> Result<()> {
         let applied = self
             .adapters
-            .apply(recipe, &self.halves, &mut self.text, notes);
+            .apply(recipe, &mut self.halves, &mut self.text, notes);
         if !applied.as_ref().is_ok_and(|changed| !changed.unet) {
             self.region_texts = RegionTexts::default();
         }
@@ -304,7 +305,7 @@ impl Renderer {
             Ok(changed) if !changed.text => {
                 if let Some(encoded) = self.encoded.as_mut().filter(|_| changed.unet) {
                     let (positive, negative) = (&encoded.positive, encoded.negative.as_ref());
-                    encoded.contexts = Contexts::make(self.halves.unet(), positive, negative)?;
+                    encoded.contexts = Contexts::make(self.halves.unets(), positive, negative)?;
                 }
                 Ok(())
             }
@@ -369,8 +370,11 @@ impl Renderer {
             None => (self.text.encode(&recipe.prompt, 1)?, None),
             Some(negative) => {
                 // Both are padded to as many chunks as the longer one needs.
-                let (prompt, negative) = self.text.encode_pair(&recipe.prompt, negative)?;
-                (prompt, Some(negative))
+                let (prompt, mut empty) = self.text.encode_pair(&recipe.prompt, negative)?;
+                if let Some(weak) = self.adapters.weak_text(&self.text, negative, &prompt)? {
+                    empty = weak;
+                }
+                (prompt, Some(empty))
             }
         };
         positive.sizes = self.sizes(recipe);
@@ -383,7 +387,7 @@ impl Renderer {
         self.encoded = Some(EncodedPrompt {
             prompt: recipe.prompt.clone(),
             negative_prompt,
-            contexts: Contexts::make(self.halves.unet(), &positive, negative.as_ref())?,
+            contexts: Contexts::make(self.halves.unets(), &positive, negative.as_ref())?,
             positive,
             negative,
         });

@@ -100,12 +100,13 @@ pub(super) fn everything_but_controls(recipe: &Recipe) -> String {
 }
 
 /// What is resolved follows from the rest.
-fn of_walk(walk: &WalkOptions) -> (&str, &str, bool, f64) {
+fn of_walk(walk: &WalkOptions) -> (&str, &str, bool, f64, Option<f64>) {
     (
         &walk.schedule,
         &walk.convention,
         walk.zero_terminal_snr,
         walk.guidance_rescale,
+        walk.steering,
     )
 }
 

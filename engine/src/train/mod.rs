@@ -4,6 +4,7 @@
 pub mod att_adapter;
 pub mod direction;
 pub mod folder;
+pub mod personal;
 pub mod slider;
 pub mod value;
 

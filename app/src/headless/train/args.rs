@@ -5,11 +5,35 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::att_adapter::AttAdapterArgs;
+use super::personal::{CustomArgs, DreamBoothArgs, LoraArgs, TextualInversionArgs};
 use super::value::ValueArgs;
 
 /// What can be trained.
 #[derive(Debug, Subcommand)]
 pub(in super::super) enum TrainCommand {
+    /// A LoRA of a subject or a style from a few pictures
+    ///
+    /// (arXiv 2106.09685)
+    Lora(Box<LoraArgs>),
+    /// A LoRA of a subject that leaves its class as it is, by the model's own pictures of the class
+    ///
+    /// (`DreamBooth`, arXiv 2208.12242)
+    Dreambooth(Box<DreamBoothArgs>),
+    /// A word of its own for a subject: new vectors for the text encoder, nothing else
+    ///
+    /// (textual inversion, arXiv 2208.01618)
+    TextualInversion(Box<TextualInversionArgs>),
+    /// New keys and values of the attention to the text, with a word of its own or without
+    ///
+    /// (Custom Diffusion, arXiv 2212.04488)
+    Custom(Box<CustomArgs>),
+    #[command(flatten)]
+    Control(ControlTraining),
+}
+
+/// Controls that can be trained.
+#[derive(Debug, Subcommand)]
+pub(in super::super) enum ControlTraining {
     /// A token direction: a vector that is added to the subject's tokens
     ///
     /// (Continuous, Subject-Specific Attribute Control, arXiv 2403.17064)
@@ -221,7 +245,7 @@ fn fitting(text: &str, fits: impl Fn(f64) -> bool, sentence: &str) -> Result<f64
     })
 }
 
-pub(super) fn positive(text: &str) -> Result<f64, String> {
+pub(in super::super) fn positive(text: &str) -> Result<f64, String> {
     fitting(text, |x| x > 0.0, "must be above 0")
 }
 

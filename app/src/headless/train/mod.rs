@@ -1,8 +1,9 @@
-//! `vernier train`: makes controls from prompts or pictures.
+//! `vernier train`: makes controls from prompts or pictures, and LoRAs of subjects and styles.
 
 mod args;
 mod att_adapter;
 pub(super) mod command;
+mod personal;
 mod pictures;
 mod plan;
 mod tell;
@@ -22,7 +23,8 @@ use vernier_engine::{EngineError, Result as EngineResult, user_folders};
 use crate::assets;
 use crate::failure::Failure;
 
-pub(super) use args::{TrainCommand, below_one};
+use args::ControlTraining;
+pub(super) use args::{TrainCommand, below_one, positive};
 use tell::Teller;
 
 /// Time between lines of progress.
@@ -30,6 +32,16 @@ const REPORT_EVERY: Duration = Duration::from_secs(15);
 
 /// Trains what the command line says.
 pub(super) fn run(command: &TrainCommand) -> Result<(), Failure> {
+    match command {
+        TrainCommand::Lora(args) => personal::run_lora(args),
+        TrainCommand::Dreambooth(args) => personal::run_dreambooth(args),
+        TrainCommand::TextualInversion(args) => personal::run_textual_inversion(args),
+        TrainCommand::Custom(args) => personal::run_custom(args),
+        TrainCommand::Control(control) => run_control(control),
+    }
+}
+
+fn run_control(command: &ControlTraining) -> Result<(), Failure> {
     let passing = command.passing();
     let mut teller = Teller::new(passing.json);
     let outcome = command

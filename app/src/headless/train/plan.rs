@@ -6,9 +6,9 @@ use vernier_engine::control_training::{
 };
 
 use super::Passing;
-use super::args::{CommonArgs, DirectionArgs, Method, ScheduleArgs, SliderArgs, TrainCommand};
+use super::args::{CommonArgs, ControlTraining, DirectionArgs, Method, ScheduleArgs, SliderArgs};
 
-impl TrainCommand {
+impl ControlTraining {
     pub(super) fn passing(&self) -> Passing {
         match self {
             Self::Direction(args) => passing(&args.common, &args.schedule),
@@ -123,12 +123,12 @@ mod tests {
     };
     use vernier_engine::controls::Architecture;
 
-    use super::TrainCommand;
+    use super::ControlTraining;
 
     #[derive(Debug, clap::Parser)]
     struct Program {
         #[command(subcommand)]
-        train: TrainCommand,
+        train: ControlTraining,
     }
 
     /// What the command line makes of the words after `vernier train`.

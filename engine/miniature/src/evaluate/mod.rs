@@ -1,6 +1,7 @@
 //! Measures the miniature on held-out scenes: what the prompt asks for against what the meter
 //! reads in the picture.
 
+mod personal;
 mod scores;
 
 use rand::SeedableRng;
@@ -12,6 +13,8 @@ use vernier_engine::picture::Picture;
 use vernier_world::{Caption, CaptionOptions, SampleOptions, Scene, caption};
 
 use crate::pool::{held_out_scene, normalise, pixels};
+pub(crate) use personal::change;
+pub use personal::{Personal, SubjectMeter};
 pub use scores::{Readings, Scores};
 
 /// The first of the held-out scenes that prompts are made of; the gate has others.

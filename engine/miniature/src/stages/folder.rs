@@ -1,12 +1,13 @@
-//! A folder of pictures with their table, for adapters to be trained from.
+//! Folders of pictures: with their table, for adapters to be trained from, and of one subject.
 
 use vernier_engine::{EngineError, Result};
 use vernier_world::{Attribute, CaptionOptions, Kind, SampleOptions};
 
 use super::Session;
 use super::console::{progress, say};
-use crate::cli::ExportFolder;
+use crate::cli::{ExportFolder, ExportSubject, Who};
 use crate::folder::{self, FolderOptions};
+use crate::subject::NamedSubject;
 
 impl Session {
     pub(super) fn export_folder(&self, options: &ExportFolder) -> Result<()> {
@@ -34,6 +35,25 @@ impl Session {
         say(&format!("pictures and table: {}", table.display()));
         Ok(())
     }
+
+    pub(super) fn export_subject(&self, options: &ExportSubject) -> Result<()> {
+        let subject = named_subject(&options.who)?;
+        subject.export(self.place.out(), options.count)?;
+        say(&format!("pictures: {}", self.place.out().display()));
+        Ok(())
+    }
+}
+
+/// The subject that the command line means.
+pub(super) fn named_subject(who: &Who) -> Result<NamedSubject> {
+    let found = Kind::ALL.into_iter().find(|kind| kind.noun() == who.kind);
+    let kind =
+        found.ok_or_else(|| unknown("--kind", &who.kind, &Kind::ALL.map(Kind::noun).join(", ")))?;
+    Ok(NamedSubject {
+        word: who.word.clone(),
+        seed: who.seed,
+        kind,
+    })
 }
 
 fn kinds(names: &[String]) -> Result<Vec<Kind>> {

@@ -5,6 +5,7 @@ mod autoencoder;
 mod console;
 mod folder;
 mod meter;
+mod personal;
 mod samples;
 mod text;
 mod training;
@@ -50,6 +51,8 @@ pub fn run(cli: &Cli, stop: Arc<AtomicBool>) -> Result<()> {
         Stage::Meter(schedule) => session.meter(schedule),
         Stage::Evaluate(options) => session.evaluate(options),
         Stage::ExportFolder(options) => session.export_folder(options),
+        Stage::ExportSubject(options) => session.export_subject(options),
+        Stage::MeasureSubject(options) => session.measure_subject(options),
     }
 }
 

@@ -190,6 +190,15 @@ impl ClipTextModel {
         self.added = embeddings;
     }
 
+    /// Embeddings `[tokens, hidden_size]` of tokens of the vocabulary.
+    ///
+    /// # Errors
+    /// An id is outside it.
+    pub fn token_vectors(&self, ids: &[i64]) -> Result<Tensor> {
+        let ids = Tensor::f_from_slice(ids)?.f_to_device(self.device())?;
+        Ok(self.token_embedding.f_index_select(0, &ids)?)
+    }
+
     /// Token embeddings `[batch, tokens, dim]` of `ids` `[batch, tokens]`.
     fn words(&self, ids: &Tensor) -> Result<Tensor> {
         let lookup =

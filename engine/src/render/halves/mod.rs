@@ -26,6 +26,10 @@ pub(super) struct Halves {
     unet: UNet,
     /// On a CPU.
     aside: Option<Aside>,
+    /// The negative half's own where there is no thread for it, over the same weights.
+    twin: Option<UNet>,
+    /// Whether the halves differ in what is on their layers.
+    are_apart: bool,
 }
 
 impl Halves {
@@ -35,13 +39,18 @@ impl Halves {
     /// As [`UNet::new`]; or the system has no thread to give.
     pub(super) fn new(store: &ParamStore, config: &UNetConfig) -> Result<Self> {
         let unet = UNet::new(&store.root(), config)?;
-        let aside = if unet.options().1 == Device::Cpu {
-            let replica = UNet::new(&ParamStore::sharing(store).root(), config)?;
-            Some(Aside::start(replica)?)
+        let replica = UNet::new(&ParamStore::sharing(store).root(), config)?;
+        let (aside, twin) = if unet.options().1 == Device::Cpu {
+            (Some(Aside::start(replica)?), None)
         } else {
-            None
+            (None, Some(replica))
         };
-        Ok(Self { unet, aside })
+        Ok(Self {
+            unet,
+            aside,
+            twin,
+            are_apart: false,
+        })
     }
 
     /// The U-Net, to be looked at and to make text contexts with; what changes it goes through
@@ -57,10 +66,26 @@ impl Halves {
     /// Those of `attach`.
     pub(super) fn attach(&self, mut attach: impl FnMut(&UNet) -> Result<()>) -> Result<()> {
         attach(&self.unet)?;
-        match self.aside.as_ref().and_then(|aside| aside.replica.as_ref()) {
-            Some(replica) => attach(replica),
-            None => Ok(()),
-        }
+        attach(self.negative_unet())
+    }
+
+    /// Both halves' U-Nets, the positive one's first.
+    pub(super) fn unets(&self) -> (&UNet, &UNet) {
+        (&self.unet, self.negative_unet())
+    }
+
+    /// The negative half's U-Net.
+    pub(super) fn negative_unet(&self) -> &UNet {
+        let aside = self.aside.as_ref().and_then(|aside| aside.replica.as_ref());
+        aside
+            .map(|replica| &**replica)
+            .or(self.twin.as_ref())
+            .unwrap_or(&self.unet)
+    }
+
+    /// Says whether what is on the layers of the two halves differs from now on.
+    pub(super) fn set_apart(&mut self, are_apart: bool) {
+        self.are_apart = are_apart;
     }
 
     /// The model outputs in fp32, `[1, out_channels, h, w]`, under `positive` and, where there is
@@ -99,8 +124,8 @@ impl Halves {
             return Ok((positive?, Some(negative?)));
         }
         let both = match hook {
-            None => negative.beside(positive)?,
-            Some(_) => None,
+            None if !self.are_apart => negative.beside(positive)?,
+            _ => None,
         };
         if let Some(both) = both {
             let twice = Call {
@@ -111,7 +136,12 @@ impl Halves {
             let half = |index| outputs.f_narrow(0, index, 1);
             return Ok((half(1)?, Some(half(0)?)));
         }
-        let negative = call.run(&self.unet, negative, None)?;
+        let unet = if self.are_apart {
+            self.negative_unet()
+        } else {
+            &self.unet
+        };
+        let negative = call.run(unet, negative, None)?;
         Ok((call.run(&self.unet, positive, hook)?, Some(negative)))
     }
 }

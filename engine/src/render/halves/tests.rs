@@ -2,7 +2,9 @@ use tch::{Device, Kind, Tensor};
 
 use super::Halves;
 use super::cores::CoresInUse;
-use crate::layers::{AttentionHook, AttentionSite, LayerRef, LowRankBranch, Multiplier};
+use crate::layers::{
+    AttentionHook, AttentionSite, LayerChange, LayerRef, LowRankBranch, Multiplier,
+};
 use crate::models::unet::{TextContext, UNet, UNetConfig};
 use crate::sampling::lock_generator;
 use crate::weights::ParamStore;
@@ -97,6 +99,29 @@ fn each_half_is_a_call_under_its_own_text() {
             .predict(&studio.input, 500.0, &studio.positive, None, None);
         let (positive, negative) = alone.unwrap();
         assert!(positive.allclose(&plain.0, 1e-4, 1e-5, false) && negative.is_none());
+    }
+}
+
+#[test]
+fn halves_that_are_apart_read_their_own_layers() {
+    let _guard = tch::no_grad_guard();
+    let mut studio = Studio::open([7, 7]);
+    let plain = studio.plain();
+    // Only the positive half's output is moved.
+    studio.halves.unet().for_each_layer(&mut |path, layer| {
+        if path == "conv_out" {
+            let (weight, _) = layer.own();
+            layer.set_change(Some(LayerChange {
+                weight: Some(weight * 2.0),
+                ..LayerChange::default()
+            }));
+        }
+    });
+    studio.halves.set_apart(true);
+    for cores in [1, 2] {
+        let (positive, negative) = studio.predict(cores, None);
+        assert!(!positive.allclose(&plain.0, 1e-3, 1e-4, false));
+        assert!(negative.allclose(&plain.1, 1e-4, 1e-5, false));
     }
 }
 

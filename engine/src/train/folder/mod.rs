@@ -76,11 +76,7 @@ impl ImageFolder {
         }
         for row in &mut rows {
             if row.caption.is_empty() {
-                let beside = std::fs::read_to_string(row.path.with_extension("txt"));
-                beside
-                    .unwrap_or_default()
-                    .trim()
-                    .clone_into(&mut row.caption);
+                row.caption = caption_beside(&row.path.with_extension("txt"))?;
             }
         }
         Ok(Self {
@@ -182,6 +178,19 @@ pub fn pictures_in(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     paths.sort();
     Ok(paths)
+}
+
+/// The text in `path`; empty where there is no such file.
+fn caption_beside(path: &Path) -> Result<String> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(e) => return Err(EngineError::io(path, e)),
+    };
+    let text = String::from_utf8(bytes).map_err(|_| {
+        EngineError::bad_file(path, "is a caption that is not UTF-8; save it as UTF-8")
+    })?;
+    Ok(text.trim_start_matches('\u{feff}').trim().to_owned())
 }
 
 fn is_picture(path: &Path) -> bool {
