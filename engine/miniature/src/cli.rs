@@ -79,6 +79,9 @@ pub enum Stage {
     Evaluate(Evaluate),
     /// Writes pictures of the world and a table of their attribute values to the folder --out.
     ExportFolder(ExportFolder),
+    /// Writes pictures of the world to edit, with masks and the truth about each edit, to the folder
+    /// --out, for `vernier measure edit`.
+    EditCases(EditCases),
 }
 
 /// How long and how fast a network is trained.
@@ -156,6 +159,17 @@ pub struct ExportFolder {
     /// Attributes that captions never name, such as age,smile.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub omit: Vec<String>,
+}
+
+/// Which cases are written.
+#[derive(Args, Debug, Clone)]
+pub struct EditCases {
+    /// Cases; any 15 in a row hold each type of edit with one, two and three things.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..100_000))]
+    pub count: u64,
+    /// Number of the first case.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..1 << 40))]
+    pub first: u64,
 }
 
 fn number(text: &str) -> Result<f64, String> {

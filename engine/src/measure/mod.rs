@@ -5,6 +5,7 @@ mod calibrate;
 mod clip_meter;
 mod clip_reader;
 mod config;
+mod edits;
 #[cfg(test)]
 mod fake;
 mod interference;
@@ -29,6 +30,7 @@ pub use calibrate::{Calibrated, CalibrationPlan};
 pub use clip_meter::{ClipAttribute, ClipMeter, SubjectLayout};
 pub use clip_reader::{ClipPreprocessing, ClipReader};
 pub use config::{HeadSpec, MeterConfig};
+pub use edits::{CaseEdit, EDIT_CASES_VERSION, EditCase, EditCases};
 pub use interference::{Interfered, Interference, InterferencePlan, JointSettings, Stacked};
 pub use joint::{Found, JointSearch};
 pub use leakage::{Leakage, OutsideChange};

@@ -1,11 +1,13 @@
-//! A folder of pictures with their table, for adapters to be trained from.
+//! Folders of pictures: with their table, for adapters to be trained from, and with edits to
+//! measure.
 
 use vernier_engine::{EngineError, Result};
 use vernier_world::{Attribute, CaptionOptions, Kind, SampleOptions};
 
 use super::Session;
 use super::console::{progress, say};
-use crate::cli::ExportFolder;
+use crate::cli::{EditCases, ExportFolder};
+use crate::edit_cases;
 use crate::folder::{self, FolderOptions};
 
 impl Session {
@@ -32,6 +34,20 @@ impl Session {
         bar.finish_and_clear();
         let table = self.place.out().join(folder::TABLE);
         say(&format!("pictures and table: {}", table.display()));
+        Ok(())
+    }
+}
+
+impl Session {
+    pub(super) fn edit_cases(&self, options: &EditCases) -> Result<()> {
+        let bar = progress(options.count, "cases");
+        edit_cases::export(self.place.out(), options.first, options.count, |done| {
+            bar.set_position(done);
+            self.flow()
+        })?;
+        bar.finish_and_clear();
+        let list = self.place.out().join(edit_cases::LIST);
+        say(&format!("cases: {}", list.display()));
         Ok(())
     }
 }

@@ -50,6 +50,7 @@ pub fn run(cli: &Cli, stop: Arc<AtomicBool>) -> Result<()> {
         Stage::Meter(schedule) => session.meter(schedule),
         Stage::Evaluate(options) => session.evaluate(options),
         Stage::ExportFolder(options) => session.export_folder(options),
+        Stage::EditCases(options) => session.edit_cases(options),
     }
 }
 
