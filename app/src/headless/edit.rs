@@ -7,8 +7,8 @@ use clap::Args;
 use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::picture::PictureShelf;
 use vernier_engine::recipe::{
-    Change, ControlUse, Edit, EditPart, MaskUse, ModelRef, PictureRef, RECIPE_VERSION, Recipe,
-    Source, WalkOptions,
+    Change, ControlUse, Edit, EditMethod, EditPart, MaskUse, ModelRef, PictureRef, RECIPE_VERSION,
+    Recipe, Source, WalkOptions,
 };
 use vernier_engine::render::Defaults;
 use vernier_engine::{EngineError, Result as EngineResult};
@@ -44,14 +44,17 @@ pub(super) struct EditCommand {
     /// of one picture are parted by ";". Files are relative to the table
     #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "source_prompt", "edits", "masks"])]
     csv: Option<PathBuf>,
+    /// How: ale (attribute-leakage-free editing), prompt-to-prompt, or ddim-inversion
+    #[arg(long, value_name = "METHOD", default_value = "ale", value_parser = parse_method)]
+    method: EditMethod,
     /// For how large a part of the steps the shapes of the source are kept, 0 to 1
     #[arg(long, value_name = "X", default_value_t = 0.5)]
     structure: f64,
     /// How far changes go from the old words to the new ones, 0 to 1
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     strength: f64,
-    /// Leave a part of the method out, to see what it does: words, regions, background, structure.
-    /// Repeatable
+    /// Leave a part of the method out, to see what it does: words, regions, background, structure,
+    /// detail. Repeatable
     #[arg(long, value_name = "PART", value_parser = parse_part)]
     without: Vec<EditPart>,
     /// A direction at work on something that changes, as in `vernier render`: a change of "man ->
@@ -210,6 +213,7 @@ impl Case {
             prompt: self.prompt.clone(),
             source: Some(Source::new(PictureRef::at(&self.image), 1.0)),
             edit: Some(Edit {
+                method: args.method,
                 structure: args.structure,
                 without: args.without.clone(),
                 ..Edit::new(changes)
@@ -277,12 +281,17 @@ fn parse_mask(text: &str) -> Result<(String, PathBuf), String> {
     }
 }
 
+fn parse_method(text: &str) -> Result<EditMethod, String> {
+    text.parse().map_err(|e: EngineError| e.to_string())
+}
+
 fn parse_part(text: &str) -> Result<EditPart, String> {
     match text {
         "words" => Ok(EditPart::Words),
         "regions" => Ok(EditPart::Regions),
         "background" => Ok(EditPart::Background),
         "structure" => Ok(EditPart::Structure),
-        _ => Err("it is words, regions, background or structure".to_owned()),
+        "detail" => Ok(EditPart::Detail),
+        _ => Err("it is words, regions, background, structure or detail".to_owned()),
     }
 }

@@ -77,6 +77,19 @@ pub trait Meter: Debug {
         Ok(None)
     }
 
+    /// The class of every discrete attribute that each of `pictures` shows at `place`, by attribute;
+    /// `None` where the meter reads no classes.
+    ///
+    /// # Errors
+    /// There is no such place, or a tensor operation failed.
+    fn read_classes(
+        &self,
+        _pictures: &Tensor,
+        _place: Place,
+    ) -> Result<Option<Vec<BTreeMap<String, String>>>> {
+        Ok(None)
+    }
+
     /// What the meter's network sees in whole `pictures`, level by level, `[batch, channels, h, w]`
     /// each, for [`perceptual_distance`](super::perceptual_distance); `None` where it has no
     /// network.

@@ -12,12 +12,15 @@ use crate::{EngineError, Result};
 /// The most things that one edit changes.
 const MOST_CHANGES: usize = 16;
 
-/// An edit of the recipe's source by attribute-leakage-free editing (arXiv 2412.04715). The recipe's prompt says what the source shows; this says what
+/// An edit of the recipe's source. The recipe's prompt says what the source shows; this says what
 /// is to be shown instead, thing by thing, and nothing else may change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Edit {
     /// What changes, in no particular order.
     pub changes: Vec<Change>,
+    /// How it is made.
+    #[serde(default, skip_serializing_if = "EditMethod::is_usual")]
+    pub method: EditMethod,
     /// For how large a part of the steps, 0..=1, the shapes of the source are kept, by its queries
     /// and keys in the self-attentions.
     #[serde(default = "usual_structure")]
@@ -29,6 +32,54 @@ pub struct Edit {
     /// Fields of newer programs, kept as they are.
     #[serde(flatten)]
     pub unknown: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A way of editing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EditMethod {
+    /// Attribute-leakage-free editing (arXiv 2412.04715) on a virtual inversion.
+    #[default]
+    Ale,
+    /// The source walked up to noise by DDIM (arXiv 2010.02502) and down again under the new words.
+    /// Of the parts it has [`EditPart::Background`] alone.
+    DdimInversion,
+    /// Prompt-to-prompt (arXiv 2208.01626) on a virtual inversion: new words look where the old ones
+    /// looked. Of the parts it has [`EditPart::Background`] and [`EditPart::Structure`].
+    PromptToPrompt,
+}
+
+impl EditMethod {
+    /// All methods.
+    pub const ALL: [Self; 3] = [Self::Ale, Self::DdimInversion, Self::PromptToPrompt];
+
+    /// The name in files and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ale => "ale",
+            Self::DdimInversion => "ddim_inversion",
+            Self::PromptToPrompt => "prompt_to_prompt",
+        }
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl FromStr for EditMethod {
+    type Err = EngineError;
+
+    /// The name, with `-` or `_`.
+    fn from_str(text: &str) -> Result<Self> {
+        let asked = text.replace('-', "_");
+        let found = Self::ALL.into_iter().find(|method| method.name() == asked);
+        found.ok_or_else(|| {
+            let all = Self::ALL.map(Self::name).join(", ");
+            EngineError::request("method", format!("\"{text}\" is not one of {all}"))
+        })
+    }
 }
 
 /// A part of the method, which can be left out to see what it does.
@@ -43,6 +94,8 @@ pub enum EditPart {
     Background,
     /// The source's queries and keys in the self-attentions keep its shapes.
     Structure,
+    /// What the autoencoder loses of the source is put back where nothing has changed.
+    Detail,
 }
 
 /// One thing that changes.
@@ -87,6 +140,12 @@ pub struct EditedPlace {
 }
 
 fn usual_structure() -> f64 {
+    if let Some(v) = std::env::var("EB_STRUCTURE")
+        .ok()
+        .and_then(|v| v.parse().ok())
+    {
+        return v;
+    }
     0.5
 }
 
@@ -136,6 +195,7 @@ impl Edit {
     pub fn new(changes: Vec<Change>) -> Self {
         Self {
             changes,
+            method: EditMethod::default(),
             structure: usual_structure(),
             without: Vec::new(),
             unknown: serde_json::Map::new(),

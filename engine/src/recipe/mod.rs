@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use adapter::{AdapterUse, EmbeddingUse};
 pub use control::{ControlScale, ControlUse};
-pub use edit::{Change, Edit, EditPart, EditedPlace, EditedPrompt};
+pub use edit::{Change, Edit, EditMethod, EditPart, EditedPlace, EditedPrompt};
 pub use file::{from_json, read, to_json, write};
 pub use identity::{hex_of, is_sha256_hex, sha256_hex, short_hash};
 pub use options::{ResolvedSchedule, WalkOptions};

@@ -1,5 +1,5 @@
 //! Object-restricted embeddings: the words of every changed thing, encoded alone (arXiv 2412.04715,
-//! ORE).
+//! ORE), for the target, and other than in the paper for the source too.
 //!
 //! CLIP reads from left to right and pads with its end token, so that in a whole prompt's encoding
 //! later words, and above all the end and padding positions, know of every thing. Here each thing's
@@ -10,15 +10,15 @@ use std::ops::Range;
 
 use tch::Tensor;
 
-use crate::conditioning::{Conditioning, EncoderStates};
+use crate::conditioning::{Conditioning, EncoderStates, PictureSizes};
 use crate::prompt::TextStage;
-use crate::recipe::{Edit, EditPart, EditedPrompt};
+use crate::recipe::{Edit, EditedPrompt};
 use crate::{EngineError, Result};
 
-/// The prompt that results, and one thing of it at a time.
+/// A prompt, the source's or that which results, and one thing of it at a time.
 #[derive(Debug)]
 pub(super) struct EditTexts {
-    /// The prompt that results, with every thing's own words in their places.
+    /// The prompt, with every thing's own words in their places.
     pub(super) base: Conditioning,
     /// For each change: begin and end of the text, and nothing between but the thing's own words.
     pub(super) things: Vec<Conditioning>,
@@ -27,36 +27,71 @@ pub(super) struct EditTexts {
 }
 
 impl EditTexts {
-    /// Encodes what `edited`, which is `edit` made on its prompt, says.
+    /// Encodes `prompt`, which says what the source shows. Where they are `restricted`, the words of
+    /// the things that change are encoded alone, just as the new ones are: what that does to a
+    /// picture is then no part of the difference between the two.
     ///
     /// # Errors
     /// The prompt needs more than one chunk, or a text cannot be encoded.
-    pub(super) fn encode(text: &TextStage, edit: &Edit, edited: &EditedPrompt) -> Result<Self> {
-        if text.chunks(&edited.text)? > 1 {
+    pub(super) fn of_source(
+        text: &TextStage,
+        edited: &EditedPrompt,
+        prompt: &str,
+        restricted: bool,
+    ) -> Result<Self> {
+        let mut phrases = Vec::with_capacity(edited.places.len());
+        for place in &edited.places {
+            let old = &prompt[place.from.clone()];
+            phrases.push((Alone::encode(text, old)?, &place.from));
+        }
+        Self::encode(text, prompt, phrases, restricted)
+    }
+
+    /// Encodes what `edited`, which is `edit` made on its prompt, says.
+    ///
+    /// # Errors
+    /// As [`Self::of_source`].
+    pub(super) fn of_target(
+        text: &TextStage,
+        edit: &Edit,
+        edited: &EditedPrompt,
+        restricted: bool,
+    ) -> Result<Self> {
+        let mut phrases = Vec::with_capacity(edited.places.len());
+        for place in &edited.places {
+            let change = &edit.changes[place.change];
+            let is_whole = (change.strength - 1.0).abs() < f64::EPSILON;
+            let old = (!is_whole).then(|| Alone::encode(text, &change.from));
+            let new = Alone::encode(text, &change.to)?;
+            phrases.push((new.towards(old.transpose()?, change.strength)?, &place.to));
+        }
+        Self::encode(text, &edited.text, phrases, restricted)
+    }
+
+    fn encode(
+        text: &TextStage,
+        prompt: &str,
+        phrases: Vec<(Alone, &Range<usize>)>,
+        restricted: bool,
+    ) -> Result<Self> {
+        if text.chunks(prompt)? > 1 {
             return Err(EngineError::request(
                 "prompt",
                 format!(
-                    "\"{}\" is too long for an edit; say only what the picture shows, in one \
-                     chunk of tokens",
-                    edited.text
+                    "\"{prompt}\" is too long for an edit; say only what the picture shows, in one \
+                     chunk of tokens"
                 ),
             ));
         }
-        let mut base = text.encode(&edited.text, 1)?;
-        let mut spans = Vec::with_capacity(edited.places.len());
-        let mut alone = Vec::with_capacity(edited.places.len());
-        for place in &edited.places {
-            let change = &edit.changes[place.change];
-            let span = tokens_of(&base, &place.to)?;
-            let is_whole = (change.strength - 1.0).abs() < f64::EPSILON;
-            let old = (!is_whole).then(|| Alone::encode(text, &change.from));
-            alone.push((
-                Alone::encode(text, &change.to)?.towards(old.transpose()?, change.strength)?,
-                span.clone(),
-            ));
-            spans.push(span);
+        let mut base = text.encode(prompt, 1)?;
+        let mut spans = Vec::with_capacity(phrases.len());
+        let mut alone = Vec::with_capacity(phrases.len());
+        for (phrase, bytes) in phrases {
+            let span = tokens_of(&base, bytes)?;
+            spans.push(span.clone());
+            alone.push((phrase, span));
         }
-        if !edit.has(EditPart::Words) {
+        if !restricted {
             // Everything reads the prompt as it is encoded, wherever it looks.
             let things = spans.iter().map(|_| base.shallow_clone()).collect();
             return Ok(Self {
@@ -65,7 +100,7 @@ impl EditTexts {
                 spans,
             });
         }
-        let end = end_position(text, &edited.text)?;
+        let end = end_position(text, prompt)?;
         let mut things = Vec::with_capacity(alone.len());
         for (alone, span) in &alone {
             alone.copy_words(&mut base, span)?;
@@ -78,6 +113,19 @@ impl EditTexts {
             things,
             spans,
         })
+    }
+
+    /// Tokens of the prompt, begin, end and padding among them.
+    pub(super) fn tokens(&self) -> usize {
+        let first = self.base.encoders.first();
+        first.map_or(0, |states| states.tokens.size()[0] as usize)
+    }
+
+    /// Says of which sizes the picture is, to models that are told.
+    pub(super) fn set_sizes(&mut self, sizes: Option<PictureSizes>) {
+        for text in self.things.iter_mut().chain([&mut self.base]) {
+            text.sizes = sizes;
+        }
     }
 }
 
