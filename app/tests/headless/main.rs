@@ -13,6 +13,7 @@ mod formats;
 #[cfg(unix)]
 mod kill;
 mod measure;
+mod measure_edits;
 mod place;
 mod project;
 mod render;

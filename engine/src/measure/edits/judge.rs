@@ -69,6 +69,21 @@ pub(super) struct Seen<'a> {
 }
 
 impl EditJudge<'_> {
+    /// The figures of `picture`, an edit of `source` as `case` asks for it, whose `masks` are one an
+    /// edit. All are of one size.
+    ///
+    /// # Errors
+    /// A text cannot be read by CLIP, sizes differ, or memory runs out.
+    pub fn figures(
+        &self,
+        case: &EditCase,
+        source: Picture,
+        masks: Vec<Mask>,
+        picture: &Picture,
+    ) -> Result<EditFigures> {
+        self.judge(&self.look(case, source, masks)?, picture)
+    }
+
     /// Looks at the source of `case`.
     ///
     /// # Errors
