@@ -44,7 +44,8 @@ pub(super) struct EditCommand {
     /// of one picture are parted by ";". Files are relative to the table
     #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "source_prompt", "edits", "masks"])]
     csv: Option<PathBuf>,
-    /// How: ale (attribute-leakage-free editing), prompt-to-prompt, or ddim-inversion
+    /// How: ale (attribute-leakage-free editing), ale-published (as its paper has it),
+    /// prompt-to-prompt, or ddim-inversion
     #[arg(long, value_name = "METHOD", default_value = "ale", value_parser = parse_method)]
     method: EditMethod,
     /// For how large a part of the steps the shapes of the source are kept, 0 to 1
@@ -61,7 +62,7 @@ pub(super) struct EditCommand {
     /// man" leaves him to it alone. Repeatable
     #[arg(long = "control", value_name = "CONTROL", value_parser = parse_control)]
     controls: Vec<ControlUse>,
-    /// What to steer away from; without guidance it does nothing
+    /// What to steer away from instead of the old words; without guidance it does nothing
     #[arg(long, value_name = "TEXT", default_value = "")]
     negative: String,
     /// Model folder in diffusers layout [default: the embedded model]
@@ -73,7 +74,8 @@ pub(super) struct EditCommand {
     /// Steps, 4 to 20 for most edits [default: what suits the model]
     #[arg(long, value_name = "N")]
     steps: Option<u32>,
-    /// Guidance scale; 1 turns guidance off [default: what suits the model]
+    /// Guidance scale, away from the old words; 1 turns guidance off [default: what suits the model,
+    /// at least 5 where that is more than 1]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     guidance: Option<f64>,
     /// Width and height in pixels, multiples of 8 [default: the model's own]
@@ -169,7 +171,9 @@ fn base(args: &EditCommand) -> Result<Recipe, Failure> {
         width_px,
         height_px,
         steps: args.steps.unwrap_or(defaults.steps),
-        guidance_scale: args.guidance.unwrap_or(defaults.guidance_scale),
+        guidance_scale: args
+            .guidance
+            .unwrap_or_else(|| defaults.edit_guidance_scale()),
         sampler: defaults.sampler()?,
         dtype: args.dtype.clone(),
         controls: args.controls.clone(),

@@ -60,7 +60,7 @@ fn every_way_of_editing_is_in_the_table() {
     let bench: Value = serde_json::from_str(&read("edits.json")).unwrap();
     let results = bench["results"].as_array().unwrap();
     // The truth is known of one case.
-    assert_eq!(results.len(), 2 * 10 + 1);
+    assert_eq!(results.len(), 2 * 11 + 1);
     let of = |case: u64, trial: &str| {
         let found = results
             .iter()
@@ -75,7 +75,7 @@ fn every_way_of_editing_is_in_the_table() {
     assert!(leaks("ours") < leaks("virtual_inversion"));
     assert!(bench["secs"].is_array());
     assert!(read("edits.md").contains("| DDIM inversion, masked |"));
-    assert_eq!(read("edits.csv").lines().count(), 22);
+    assert_eq!(read("edits.csv").lines().count(), 24);
 }
 
 #[test]

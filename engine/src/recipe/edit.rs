@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::MaskUse;
+use super::{EditMethod, EditPart, MaskUse};
 use crate::conditioning::{find_phrase, split_words};
 use crate::{EngineError, Result};
 
@@ -32,70 +32,6 @@ pub struct Edit {
     /// Fields of newer programs, kept as they are.
     #[serde(flatten)]
     pub unknown: serde_json::Map<String, serde_json::Value>,
-}
-
-/// A way of editing.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EditMethod {
-    /// Attribute-leakage-free editing (arXiv 2412.04715) on a virtual inversion.
-    #[default]
-    Ale,
-    /// The source walked up to noise by DDIM (arXiv 2010.02502) and down again under the new words.
-    /// Of the parts it has [`EditPart::Background`] alone.
-    DdimInversion,
-    /// Prompt-to-prompt (arXiv 2208.01626) on a virtual inversion: new words look where the old ones
-    /// looked. Of the parts it has [`EditPart::Background`] and [`EditPart::Structure`].
-    PromptToPrompt,
-}
-
-impl EditMethod {
-    /// All methods.
-    pub const ALL: [Self; 3] = [Self::Ale, Self::DdimInversion, Self::PromptToPrompt];
-
-    /// The name in files and on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ale => "ale",
-            Self::DdimInversion => "ddim_inversion",
-            Self::PromptToPrompt => "prompt_to_prompt",
-        }
-    }
-
-    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-    fn is_usual(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-impl FromStr for EditMethod {
-    type Err = EngineError;
-
-    /// The name, with `-` or `_`.
-    fn from_str(text: &str) -> Result<Self> {
-        let asked = text.replace('-', "_");
-        let found = Self::ALL.into_iter().find(|method| method.name() == asked);
-        found.ok_or_else(|| {
-            let all = Self::ALL.map(Self::name).join(", ");
-            EngineError::request("method", format!("\"{text}\" is not one of {all}"))
-        })
-    }
-}
-
-/// A part of the method, which can be left out to see what it does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EditPart {
-    /// Every thing's new words are encoded alone, so that they know nothing of the others.
-    Words,
-    /// Every thing reads its own words only where its mask is.
-    Regions,
-    /// After each step everything outside of all masks is the source again.
-    Background,
-    /// The source's queries and keys in the self-attentions keep its shapes.
-    Structure,
-    /// What the autoencoder loses of the source is put back where nothing has changed.
-    Detail,
 }
 
 /// One thing that changes.
@@ -140,12 +76,6 @@ pub struct EditedPlace {
 }
 
 fn usual_structure() -> f64 {
-    if let Some(v) = std::env::var("EB_STRUCTURE")
-        .ok()
-        .and_then(|v| v.parse().ok())
-    {
-        return v;
-    }
     0.5
 }
 
@@ -261,6 +191,16 @@ impl Edit {
             text,
             places: places.into_iter().flatten().collect(),
         })
+    }
+
+    /// The same edit with all changes but one muted.
+    #[must_use]
+    pub fn with_change_alone(&self, change: usize) -> Self {
+        let mut alone = self.clone();
+        for (at, other) in alone.changes.iter_mut().enumerate() {
+            other.muted |= at != change;
+        }
+        alone
     }
 
     /// Checks what can be checked without pictures; `prompt` is the recipe's.

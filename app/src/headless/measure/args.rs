@@ -108,7 +108,7 @@ pub(in crate::headless) struct EditArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) skip: u32,
     /// Ways of editing, as A,B,C, of ours, without_words, without_regions, without_background,
-    /// without_structure, without_detail, virtual_inversion, prompt_to_prompt, ddim_inversion,
+    /// without_structure, without_detail, ale_published, virtual_inversion, prompt_to_prompt, ddim_inversion,
     /// no_edit and truth [default: all]
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = parse_trial)]
     pub(super) trials: Vec<EditTrial>,
@@ -127,7 +127,7 @@ pub(in crate::headless) struct EditArgs {
     /// Steps [default: what suits the model]
     #[arg(long, value_name = "N")]
     pub(super) steps: Option<u32>,
-    /// Guidance scale; 1 turns guidance off [default: what suits the model]
+    /// Guidance scale; 1 turns guidance off [default: that of `vernier edit`]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub(super) guidance: Option<f64>,
     /// Width and height in pixels, multiples of 8 [default: the model's own]

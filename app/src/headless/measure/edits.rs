@@ -88,7 +88,9 @@ fn base(args: &EditArgs) -> Result<Recipe, Failure> {
         width_px,
         height_px,
         steps: args.steps.unwrap_or(defaults.steps),
-        guidance_scale: args.guidance.unwrap_or(defaults.guidance_scale),
+        guidance_scale: args
+            .guidance
+            .unwrap_or_else(|| defaults.edit_guidance_scale()),
         sampler: defaults.sampler()?,
         dtype: args.dtype.clone(),
         walk: WalkOptions::default(),

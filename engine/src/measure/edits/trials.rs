@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::recipe::{Change, Edit, EditMethod, EditPart};
 
-/// How far DDIM inversion and prompt-to-prompt's kin walk up, as image to image does it: all the way
-/// up a schedule with no signal at its end, DDIM loses the source.
+/// How far DDIM inversion walks up, as image to image does it: all the way up a schedule with no signal at its end, DDIM loses the source.
 const DDIM_STRENGTH: f64 = 0.8;
 
 /// One way of editing.
@@ -24,6 +23,8 @@ pub enum EditTrial {
     WithoutStructure,
     /// The same without the detail that the autoencoder loses.
     WithoutDetail,
+    /// Attribute-leakage-free editing as it was published.
+    AlePublished,
     /// Virtual inversion and nothing else.
     VirtualInversion,
     /// Prompt-to-prompt on a virtual inversion, without masks.
@@ -38,25 +39,19 @@ pub enum EditTrial {
 
 impl EditTrial {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Ours,
         Self::WithoutWords,
         Self::WithoutRegions,
         Self::WithoutBackground,
         Self::WithoutStructure,
         Self::WithoutDetail,
+        Self::AlePublished,
         Self::VirtualInversion,
         Self::PromptToPrompt,
         Self::DdimInversion,
         Self::NoEdit,
         Self::Truth,
-    ];
-
-    /// Those of others, which ours is held against.
-    pub const BASELINES: [Self; 3] = [
-        Self::VirtualInversion,
-        Self::PromptToPrompt,
-        Self::DdimInversion,
     ];
 
     /// The name in files and on the command line.
@@ -68,6 +63,7 @@ impl EditTrial {
             Self::WithoutBackground => "without_background",
             Self::WithoutStructure => "without_structure",
             Self::WithoutDetail => "without_detail",
+            Self::AlePublished => "ale_published",
             Self::VirtualInversion => "virtual_inversion",
             Self::PromptToPrompt => "prompt_to_prompt",
             Self::DdimInversion => "ddim_inversion",
@@ -85,6 +81,7 @@ impl EditTrial {
             Self::WithoutBackground => "without background",
             Self::WithoutStructure => "without structure",
             Self::WithoutDetail => "without detail",
+            Self::AlePublished => "ALE as published",
             Self::VirtualInversion => "virtual inversion",
             Self::PromptToPrompt => "prompt-to-prompt",
             Self::DdimInversion => "DDIM inversion, masked",
@@ -104,6 +101,7 @@ impl EditTrial {
             Self::WithoutBackground => (EditMethod::Ale, vec![Background], 1.0),
             Self::WithoutStructure => (EditMethod::Ale, vec![Structure], 1.0),
             Self::WithoutDetail => (EditMethod::Ale, vec![Detail], 1.0),
+            Self::AlePublished => (EditMethod::AlePublished, vec![], 1.0),
             Self::VirtualInversion => {
                 let all = vec![Words, Regions, Background, Structure, Detail];
                 (EditMethod::Ale, all, 1.0)

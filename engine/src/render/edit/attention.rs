@@ -1,8 +1,6 @@
 //! What an edit does in the attention layers, on a batch of the source, the target, and where there
 //! is guidance the target under the negative prompt.
 
-use std::rc::Rc;
-
 use tch::{Kind, Tensor};
 
 use crate::Result;
@@ -19,28 +17,19 @@ pub(super) const TARGET: i64 = 1;
 pub(super) struct EditAttention<'a> {
     /// Whether the target takes the source's queries and keys where the picture looks at itself.
     pub(super) keeps_structure: bool,
-    /// Where every thing's own values hold; `None` where the prompt's hold everywhere.
-    pub(super) regions: Option<&'a Rc<RegionWeights>>,
-    /// Values of every thing by its old words.
-    pub(super) old: &'a [TextContext],
-    /// Values of every thing by its new words.
-    pub(super) new: &'a [TextContext],
-    /// Whether the row after the target is the target under the old words.
-    pub(super) away_from_source: bool,
+    /// What the target reads where; `None` where it reads its prompt everywhere.
+    pub(super) regions: Option<EditRegions<'a>>,
 }
 
-impl EditAttention<'_> {
-    /// The values that hold in the things' regions of a row of the batch.
-    fn things(&self, row: i64) -> Option<&[TextContext]> {
-        match row {
-            TARGET => Some(self.new),
-            _ if std::env::var("EB_SYM").as_deref() == Ok("0") => None,
-            SOURCE => Some(self.old),
-            _ if self.away_from_source => Some(self.old),
-            // A negative prompt holds everywhere.
-            _ => None,
-        }
-    }
+/// Words of every thing, and where they hold.
+#[derive(Clone, Copy)]
+pub(super) struct EditRegions<'a> {
+    pub(super) weights: &'a RegionWeights,
+    pub(super) things: &'a [TextContext],
+    /// Whether things are looked at by their own keys, and the rest reads the source's words;
+    /// otherwise the whole prompt's attention weights are multiplied by the values of each thing
+    /// (arXiv 2412.04715, RGB-CAM).
+    pub(super) own_keys: bool,
 }
 
 /// The self-attention of a batch whose rows all look as the source does, where `is_kept`. Each keeps
@@ -73,54 +62,74 @@ impl AttentionHook for EditAttention<'_> {
         if !site.is_cross {
             return keep_structure(self.keeps_structure, q, k, v);
         }
-        let Some(weights) = self.regions else {
+        let Some(regions) = &self.regions else {
             return Ok(None);
         };
-        let grid = weights.at(q.size()[2], site)?;
+        let row = |x: &Tensor, at: i64| -> Result<Tensor> { Ok(x.f_narrow(0, at, 1)?) };
         let mut out = Vec::with_capacity(3);
         for at in 0..q.size()[0] {
-            let [q, k, v] = [q, k, v].map(|x| x.f_narrow(0, at, 1));
-            let (q, k, v) = (q?, k?, v?);
-            out.push(match self.things(at) {
-                Some(things) => blend(&q, &k, &v, grid, |thing| {
-                    things[thing].get(site).map(|(_, v)| v)
-                })?,
-                None => attend(&q, &k, &v, false)?,
+            out.push(if at != TARGET {
+                attend(&row(q, at)?, &row(k, at)?, &row(v, at)?, false)?
+            } else if regions.own_keys {
+                let rest = attend(&row(q, at)?, &row(k, SOURCE)?, &row(v, SOURCE)?, false)?;
+                regions.by_their_keys(site, &row(q, at)?, &rest)?
+            } else {
+                regions.by_shared_weights(site, &row(q, at)?, &row(k, at)?, &row(v, at)?)?
             });
         }
         Ok(Some(Tensor::f_cat(&out, 0)?))
     }
 }
 
-/// Region-guided blending (arXiv 2412.04715, RGB-CAM): the attention weights of the whole prompt,
-/// and at every place the values of what stands there. `grid` holds the prompt's own weight
-/// `[1, 1, pixels, 1]` first, then that of each thing.
-fn blend<'v>(
-    q: &Tensor,
-    k: &Tensor,
-    v: &Tensor,
-    grid: &[Tensor],
-    value: impl Fn(usize) -> Result<&'v Tensor>,
-) -> Result<Tensor> {
-    let Some((own, regions)) = grid.split_first() else {
-        return attend(q, k, v, false);
-    };
-    // One look serves all values.
-    let scale = 1.0 / (q.size()[3] as f64).sqrt();
-    let looks = q
-        .f_matmul(&k.f_transpose(-2, -1)?)?
-        .f_mul_scalar(scale)?
-        .f_softmax(-1, Kind::Float)?
-        .f_to_kind(v.kind())?;
-    let weighed = |v: &Tensor, weight: &Tensor| -> Result<Tensor> {
-        let out = looks.f_matmul(v)?;
-        Ok(out.f_to_kind(Kind::Float)?.f_mul(weight)?)
-    };
-    let mut sum = weighed(v, own)?;
-    for (at, weight) in regions.iter().enumerate() {
-        sum = sum.f_add(&weighed(value(at)?, weight)?)?;
+impl EditRegions<'_> {
+    /// At every place attention to the words of what stands there, and `rest` elsewhere.
+    fn by_their_keys(&self, site: &AttentionSite, q: &Tensor, rest: &Tensor) -> Result<Tensor> {
+        self.blended(site, rest, |thing| {
+            let (k, v) = thing.get(site)?;
+            attend(q, k, v, false)
+        })
     }
-    Ok(sum.f_to_kind(q.kind())?)
+
+    /// The attention weights of the whole prompt, and at every place the values of what stands there.
+    fn by_shared_weights(
+        &self,
+        site: &AttentionSite,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+    ) -> Result<Tensor> {
+        // One look serves all values.
+        let scale = 1.0 / (q.size()[3] as f64).sqrt();
+        let looks = q
+            .f_matmul(&k.f_transpose(-2, -1)?)?
+            .f_mul_scalar(scale)?
+            .f_softmax(-1, Kind::Float)?
+            .f_to_kind(v.kind())?;
+        self.blended(site, &looks.f_matmul(v)?, |thing| {
+            Ok(looks.f_matmul(thing.get(site)?.1)?)
+        })
+    }
+
+    /// `rest` and what `of_thing` says of every thing, each as much as it holds at a place.
+    fn blended(
+        &self,
+        site: &AttentionSite,
+        rest: &Tensor,
+        of_thing: impl Fn(&TextContext) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let grid = self.weights.at(rest.size()[2], site)?;
+        let Some((own, regions)) = grid.split_first() else {
+            return Ok(rest.shallow_clone());
+        };
+        let weighed = |out: &Tensor, weight: &Tensor| -> Result<Tensor> {
+            Ok(out.f_to_kind(Kind::Float)?.f_mul(weight)?)
+        };
+        let mut sum = weighed(rest, own)?;
+        for (thing, weight) in self.things.iter().zip(regions) {
+            sum = sum.f_add(&weighed(&of_thing(thing)?, weight)?)?;
+        }
+        Ok(sum.f_to_kind(rest.kind())?)
+    }
 }
 
 #[cfg(test)]
@@ -153,9 +162,6 @@ mod tests {
         let mut hook = EditAttention {
             keeps_structure: true,
             regions: None,
-            old: &[],
-            new: &[],
-            away_from_source: true,
         };
         let out = hook.attend(&site(false), &q, &k, &v).unwrap().unwrap();
         for row in 0..3 {
@@ -175,39 +181,43 @@ mod tests {
             random(&[3, 2, 6, 5]),
             random(&[3, 2, 6, 5]),
         );
-        let thing = || {
-            let value = random(&[1, 2, 6, 5]);
-            let mut thing = TextContext::default();
-            thing.insert(0, random(&[1, 2, 6, 5]), value.shallow_clone());
-            ([thing], value)
-        };
-        let ((old, old_value), (new, new_value)) = (thing(), thing());
+        let (own_k, own_v) = (random(&[1, 2, 6, 5]), random(&[1, 2, 6, 5]));
+        let mut thing = TextContext::default();
+        thing.insert(0, own_k.shallow_clone(), own_v.shallow_clone());
+        let things = [thing];
         let half = |value: f64| Tensor::full([1, 1, 16, 8], value, CPU);
         let left = Tensor::cat(&[half(1.0), half(0.0)], 3);
-        let weights = Rc::new(RegionWeights::new(&[left], 2, 2).unwrap());
-        let mut hook = EditAttention {
-            keeps_structure: true,
-            regions: Some(&weights),
-            old: &old,
-            new: &new,
-            away_from_source: true,
-        };
+        let weights = RegionWeights::new(&[left], 2, 2).unwrap();
         let at = |x: &Tensor, row| x.narrow(0, row, 1);
         let plain = attend(&q, &k, &v, false).unwrap();
-        let out = hook.attend(&site(true), &q, &k, &v).unwrap().unwrap();
-        for (row, value) in [(SOURCE, &old_value), (TARGET, &new_value), (2, &old_value)] {
-            // The weights are the prompt's, the values the thing's own.
-            let own = attend(&at(&q, row), &at(&k, row), value, false).unwrap();
-            let (out, plain) = (at(&out, row), at(&plain, row));
+        for own_keys in [false, true] {
+            let mut hook = EditAttention {
+                keeps_structure: true,
+                regions: Some(EditRegions {
+                    weights: &weights,
+                    things: &things,
+                    own_keys,
+                }),
+            };
+            let out = hook.attend(&site(true), &q, &k, &v).unwrap().unwrap();
+            for row in [SOURCE, TARGET + 1] {
+                assert!(close(&at(&out, row), &at(&plain, row)), "{row}");
+            }
+            let target_q = at(&q, TARGET);
+            // The published form shares the prompt's weights; ours reads the source's elsewhere.
+            let (thing_k, rest) = if own_keys {
+                (own_k.shallow_clone(), SOURCE)
+            } else {
+                (at(&k, TARGET), TARGET)
+            };
+            let own = attend(&target_q, &thing_k, &own_v, false).unwrap();
+            let rest = attend(&target_q, &at(&k, rest), &at(&v, rest), false).unwrap();
+            let target = at(&out, TARGET);
             for place in 0..4 {
-                let wanted = if place % 2 == 0 { &own } else { &plain };
+                let wanted = if place % 2 == 0 { &own } else { &rest };
                 let here = |x: &Tensor| x.narrow(2, place, 1);
-                assert!(close(&here(&out), &here(wanted)), "{row} {place}");
+                assert!(close(&here(&target), &here(wanted)), "{own_keys} {place}");
             }
         }
-        // A negative prompt holds everywhere.
-        hook.away_from_source = false;
-        let out = hook.attend(&site(true), &q, &k, &v).unwrap().unwrap();
-        assert!(close(&at(&out, 2), &at(&plain, 2)));
     }
 }

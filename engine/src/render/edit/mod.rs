@@ -1,6 +1,7 @@
 //! Edits of a picture that do not leak: attribute-leakage-free editing (arXiv 2412.04715) on a
 //! virtual inversion of the source, and older ways of editing beside it.
 
+mod alignment;
 mod attention;
 mod ddim_walk;
 mod detail;
@@ -85,7 +86,7 @@ impl Editor<'_> {
         let edited = edit.edited_prompt(&recipe.prompt)?;
         let prepared = self.prepare(recipe, edit, &edited, controls)?;
         let latents = match edit.method {
-            EditMethod::Ale | EditMethod::PromptToPrompt => {
+            EditMethod::Ale | EditMethod::AlePublished | EditMethod::PromptToPrompt => {
                 self.walk_virtually(edit, &prepared, on_step)?
             }
             EditMethod::DdimInversion => self.walk_by_ddim(edit, &prepared, on_step)?,

@@ -1,14 +1,13 @@
 //! What every way of editing needs before it walks.
 
 use std::ops::Range;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use tch::{Device, Kind, Tensor};
 
 use super::inversion::{self, InversionStep};
 use super::maps::AttentionMaps;
-use super::words::EditTexts;
+use super::words::{Apart, EditTexts};
 use super::{Editor, masks};
 use crate::conditioning::{Conditioning, TokenSpan};
 use crate::controls::{Control, RegionWeights};
@@ -25,6 +24,9 @@ use crate::{EngineError, Result};
 
 /// At which parts of the training timesteps the source's attention is looked at to find things.
 const LOOKED_AT: [f64; 3] = [0.3, 0.45, 0.6];
+
+/// A place of the cross-attention reads the words of things alone from 1/REACH of it on.
+const REACH: f64 = 4.0;
 
 /// Everything about one edit but the walk.
 pub(super) struct Prepared {
@@ -43,7 +45,7 @@ pub(super) struct Prepared {
     /// How much each latent cell may change, 0..=1, `[1, 1, h, w]`.
     pub(super) free: Tensor,
     /// Where each thing's own values hold.
-    pub(super) weights: Rc<RegionWeights>,
+    pub(super) weights: RegionWeights,
     pub(super) source_texts: EditTexts,
     pub(super) target_texts: EditTexts,
     /// Keys and values of the source's words.
@@ -51,8 +53,6 @@ pub(super) struct Prepared {
     /// Keys and values of the target's words, and where there is guidance of what it is led away
     /// from.
     pub(super) of_target: TextContext,
-    /// Whether the target is led away from the old words, rather than from a negative prompt.
-    pub(super) away_from_source: bool,
     /// Whether the walk begins at noise alone.
     pub(super) from_noise: bool,
 }
@@ -105,25 +105,34 @@ impl Editor<'_> {
         });
         let coverage: Vec<Tensor> = coverage.collect::<Result<_>>()?;
 
-        // The other methods know of no restricted words.
-        let restricted = edit.method == EditMethod::Ale && edit.has(EditPart::Words);
-        let mut source_texts = EditTexts::of_source(
+        let apart = match edit.method {
+            EditMethod::Ale if edit.has(EditPart::Words) => Apart::InTheirPrompt,
+            EditMethod::AlePublished if edit.has(EditPart::Words) => Apart::Alone,
+            _ => Apart::Not,
+        };
+        let mut source_texts = EditTexts::of_source(self.text, edited, &recipe.prompt)?;
+        let mut target_texts = EditTexts::of_target(
             self.text,
+            (edit, &recipe.prompt),
             edited,
-            &recipe.prompt,
-            restricted && std::env::var("EB_SYM").as_deref() != Ok("0"),
+            &source_texts,
+            apart,
         )?;
-        let mut target_texts = EditTexts::of_target(self.text, edit, edited, restricted)?;
         source_texts.set_sizes(self.sizes);
         target_texts.set_sizes(self.sizes);
-        move_by_controls(&mut target_texts, controls)?;
+        move_by_controls(&mut target_texts, apart, controls)?;
         let guided = plan.guidance.is_some();
-        let away_from_source = recipe.negative_prompt.trim().is_empty()
-            && std::env::var("EB_CONTRAST").as_deref() != Ok("0");
+        let away_from_source =
+            recipe.negative_prompt.trim().is_empty() && edit.method != EditMethod::AlePublished;
         let led_away = match (guided, away_from_source) {
             (false, _) => None,
             (true, true) => Some(source_texts.base.shallow_clone()),
             (true, false) => Some(self.encode(&recipe.negative_prompt)?),
+        };
+        let reach = if edit.method == EditMethod::Ale {
+            REACH
+        } else {
+            1.0
         };
         let of_source = text_context(self.unet, &source_texts.base)?;
         let mut of_target = text_context(self.unet, &target_texts.base)?;
@@ -133,7 +142,7 @@ impl Editor<'_> {
         Ok(Prepared {
             of_source,
             of_target,
-            weights: Rc::new(RegionWeights::new(&coverage, height, width)?),
+            weights: RegionWeights::reaching(&coverage, height, width, reach)?,
             prediction: plan.scheduler.prediction_type,
             guidance: plan.guidance,
             from_noise: recipe.source.as_ref().is_some_and(|s| s.strength >= 1.0),
@@ -146,7 +155,6 @@ impl Editor<'_> {
             free,
             source_texts,
             target_texts,
-            away_from_source,
         })
     }
 
@@ -259,7 +267,7 @@ pub(super) fn beside(first: &TextContext, second: &TextContext) -> Result<TextCo
 }
 
 /// Has the controls move what the target reads.
-fn move_by_controls(texts: &mut EditTexts, controls: &[Resolved]) -> Result<()> {
+fn move_by_controls(texts: &mut EditTexts, apart: Apart, controls: &[Resolved]) -> Result<()> {
     for control in controls {
         let Some(raw) = control.raw else {
             continue;
@@ -286,7 +294,14 @@ fn move_by_controls(texts: &mut EditTexts, controls: &[Resolved]) -> Result<()> 
             ));
         };
         direction.apply(&mut texts.base, &span, raw)?;
-        direction.apply(&mut texts.things[own], &span, raw)?;
+        if let Some(thing) = texts.things.get_mut(own) {
+            // There it may stand elsewhere.
+            let span = match apart {
+                Apart::InTheirPrompt => subject_span(control, thing)?,
+                _ => span,
+            };
+            direction.apply(thing, &span, raw)?;
+        }
     }
     Ok(())
 }
@@ -298,16 +313,8 @@ fn union(masks: &[(usize, Mask)]) -> Mask {
     all.fold(first, |sum, mask| sum.joined(mask))
 }
 
-/// How much each latent cell may change.
+/// How much each latent cell may change: as much of it as the mask covers.
 fn free_cells(mask: &Mask, pixels_per_cell: i64) -> Result<Tensor> {
-    if std::env::var("EB_CELLS").as_deref() == Ok("any") {
-        return crate::render::source::cells_of(mask, pixels_per_cell, 1);
-    }
     let side = [pixels_per_cell, pixels_per_cell];
-    let cover = coverage_tensor(mask)?.f_avg_pool2d(side, side, [0, 0], false, true, None)?;
-    let gain: f64 = std::env::var("EB_CELLS")
-        .ok()
-        .and_then(|v| v.parse().ok())
-        .unwrap_or(1.0);
-    Ok(cover.f_mul_scalar(gain)?.f_clamp(0.0, 1.0)?)
+    Ok(coverage_tensor(mask)?.f_avg_pool2d(side, side, [0, 0], false, true, None)?)
 }

@@ -1,9 +1,8 @@
 //! Prompt-to-prompt (arXiv 2208.01626): where the new words look is where the old ones looked.
 
-use std::ops::Range;
-
 use tch::{Device, Kind, Tensor};
 
+use super::alignment::aligned;
 use super::attention::{SOURCE, TARGET, keep_structure};
 use super::words::EditTexts;
 use crate::Result;
@@ -37,33 +36,6 @@ impl Alignment {
             has: Tensor::f_from_slice(&has)?.f_to_device(device)?,
         })
     }
-}
-
-/// For each of `tokens` tokens of the target its token of the source. Between the spans both run
-/// along together; a changed span is matched from its end, for there the nouns stand; what is new
-/// before them has none.
-fn aligned(old: &[Range<usize>], new: &[Range<usize>], tokens: usize) -> Vec<Option<usize>> {
-    let mut pairs: Vec<_> = old.iter().zip(new).collect();
-    pairs.sort_by_key(|(_, new)| new.start);
-    let mut from = Vec::with_capacity(tokens);
-    let mut at = 0;
-    for (old, new) in pairs {
-        while from.len() < new.start {
-            from.push(Some(at));
-            at += 1;
-        }
-        for token in new.clone() {
-            let before_end = new.end - token;
-            let own = old.end.checked_sub(before_end);
-            from.push(own.filter(|own| *own >= old.start));
-        }
-        at = old.end;
-    }
-    while from.len() < tokens {
-        from.push(Some(at.min(tokens - 1)));
-        at += 1;
-    }
-    from
 }
 
 /// The hook of one step.
@@ -113,19 +85,6 @@ impl AttentionHook for PromptToPrompt<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn changed_words_are_matched_from_their_end() {
-        // "<s> a red cup and a cat </s> …" to "<s> a green wooden cup and a dog </s> …"
-        let from = aligned(&[2..4, 6..7], &[2..5, 7..8], 11);
-        let some = |at: &[usize]| at.iter().map(|&at| Some(at)).collect::<Vec<_>>();
-        assert_eq!(from[..2], some(&[0, 1]));
-        assert_eq!(from[2..5], [None, Some(2), Some(3)]);
-        assert_eq!(from[5..], some(&[4, 5, 6, 7, 8, 9]));
-        // Shorter words, in another order.
-        let from = aligned(&[6..7, 2..4], &[5..6, 2..3], 9);
-        assert_eq!(from, some(&[0, 1, 3, 4, 5, 6, 7, 8, 8]));
-    }
 
     #[test]
     fn the_target_looks_where_the_source_looked() {

@@ -4,7 +4,7 @@
 use tch::Tensor;
 
 use super::Editor;
-use super::attention::{EditAttention, SOURCE, TARGET};
+use super::attention::{EditAttention, EditRegions, SOURCE, TARGET};
 use super::prepared::{Prepared, beside};
 use super::prompt_to_prompt::{Alignment, CROSS_STEPS, PromptToPrompt};
 use crate::layers::AttentionHook;
@@ -27,13 +27,15 @@ impl Editor<'_> {
         p: &Prepared,
         on_step: &mut OnStep<'_>,
     ) -> Result<Tensor> {
-        let things = [&p.source_texts, &p.target_texts].map(|texts| {
-            let things = texts.things.iter();
-            let values = things.map(|thing| text_context(self.unet, thing));
-            values.collect::<Result<Vec<TextContext>>>()
-        });
-        let [old_things, new_things] = things;
-        let (old_things, new_things) = (old_things?, new_things?);
+        let things = p.target_texts.things.iter();
+        let things = things.map(|thing| text_context(self.unet, thing));
+        let things: Vec<TextContext> = things.collect::<Result<_>>()?;
+        let regions = EditRegions {
+            weights: &p.weights,
+            things: &things,
+            own_keys: edit.method == EditMethod::Ale,
+        };
+        let regions = (edit.has(EditPart::Regions) && !things.is_empty()).then_some(regions);
         let alignment = Alignment::new(&p.source_texts, &p.target_texts, self.device)?;
         let part_of_steps = |part: f64| (part * p.steps.len() as f64).round() as usize;
         let (kept, replaced) = (part_of_steps(edit.structure), part_of_steps(CROSS_STEPS));
@@ -50,10 +52,7 @@ impl Editor<'_> {
             let keeps_structure = edit.has(EditPart::Structure) && i < kept;
             let mut ale = EditAttention {
                 keeps_structure,
-                regions: edit.has(EditPart::Regions).then_some(&p.weights),
-                old: &old_things,
-                new: &new_things,
-                away_from_source: p.away_from_source,
+                regions,
             };
             let mut controls = PromptToPrompt {
                 keeps_structure,

@@ -1,15 +1,18 @@
-//! Object-restricted embeddings: the words of every changed thing, encoded alone (arXiv 2412.04715,
-//! ORE), for the target, and other than in the paper for the source too.
+//! The words of every changed thing, kept apart from those of the others.
 //!
 //! CLIP reads from left to right and pads with its end token, so that in a whole prompt's encoding
-//! later words, and above all the end and padding positions, know of every thing. Here each thing's
-//! words are encoded by themselves and copied to where they stand in the whole prompt, so that the
-//! attention weights of the whole prompt can be multiplied by the values of any one thing.
+//! later words, and above all the end and padding positions, know of every thing. Two ways keep them
+//! apart. Ours encodes for each thing the prompt in which nothing but it has changed: the words stand
+//! where they stand in the picture's own prompt, and know no other new ones. The published one
+//! (object-restricted embeddings, arXiv 2412.04715, ORE) encodes each thing's words by themselves and
+//! copies them to where they stand in the whole prompt, so that the attention weights of the whole
+//! prompt can be multiplied by the values of any one thing.
 
 use std::ops::Range;
 
 use tch::Tensor;
 
+use super::alignment::{aligned, part_of_the_way};
 use crate::conditioning::{Conditioning, EncoderStates, PictureSizes};
 use crate::prompt::TextStage;
 use crate::recipe::{Edit, EditedPrompt};
@@ -18,61 +21,81 @@ use crate::{EngineError, Result};
 /// A prompt, the source's or that which results, and one thing of it at a time.
 #[derive(Debug)]
 pub(super) struct EditTexts {
-    /// The prompt, with every thing's own words in their places.
+    /// The whole prompt.
     pub(super) base: Conditioning,
-    /// For each change: begin and end of the text, and nothing between but the thing's own words.
+    /// What is read where each changed thing is; none where the prompt is read everywhere.
     pub(super) things: Vec<Conditioning>,
-    /// Where each change's words lie among the tokens of all of them.
+    /// Where each change's words lie among the tokens of the whole prompt.
     pub(super) spans: Vec<Range<usize>>,
 }
 
+/// How words are kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Apart {
+    /// Not at all.
+    Not,
+    /// Each thing reads the prompt in which nothing but it has changed.
+    InTheirPrompt,
+    /// Each thing reads its own words, encoded alone.
+    Alone,
+}
+
 impl EditTexts {
-    /// Encodes `prompt`, which says what the source shows. Where they are `restricted`, the words of
-    /// the things that change are encoded alone, just as the new ones are: what that does to a
-    /// picture is then no part of the difference between the two.
+    /// Encodes `prompt`, which says what the source shows.
     ///
     /// # Errors
-    /// The prompt needs more than one chunk, or a text cannot be encoded.
-    pub(super) fn of_source(
-        text: &TextStage,
-        edited: &EditedPrompt,
-        prompt: &str,
-        restricted: bool,
-    ) -> Result<Self> {
-        let mut phrases = Vec::with_capacity(edited.places.len());
-        for place in &edited.places {
-            let old = &prompt[place.from.clone()];
-            phrases.push((Alone::encode(text, old)?, &place.from));
-        }
-        Self::encode(text, prompt, phrases, restricted)
+    /// It needs more than one chunk, or cannot be encoded.
+    pub(super) fn of_source(text: &TextStage, edited: &EditedPrompt, prompt: &str) -> Result<Self> {
+        let places = edited.places.iter().map(|place| &place.from);
+        Self::whole(text, prompt, places)
     }
 
-    /// Encodes what `edited`, which is `edit` made on its prompt, says.
+    /// Encodes what becomes of `prompt`, which `source` is the encoding of, by `edit`.
     ///
     /// # Errors
     /// As [`Self::of_source`].
     pub(super) fn of_target(
         text: &TextStage,
-        edit: &Edit,
+        (edit, prompt): (&Edit, &str),
         edited: &EditedPrompt,
-        restricted: bool,
+        source: &Self,
+        apart: Apart,
     ) -> Result<Self> {
-        let mut phrases = Vec::with_capacity(edited.places.len());
-        for place in &edited.places {
-            let change = &edit.changes[place.change];
-            let is_whole = (change.strength - 1.0).abs() < f64::EPSILON;
-            let old = (!is_whole).then(|| Alone::encode(text, &change.from));
-            let new = Alone::encode(text, &change.to)?;
-            phrases.push((new.towards(old.transpose()?, change.strength)?, &place.to));
+        let places = edited.places.iter().map(|place| &place.to);
+        let mut texts = Self::whole(text, &edited.text, places)?;
+        if apart == Apart::Alone {
+            return texts.alone(text, edit, edited);
         }
-        Self::encode(text, &edited.text, phrases, restricted)
+        let strengths = edited
+            .places
+            .iter()
+            .map(|p| edit.changes[p.change].strength);
+        let mean = strengths.sum::<f64>() / edited.places.len().max(1) as f64;
+        if mean < 1.0 {
+            let from = aligned(&source.spans, &texts.spans, texts.tokens());
+            texts.base = part_of_the_way(source, texts.base, &from, mean)?;
+        }
+        if apart == Apart::InTheirPrompt {
+            for (at, place) in edited.places.iter().enumerate() {
+                let only = edit.with_change_alone(place.change).edited_prompt(prompt)?;
+                let places = only.places.iter().map(|place| &place.to);
+                let mut own = Self::whole(text, &only.text, places)?;
+                let strength = edit.changes[place.change].strength;
+                if strength < 1.0 {
+                    let from = aligned(&source.spans[at..=at], &own.spans, own.tokens());
+                    own.base = part_of_the_way(source, own.base, &from, strength)?;
+                }
+                texts.things.push(own.base);
+            }
+        }
+        Ok(texts)
     }
 
-    fn encode(
+    /// A whole prompt with the words at `places`.
+    fn whole<'p>(
         text: &TextStage,
         prompt: &str,
-        phrases: Vec<(Alone, &Range<usize>)>,
-        restricted: bool,
+        places: impl Iterator<Item = &'p Range<usize>>,
     ) -> Result<Self> {
         if text.chunks(prompt)? > 1 {
             return Err(EngineError::request(
@@ -83,36 +106,31 @@ impl EditTexts {
                 ),
             ));
         }
-        let mut base = text.encode(prompt, 1)?;
-        let mut spans = Vec::with_capacity(phrases.len());
-        let mut alone = Vec::with_capacity(phrases.len());
-        for (phrase, bytes) in phrases {
-            let span = tokens_of(&base, bytes)?;
-            spans.push(span.clone());
-            alone.push((phrase, span));
-        }
-        if !restricted {
-            // Everything reads the prompt as it is encoded, wherever it looks.
-            let things = spans.iter().map(|_| base.shallow_clone()).collect();
-            return Ok(Self {
-                base,
-                things,
-                spans,
-            });
-        }
-        let end = end_position(text, prompt)?;
-        let mut things = Vec::with_capacity(alone.len());
-        for (alone, span) in &alone {
-            alone.copy_words(&mut base, span)?;
-        }
-        for (alone, span) in &alone {
-            things.push(alone.as_part_of(&base, span, end)?);
-        }
+        let base = text.encode(prompt, 1)?;
+        let spans = places.map(|bytes| tokens_of(&base, bytes));
         Ok(Self {
+            spans: spans.collect::<Result<_>>()?,
+            things: Vec::new(),
             base,
-            things,
-            spans,
         })
+    }
+
+    /// Object-restricted embeddings.
+    fn alone(mut self, text: &TextStage, edit: &Edit, edited: &EditedPrompt) -> Result<Self> {
+        let end = end_position(text, &edited.text)?;
+        let mut alone = Vec::with_capacity(edited.places.len());
+        for (place, span) in edited.places.iter().zip(&self.spans) {
+            let change = &edit.changes[place.change];
+            let is_whole = (change.strength - 1.0).abs() < f64::EPSILON;
+            let old = (!is_whole).then(|| Alone::encode(text, &change.from));
+            let new = Alone::encode(text, &change.to)?;
+            alone.push(new.towards(old.transpose()?, change.strength)?);
+            alone[alone.len() - 1].copy_words(&mut self.base, span)?;
+        }
+        for (alone, span) in alone.iter().zip(&self.spans) {
+            self.things.push(alone.as_part_of(&self.base, span, end)?);
+        }
+        Ok(self)
     }
 
     /// Tokens of the prompt, begin, end and padding among them.
