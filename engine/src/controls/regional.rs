@@ -182,6 +182,25 @@ mod tests {
     }
 
     #[test]
+    fn regions_may_reach_as_far_as_they_cover_a_part_of_a_cell() {
+        // A cell of 4 pixels, of which the first region covers one and the second none or two.
+        let region = |pixels: [f32; 4]| Tensor::from_slice(&pixels).view([1, 1, 2, 2]);
+        let shares = |regions: &[Tensor], reach: f64| -> Vec<f64> {
+            let weights = RegionWeights::reaching(regions, 1, 1, reach).unwrap();
+            let all = weights.grids[&1].iter();
+            all.map(|weight| weight.double_value(&[0, 0, 0, 0]))
+                .collect()
+        };
+        let one = region([1.0, 0.0, 0.0, 0.0]);
+        assert_eq!(shares(&[one.shallow_clone()], 1.0), [0.75, 0.25]);
+        assert_eq!(shares(&[one.shallow_clone()], 2.0), [0.5, 0.5]);
+        assert_eq!(shares(&[one.shallow_clone()], 8.0), [0.0, 1.0]);
+        let two = region([0.0, 1.0, 1.0, 0.0]);
+        let parted = shares(&[one, two], 4.0);
+        assert!(parted[0].abs() < 1e-6 && (2.0 * parted[1] - parted[2]).abs() < 1e-6);
+    }
+
+    #[test]
     fn feature_maps_that_fit_no_halving_are_refused() {
         let weights = RegionWeights::new(&[rest(64, 64, 1.0)], 8, 8).unwrap();
         let site = AttentionSite {

@@ -95,7 +95,7 @@ impl Editor<'_> {
         let noise = noise.iter().map(|noise| noise.f_to_device(self.device));
         let noise: Vec<Tensor> = noise.collect::<Result<_, _>>()?;
 
-        let masks = self.masks(recipe, edit, edited, &source, &clean, &noise)?;
+        let masks = self.masks(recipe, edit, edited, &source, &clean, &noise[0])?;
         let whole = union(&masks);
         let pixels_per_cell = self.vae.config().downscale();
         let free = free_cells(&whole, pixels_per_cell)?.f_to_device(self.device)?;
@@ -118,6 +118,11 @@ impl Editor<'_> {
             &source_texts,
             apart,
         )?;
+        if apart == Apart::Not && edit.method == EditMethod::Ale {
+            // Where a thing is, all new words are read; elsewhere the old ones still are.
+            let things = edited.places.iter();
+            target_texts.things = things.map(|_| target_texts.base.shallow_clone()).collect();
+        }
         source_texts.set_sizes(self.sizes);
         target_texts.set_sizes(self.sizes);
         move_by_controls(&mut target_texts, apart, controls)?;
@@ -177,7 +182,7 @@ impl Editor<'_> {
         edited: &EditedPrompt,
         source: &Picture,
         clean: &Tensor,
-        noise: &[Tensor],
+        noise: &Tensor,
     ) -> Result<Vec<(usize, Mask)>> {
         let lost: Vec<&Range<usize>> = edited
             .places
@@ -221,13 +226,13 @@ impl Editor<'_> {
         prompt: &str,
         places: &[&Range<usize>],
         clean: &Tensor,
-        noise: &[Tensor],
+        noise: &Tensor,
     ) -> Result<Vec<Tensor>> {
         let conditioning = self.encode(prompt)?;
         let context = text_context(self.unet, &conditioning)?;
         let noise_schedule = NoiseSchedule::new(self.scheduler)?;
         let mut maps = AttentionMaps::default();
-        for (part, noise) in LOOKED_AT.into_iter().zip(noise.iter().take(1).cycle()) {
+        for part in LOOKED_AT {
             let timestep = (part * self.scheduler.num_train_timesteps as f64).round();
             let levels = inversion::steps(&[timestep], &noise_schedule);
             let input = levels[0].noised_before(clean, noise)?;
