@@ -7,8 +7,8 @@ use clap::Args;
 use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::picture::PictureShelf;
 use vernier_engine::recipe::{
-    Change, ControlUse, Edit, EditPart, MaskUse, ModelRef, PictureRef, RECIPE_VERSION, Recipe,
-    Source, TextOptions, WalkOptions,
+    Change, ControlUse, Edit, EditMethod, EditPart, MaskUse, ModelRef, PictureRef, RECIPE_VERSION,
+    Recipe, Source, TextOptions, WalkOptions,
 };
 use vernier_engine::render::Defaults;
 use vernier_engine::{EngineError, Result as EngineResult};
@@ -44,21 +44,25 @@ pub(super) struct EditCommand {
     /// of one picture are parted by ";". Files are relative to the table
     #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "source_prompt", "edits", "masks"])]
     csv: Option<PathBuf>,
+    /// How: ale (attribute-leakage-free editing), ale-published (as its paper has it),
+    /// prompt-to-prompt, or ddim-inversion
+    #[arg(long, value_name = "METHOD", default_value = "ale", value_parser = parse_method)]
+    method: EditMethod,
     /// For how large a part of the steps the shapes of the source are kept, 0 to 1
     #[arg(long, value_name = "X", default_value_t = 0.5)]
     structure: f64,
     /// How far changes go from the old words to the new ones, 0 to 1
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     strength: f64,
-    /// Leave a part of the method out, to see what it does: words, regions, background, structure.
-    /// Repeatable
+    /// Leave a part of the method out, to see what it does: words, regions, background, structure,
+    /// detail. Repeatable
     #[arg(long, value_name = "PART", value_parser = parse_part)]
     without: Vec<EditPart>,
     /// A direction at work on something that changes, as in `vernier render`: a change of "man ->
     /// man" leaves him to it alone. Repeatable
     #[arg(long = "control", value_name = "CONTROL", value_parser = parse_control)]
     controls: Vec<ControlUse>,
-    /// What to steer away from; without guidance it does nothing
+    /// What to steer away from instead of the old words; without guidance it does nothing
     #[arg(long, value_name = "TEXT", default_value = "")]
     negative: String,
     /// Model folder in diffusers layout [default: the embedded model]
@@ -70,7 +74,8 @@ pub(super) struct EditCommand {
     /// Steps, 4 to 20 for most edits [default: what suits the model]
     #[arg(long, value_name = "N")]
     steps: Option<u32>,
-    /// Guidance scale; 1 turns guidance off [default: what suits the model]
+    /// Guidance scale, away from the old words; 1 turns guidance off [default: what suits the model,
+    /// at least 5 where that is more than 1]
     #[arg(long, value_name = "X", allow_negative_numbers = true)]
     guidance: Option<f64>,
     /// Width and height in pixels, multiples of 8 [default: the model's own]
@@ -166,7 +171,9 @@ fn base(args: &EditCommand) -> Result<Recipe, Failure> {
         width_px,
         height_px,
         steps: args.steps.unwrap_or(defaults.steps),
-        guidance_scale: args.guidance.unwrap_or(defaults.guidance_scale),
+        guidance_scale: args
+            .guidance
+            .unwrap_or_else(|| defaults.edit_guidance_scale()),
         sampler: defaults.sampler()?,
         dtype: args.dtype.clone(),
         controls: args.controls.clone(),
@@ -212,6 +219,7 @@ impl Case {
             prompt: self.prompt.clone(),
             source: Some(Source::new(PictureRef::at(&self.image), 1.0)),
             edit: Some(Edit {
+                method: args.method,
                 structure: args.structure,
                 without: args.without.clone(),
                 ..Edit::new(changes)
@@ -279,12 +287,17 @@ fn parse_mask(text: &str) -> Result<(String, PathBuf), String> {
     }
 }
 
+fn parse_method(text: &str) -> Result<EditMethod, String> {
+    text.parse().map_err(|e: EngineError| e.to_string())
+}
+
 fn parse_part(text: &str) -> Result<EditPart, String> {
     match text {
         "words" => Ok(EditPart::Words),
         "regions" => Ok(EditPart::Regions),
         "background" => Ok(EditPart::Background),
         "structure" => Ok(EditPart::Structure),
-        _ => Err("it is words, regions, background or structure".to_owned()),
+        "detail" => Ok(EditPart::Detail),
+        _ => Err("it is words, regions, background, structure or detail".to_owned()),
     }
 }

@@ -14,6 +14,7 @@ mod formats;
 mod kill;
 mod larger;
 mod measure;
+mod measure_edits;
 mod models;
 mod personalization;
 mod place;

@@ -86,6 +86,9 @@ pub enum Stage {
     /// Measures how much of that subject is in rendered pictures, with a LoRA or a word and
     /// without, and what else they change.
     MeasureSubject(MeasureSubject),
+    /// Writes pictures of the world to edit, with masks and the truth about each edit, to the folder
+    /// --out, for `vernier measure edit`.
+    EditCases(EditCases),
 }
 
 /// How long and how fast a network is trained.
@@ -215,6 +218,17 @@ pub struct Who {
     /// The word that stands for it in the captions.
     #[arg(long, default_value = "zorb")]
     pub word: String,
+}
+
+/// Which cases are written.
+#[derive(Args, Debug, Clone)]
+pub struct EditCases {
+    /// Cases; any 15 in a row hold each type of edit with one, two and three things.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..100_000))]
+    pub count: u64,
+    /// Number of the first case.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..1 << 40))]
+    pub first: u64,
 }
 
 fn number(text: &str) -> Result<f64, String> {

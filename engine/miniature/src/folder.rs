@@ -127,7 +127,7 @@ fn places(options: &FolderOptions) -> Vec<Place> {
         .collect()
 }
 
-fn write_png(path: &Path, picture: &Picture) -> Result<()> {
+pub(crate) fn write_png(path: &Path, picture: &Picture) -> Result<()> {
     atomic::write(path, Existing::Replace, |file| {
         PngEncoder::new(file)
             .write_image(

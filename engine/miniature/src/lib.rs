@@ -7,6 +7,7 @@
 pub mod captions;
 pub mod cli;
 pub mod config;
+pub mod edit_cases;
 pub mod evaluate;
 pub mod export;
 pub mod folder;

@@ -28,6 +28,15 @@ impl RegionWeights {
     /// # Errors
     /// The tensors' shapes differ, or memory runs out.
     pub fn new(weights: &[Tensor], height: i64, width: i64) -> Result<Self> {
+        Self::reaching(weights, height, width, 1.0)
+    }
+
+    /// As [`RegionWeights::new`], where a cell belongs to the regions wholly from 1/`reach` of it
+    /// on, each as much of it as it covers more than the others.
+    ///
+    /// # Errors
+    /// As [`RegionWeights::new`].
+    pub fn reaching(weights: &[Tensor], height: i64, width: i64, reach: f64) -> Result<Self> {
         let Some(first) = weights.first() else {
             return Ok(Self {
                 grids: HashMap::new(),
@@ -45,12 +54,22 @@ impl RegionWeights {
         let mut grids = HashMap::new();
         let (mut h, mut w) = (height, width);
         loop {
+            let cells_of = |share: &Tensor| -> Result<Tensor> {
+                let cells = share.f_adaptive_avg_pool2d([h, w])?;
+                Ok(cells.f_view([1, 1, h * w, 1])?.f_mul_scalar(reach)?)
+            };
+            let mut over = Tensor::f_ones([1, 1, h * w, 1], (first.kind(), first.device()))?;
+            if reach > 1.0 {
+                let mut sum = over.f_zeros_like()?;
+                for share in &shares {
+                    sum = sum.f_add(&cells_of(share)?)?;
+                }
+                over = sum.f_clamp_min(1.0)?;
+            }
             let mut own = None;
             let mut all = Vec::with_capacity(shares.len() + 1);
             for share in &shares {
-                let cells = share
-                    .f_adaptive_avg_pool2d([h, w])?
-                    .f_view([1, 1, h * w, 1])?;
+                let cells = cells_of(share)?.f_div(&over)?;
                 own = Some(match own.take() {
                     None => cells.f_neg()?.f_add_scalar(1.0)?,
                     Some(own) => cells.f_neg()?.f_add(&own)?,
@@ -160,6 +179,25 @@ mod tests {
 
     fn rest(h: i64, w: i64, value: f64) -> Tensor {
         Tensor::full([1, 1, h, w], value, (Kind::Float, Device::Cpu))
+    }
+
+    #[test]
+    fn regions_may_reach_as_far_as_they_cover_a_part_of_a_cell() {
+        // A cell of 4 pixels, of which the first region covers one and the second none or two.
+        let region = |pixels: [f32; 4]| Tensor::from_slice(&pixels).view([1, 1, 2, 2]);
+        let shares = |regions: &[Tensor], reach: f64| -> Vec<f64> {
+            let weights = RegionWeights::reaching(regions, 1, 1, reach).unwrap();
+            let all = weights.grids[&1].iter();
+            all.map(|weight| weight.double_value(&[0, 0, 0, 0]))
+                .collect()
+        };
+        let one = region([1.0, 0.0, 0.0, 0.0]);
+        assert_eq!(shares(&[one.shallow_clone()], 1.0), [0.75, 0.25]);
+        assert_eq!(shares(&[one.shallow_clone()], 2.0), [0.5, 0.5]);
+        assert_eq!(shares(&[one.shallow_clone()], 8.0), [0.0, 1.0]);
+        let two = region([0.0, 1.0, 1.0, 0.0]);
+        let parted = shares(&[one, two], 4.0);
+        assert!(parted[0].abs() < 1e-6 && (2.0 * parted[1] - parted[2]).abs() < 1e-6);
     }
 
     #[test]

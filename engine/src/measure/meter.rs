@@ -281,6 +281,22 @@ impl Meter for AttributeMeter {
         Ok(read.into_iter().map(kind).collect())
     }
 
+    fn read_classes(
+        &self,
+        pictures: &Tensor,
+        place: Place,
+    ) -> Result<Option<Vec<BTreeMap<String, String>>>> {
+        let read = self.read_subject(pictures, self.region_of(Some(place))?)?;
+        let classes = |readings: BTreeMap<String, Reading>| {
+            let class = |(attribute, reading)| match reading {
+                Reading::Class { name, .. } => Some((attribute, name)),
+                Reading::Value(_) => None,
+            };
+            readings.into_iter().filter_map(class).collect()
+        };
+        Ok(Some(read.into_iter().map(classes).collect()))
+    }
+
     fn features(&self, pictures: &Tensor) -> Result<Option<Vec<Tensor>>> {
         Ok(Some(self.levels(&self.crop(pictures, WHOLE)?)?))
     }

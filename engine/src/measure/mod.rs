@@ -5,6 +5,7 @@ mod calibrate;
 mod clip_meter;
 mod clip_reader;
 mod config;
+mod edits;
 #[cfg(test)]
 mod fake;
 mod interference;
@@ -29,6 +30,10 @@ pub use calibrate::{Calibrated, CalibrationPlan};
 pub use clip_meter::{ClipAttribute, ClipMeter, SubjectLayout};
 pub use clip_reader::{ClipPreprocessing, ClipReader};
 pub use config::{HeadSpec, MeterConfig};
+pub use edits::{
+    CaseEdit, EDIT_BENCH_VERSION, EDIT_CASES_VERSION, EditBench, EditBenchPlan, EditCase,
+    EditCases, EditFigures, EditJudge, EditResult, EditTrial, EditWorkbench,
+};
 pub use interference::{Interfered, Interference, InterferencePlan, JointSettings, Stacked};
 pub use joint::{Found, JointSearch};
 pub use leakage::{Leakage, OutsideChange};
@@ -38,7 +43,7 @@ pub use prompts::{MeasuredPrompt, Targets, neutral_prompts, own_prompts};
 pub use quantities::{Quantity, RankTable, TextPair, balanced, brightness, detail};
 pub use reader::{Meter, Place, PlacedSubject};
 pub use reliable::{RangeEnd, ReliableRange, SoundnessLimits};
-pub use report::{SweepReport, write_page};
+pub use report::{EditPage, SweepReport, write_page};
 pub use similarity::{SsimMap, perceptual_distance};
 pub use sweep::{
     SWEEP_VERSION, Seen, Sweep, SweepPlan, SweepReading, SweepRow, SweepSubject, Workbench,

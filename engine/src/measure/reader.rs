@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::Result;
 
 /// Where a subject stands in a picture: the `index`-th from the left of `count`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// From the left, beginning with 0.
     pub index: usize,
@@ -73,6 +74,19 @@ pub trait Meter: Debug {
     /// # Errors
     /// There is no such place, or a tensor operation failed.
     fn read_kinds(&self, _pictures: &Tensor, _place: Place) -> Result<Option<Vec<String>>> {
+        Ok(None)
+    }
+
+    /// The class of every discrete attribute that each of `pictures` shows at `place`, by attribute;
+    /// `None` where the meter reads no classes.
+    ///
+    /// # Errors
+    /// There is no such place, or a tensor operation failed.
+    fn read_classes(
+        &self,
+        _pictures: &Tensor,
+        _place: Place,
+    ) -> Result<Option<Vec<BTreeMap<String, String>>>> {
         Ok(None)
     }
 

@@ -5,16 +5,19 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::MaskUse;
+use super::{EditMethod, EditPart, MaskUse};
 use crate::conditioning::{find_phrase, split_words};
 use crate::{EngineError, Result};
 
-/// An edit of the recipe's source by attribute-leakage-free editing (arXiv 2412.04715). The recipe's prompt says what the source shows; this says what
+/// An edit of the recipe's source. The recipe's prompt says what the source shows; this says what
 /// is to be shown instead, thing by thing, and nothing else may change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Edit {
     /// What changes, in no particular order.
     pub changes: Vec<Change>,
+    /// How it is made.
+    #[serde(default, skip_serializing_if = "EditMethod::is_usual")]
+    pub method: EditMethod,
     /// For how large a part of the steps, 0..=1, the shapes of the source are kept, by its queries
     /// and keys in the self-attentions.
     #[serde(default = "usual_structure")]
@@ -26,20 +29,6 @@ pub struct Edit {
     /// Fields of newer programs, kept as they are.
     #[serde(flatten)]
     pub unknown: serde_json::Map<String, serde_json::Value>,
-}
-
-/// A part of the method, which can be left out to see what it does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EditPart {
-    /// Every thing's new words are encoded alone, so that they know nothing of the others.
-    Words,
-    /// Every thing reads its own words only where its mask is.
-    Regions,
-    /// After each step everything outside of all masks is the source again.
-    Background,
-    /// The source's queries and keys in the self-attentions keep its shapes.
-    Structure,
 }
 
 /// One thing that changes.
@@ -136,6 +125,7 @@ impl Edit {
     pub fn new(changes: Vec<Change>) -> Self {
         Self {
             changes,
+            method: EditMethod::default(),
             structure: usual_structure(),
             without: Vec::new(),
             unknown: serde_json::Map::new(),
@@ -201,6 +191,16 @@ impl Edit {
             text,
             places: places.into_iter().flatten().collect(),
         })
+    }
+
+    /// The same edit with all changes but one muted.
+    #[must_use]
+    pub fn with_change_alone(&self, change: usize) -> Self {
+        let mut alone = self.clone();
+        for (at, other) in alone.changes.iter_mut().enumerate() {
+            other.muted |= at != change;
+        }
+        alone
     }
 
     /// Checks what can be checked without pictures; `prompt` is the recipe's.

@@ -4,6 +4,7 @@ mod adapter;
 mod check;
 mod control;
 mod edit;
+mod edit_method;
 mod file;
 mod highres;
 mod identity;
@@ -15,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 pub use adapter::{AdapterUse, EmbeddingUse};
 pub use control::{ControlScale, ControlUse};
-pub use edit::{Change, Edit, EditPart, EditedPlace, EditedPrompt};
+pub use edit::{Change, Edit, EditedPlace, EditedPrompt};
+pub use edit_method::{EditMethod, EditPart};
 pub use file::{from_json, read, to_json, write};
 pub use highres::{Highres, UpscalerUse};
 pub use identity::{hex_of, is_sha256_hex, sha256_hex, short_hash};

@@ -12,6 +12,9 @@ use crate::models::vae::VaeConfig;
 use crate::sampling::{SamplerName, SchedulerConfig};
 use crate::{EngineError, Result};
 
+/// Below it the embedded model's edits often stay half done.
+const LEAST_EDIT_GUIDANCE: f64 = 5.0;
+
 /// A model's native size and what suits it otherwise.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Defaults {
@@ -61,6 +64,16 @@ impl Defaults {
             recommended_sampler: recommended.sampler,
             scheduler,
         })
+    }
+
+    /// Guidance scale of an edit by words. It leads away from the old words rather than from none,
+    /// which is a shorter way: models that are guided little are guided more, up to 5.
+    pub fn edit_guidance_scale(&self) -> f64 {
+        if self.guidance_scale > 1.0 {
+            self.guidance_scale.max(LEAST_EDIT_GUIDANCE)
+        } else {
+            self.guidance_scale
+        }
     }
 
     /// Name of the recommended sampler, or of the one that the model's scheduler names.

@@ -84,7 +84,7 @@ impl PredictionType {
     }
 
     /// The noise, where `sample` is `alpha`·x₀ + `sigma`·ε with `alpha`² + `sigma`² = 1.
-    pub(super) fn epsilon(
+    pub(crate) fn epsilon(
         self,
         output: &Tensor,
         sample: &Tensor,

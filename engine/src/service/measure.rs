@@ -15,7 +15,7 @@ use crate::measure::{
 };
 use crate::picture::Picture;
 use crate::recipe::{ControlUse, Recipe};
-use crate::render::Renderer;
+use crate::render::{Rendered, Renderer};
 use crate::{EngineError, Result};
 
 /// Prompts that are worded before those with one subject are picked.
@@ -47,14 +47,8 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Says about how many pictures are to come.
-    fn expect(&mut self, pictures: usize) {
-        self.expected = self.made + pictures;
-    }
-}
-
-impl Workbench for Bench<'_> {
-    fn render(&mut self, recipe: &Recipe) -> Result<Picture> {
+    /// Renders `recipe` and tells how far it is.
+    pub(super) fn make(&mut self, recipe: &Recipe) -> Result<Rendered> {
         self.inbox.check_cancelled()?;
         self.pace.resume(Instant::now());
         let (index, pictures) = (self.made, self.expected.max(self.made + 1));
@@ -65,7 +59,19 @@ impl Workbench for Bench<'_> {
         let rendered = self.renderer.render(recipe, &mut on_step)?;
         self.pace.decoded(Instant::now());
         self.made += 1;
-        for note in rendered.notes {
+        Ok(rendered)
+    }
+
+    /// Says about how many pictures are to come.
+    pub(super) fn expect(&mut self, pictures: usize) {
+        self.expected = self.made + pictures;
+    }
+}
+
+impl Workbench for Bench<'_> {
+    fn render(&mut self, recipe: &Recipe) -> Result<Picture> {
+        let mut rendered = self.make(recipe)?;
+        for note in std::mem::take(&mut rendered.notes) {
             self.tell(note);
         }
         Ok(rendered.picture)
@@ -170,6 +176,9 @@ impl MeasureRequest {
                 let interference = plan.run(meter.as_ref(), bench)?;
                 Ok(Measured::Interference(Box::new(interference)))
             }
+            MeasureTask::Edits(edits) => {
+                edits.run(&self.base, folder, &options.meter, meter.as_ref(), bench)
+            }
         }
     }
 
@@ -215,7 +224,7 @@ impl MeasureTask {
             Self::Sweep(sweep) => vec![&sweep.control],
             Self::Calibrate { control, .. } => vec![control],
             Self::Interference { controls } => controls.iter().collect(),
-            Self::Words(_) => Vec::new(),
+            Self::Words(_) | Self::Edits(_) => Vec::new(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::measure::{Calibrated, Interference, Sweep};
+use crate::measure::{Calibrated, EditBench, EditCase, EditTrial, Interference, Sweep};
 use crate::picture::Picture;
 use crate::recipe::{ControlUse, Recipe};
 
@@ -41,6 +41,19 @@ pub enum MeasureTask {
         /// Two or more, at their settings.
         controls: Vec<ControlUse>,
     },
+    /// Edits by several ways of editing.
+    Edits(EditsTask),
+}
+
+/// Edits by several ways of editing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EditsTask {
+    /// What is edited, with the number of each case in its list.
+    pub cases: Vec<(usize, EditCase)>,
+    /// By which ways.
+    pub trials: Vec<EditTrial>,
+    /// How many cases the page shows at most.
+    pub shown: usize,
 }
 
 /// One control over many settings.
@@ -105,4 +118,11 @@ pub enum Measured {
     },
     /// What controls do to one another.
     Interference(Box<Interference>),
+    /// Edits.
+    Edits {
+        /// The figures.
+        bench: Box<EditBench>,
+        /// Some of the pictures, side by side.
+        page: Picture,
+    },
 }

@@ -13,6 +13,7 @@
 mod background;
 mod handle;
 mod measure;
+mod measure_edits;
 mod measuring;
 mod pace;
 mod post;
@@ -35,7 +36,8 @@ use crate::upscale::UpscalerLibrary;
 
 pub use handle::Service;
 pub use measuring::{
-    CacheOptions, MeasureRequest, MeasureTask, Measured, PromptChoice, SweepTask, WordsTask,
+    CacheOptions, EditsTask, MeasureRequest, MeasureTask, Measured, PromptChoice, SweepTask,
+    WordsTask,
 };
 
 /// A client's number for a job.

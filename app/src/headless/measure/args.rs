@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use vernier_engine::EngineError;
-use vernier_engine::measure::{ClipAttribute, TextPair};
+use vernier_engine::measure::{ClipAttribute, EditTrial, TextPair};
 use vernier_engine::recipe::{ControlScale, ControlUse};
 
 use crate::headless::cli::{parse_control, parse_size};
@@ -19,6 +19,9 @@ pub(in crate::headless) enum MeasureCommand {
     Words(Box<WordsArgs>),
     /// Set several controls at once and read what they do to one another
     Interference(Box<InterferenceArgs>),
+    /// Edit many pictures by words, by several ways of editing, and read what changes that was asked
+    /// for and what was not: edits.md, edits.csv, edits.json and edits.png
+    Edit(Box<EditArgs>),
 }
 
 /// Options of a sweep.
@@ -90,6 +93,59 @@ pub(in crate::headless) struct InterferenceArgs {
     pub(super) out: Option<PathBuf>,
     #[command(flatten)]
     pub(super) on: OnArgs,
+}
+
+/// Options of a bench of edits.
+#[derive(Debug, Args)]
+pub(in crate::headless) struct EditArgs {
+    /// A list of cases in JSON: pictures, what they show, changes and masks
+    #[arg(value_name = "CASES.json")]
+    pub(super) cases: PathBuf,
+    /// So many cases only
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) first: Option<u32>,
+    /// Begin after so many cases of the list
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) skip: u32,
+    /// Ways of editing, as A,B,C, of ours, without_words, without_regions, without_background,
+    /// without_structure, without_detail, ale_published, virtual_inversion, prompt_to_prompt, ddim_inversion,
+    /// no_edit and truth [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = parse_trial)]
+    pub(super) trials: Vec<EditTrial>,
+    /// How many cases edits.png shows at most
+    #[arg(long, value_name = "N", default_value_t = 15)]
+    pub(super) shown: u32,
+    /// Folder for edits.md, edits.csv, edits.json and edits.png
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// Model folder in diffusers layout [default: the embedded model]
+    #[arg(long, value_name = "DIR")]
+    pub(super) model: Option<PathBuf>,
+    /// Seed of the first case of the list; the next ones count up
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Steps [default: what suits the model]
+    #[arg(long, value_name = "N")]
+    pub(super) steps: Option<u32>,
+    /// Guidance scale; 1 turns guidance off [default: that of `vernier edit`]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub(super) guidance: Option<f64>,
+    /// Width and height in pixels, multiples of 8 [default: the model's own]
+    #[arg(long, value_name = "WxH", value_parser = parse_size)]
+    pub(super) size: Option<(u32, u32)>,
+    /// Dtype of the U-Net and the text encoder: f32, bf16, or on CUDA f16
+    #[arg(long, value_name = "DTYPE", default_value = "f32")]
+    pub(super) dtype: String,
+    /// Where to compute: cpu, cuda, cuda:N, or auto for CUDA where it is there
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub(super) device: String,
+    /// Both towers of CLIP, which then judge whether edits succeeded too [default: the model's own
+    /// folder clip, and its meter]
+    #[arg(long, value_name = "DIR")]
+    pub(super) clip: Option<PathBuf>,
+    /// Tell events on stdout, one JSON object a line
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// On which pictures, and by which meter.
@@ -204,6 +260,15 @@ fn parse_scale(text: &str) -> Result<ControlScale, String> {
         "measured" => Ok(ControlScale::Measured),
         _ => Err("it is calibrated, raw or measured".to_owned()),
     }
+}
+
+fn parse_trial(text: &str) -> Result<EditTrial, String> {
+    let asked = text.trim().replace('-', "_");
+    let found = EditTrial::ALL.into_iter().find(|t| t.name() == asked);
+    found.ok_or_else(|| {
+        let all = EditTrial::ALL.map(EditTrial::name).join(", ");
+        format!("it is one of {all}")
+    })
 }
 
 fn parse_subject_texts(text: &str) -> Result<ClipAttribute, String> {

@@ -1,6 +1,7 @@
 //! `vernier measure` and `vernier calibrate`.
 
 mod args;
+mod edits;
 mod tell;
 
 use std::path::Path;
@@ -30,25 +31,26 @@ use crate::failure::Failure;
 /// Measures what the options say.
 pub(super) fn run(command: &MeasureCommand) -> Result<(), Failure> {
     match command {
-        MeasureCommand::Sweep(args) => told(&args.on, |reporter| sweep(args, reporter)),
-        MeasureCommand::Words(args) => told(&args.on, |reporter| words(args, reporter)),
+        MeasureCommand::Edit(args) => told(args.json, |reporter| edits::edits(args, reporter)),
+        MeasureCommand::Sweep(args) => told(args.on.json, |reporter| sweep(args, reporter)),
+        MeasureCommand::Words(args) => told(args.on.json, |reporter| words(args, reporter)),
         MeasureCommand::Interference(args) => {
-            told(&args.on, |reporter| interference(args, reporter))
+            told(args.on.json, |reporter| interference(args, reporter))
         }
     }
 }
 
 /// Calibrates a control.
 pub(super) fn calibrate(args: &CalibrateArgs) -> Result<(), Failure> {
-    told(&args.on, |reporter| calibrated(args, reporter))
+    told(args.on.json, |reporter| calibrated(args, reporter))
 }
 
 /// Does the work and tells programs how it ended where it failed.
 fn told(
-    on: &OnArgs,
+    json: bool,
     work: impl FnOnce(&mut Reporter) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut reporter = Reporter::choose(on.json);
+    let mut reporter = Reporter::choose(json);
     let outcome = work(&mut reporter);
     if let Err(failure) = &outcome {
         reporter.failed(failure);

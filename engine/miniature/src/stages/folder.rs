@@ -1,11 +1,13 @@
-//! Folders of pictures: with their table, for adapters to be trained from, and of one subject.
+//! Folders of pictures: with their table, for adapters to be trained from, of one subject, and with
+//! edits to measure.
 
 use vernier_engine::{EngineError, Result};
 use vernier_world::{Attribute, CaptionOptions, Kind, SampleOptions};
 
 use super::Session;
 use super::console::{progress, say};
-use crate::cli::{ExportFolder, ExportSubject, Who};
+use crate::cli::{EditCases, ExportFolder, ExportSubject, Who};
+use crate::edit_cases;
 use crate::folder::{self, FolderOptions};
 use crate::subject::NamedSubject;
 
@@ -54,6 +56,20 @@ pub(super) fn named_subject(who: &Who) -> Result<NamedSubject> {
         seed: who.seed,
         kind,
     })
+}
+
+impl Session {
+    pub(super) fn edit_cases(&self, options: &EditCases) -> Result<()> {
+        let bar = progress(options.count, "cases");
+        edit_cases::export(self.place.out(), options.first, options.count, |done| {
+            bar.set_position(done);
+            self.flow()
+        })?;
+        bar.finish_and_clear();
+        let list = self.place.out().join(edit_cases::LIST);
+        say(&format!("cases: {}", list.display()));
+        Ok(())
+    }
 }
 
 fn kinds(names: &[String]) -> Result<Vec<Kind>> {

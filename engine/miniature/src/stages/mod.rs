@@ -53,6 +53,7 @@ pub fn run(cli: &Cli, stop: Arc<AtomicBool>) -> Result<()> {
         Stage::ExportFolder(options) => session.export_folder(options),
         Stage::ExportSubject(options) => session.export_subject(options),
         Stage::MeasureSubject(options) => session.measure_subject(options),
+        Stage::EditCases(options) => session.edit_cases(options),
     }
 }
 

@@ -8,6 +8,7 @@
 mod attributes;
 mod caption;
 mod draw;
+mod edits;
 mod mask;
 mod sample;
 mod scene;
@@ -17,6 +18,7 @@ pub use attributes::{Attribute, Background, Continuous, Discrete, Kind, Value};
 pub use caption::{
     Caption, CaptionOptions, Named, caption, caption_of, lexicon, neutral_caption, words,
 };
+pub use edits::{EditCase, EditKind, EditedThing};
 pub use sample::SampleOptions;
 pub use scene::{Picture, PictureAttributes, SIZE, Scene, Subject};
 pub use vary::Variation;

@@ -2,10 +2,12 @@
 
 mod canvas;
 mod curves;
+mod edits;
 mod plot;
 mod sweep;
 
 pub use canvas::write_png as write_page;
+pub use edits::EditPage;
 pub use sweep::SweepReport;
 
 /// Nearly black, for what is read first.

@@ -48,6 +48,37 @@ impl InversionStep {
         mixed(self.next, clean, noise)
     }
 
+    /// DDIM backwards (arXiv 2010.02502, §4.3): `sample` as it is after this call, taken to where it
+    /// was before it. `output` is what the U-Net said of `sample` at this call's timestep.
+    pub(super) fn inverted(
+        &self,
+        prediction: PredictionType,
+        sample: &Tensor,
+        output: &Tensor,
+    ) -> Result<Tensor> {
+        // A model of clean samples says nothing of the noise in one that has none.
+        let (alpha, sigma) = match prediction {
+            PredictionType::Sample => self.now,
+            _ => self.next,
+        };
+        let clean = prediction.clean(output, sample, alpha, sigma)?;
+        let unit = prediction.epsilon(output, sample, alpha, sigma)?;
+        mixed(self.now, &clean, &unit)
+    }
+
+    /// DDIM with η = 0: `sample` as it is before this call, taken to where it is after it.
+    pub(super) fn denoised(
+        &self,
+        prediction: PredictionType,
+        sample: &Tensor,
+        output: &Tensor,
+    ) -> Result<Tensor> {
+        let (alpha, sigma) = self.now;
+        let clean = prediction.clean(output, sample, alpha, sigma)?;
+        let unit = prediction.epsilon(output, sample, alpha, sigma)?;
+        mixed(self.next, &clean, &unit)
+    }
+
     /// The target's clean latents. `source` and `target` are what the U-Net saw and what it said,
     /// and `clean` is x₀.
     pub(super) fn target(
@@ -120,6 +151,21 @@ mod tests {
                 let target = step.target(prediction, &clean, same, same).unwrap();
                 assert_eq!(target, clean);
             }
+        }
+    }
+
+    #[test]
+    fn ddim_walks_back_where_the_model_says_the_same_at_both_ends() {
+        let noise = schedule();
+        let (sample, unit) = (random(), random());
+        for step in steps(&[801.0, 401.0, 1.0], &noise) {
+            // A model of epsilon that always sees the same noise is inverted exactly.
+            let up = step
+                .inverted(PredictionType::Epsilon, &sample, &unit)
+                .unwrap();
+            let down = step.denoised(PredictionType::Epsilon, &up, &unit).unwrap();
+            assert!(close(&down, &sample));
+            assert!(!close(&up, &sample));
         }
     }
 

@@ -1,83 +1,149 @@
-//! Object-restricted embeddings: the words of every changed thing, encoded alone (arXiv 2412.04715,
-//! ORE).
+//! The words of every changed thing, kept apart from those of the others.
 //!
 //! CLIP reads from left to right and pads with its end token, so that in a whole prompt's encoding
-//! later words, and above all the end and padding positions, know of every thing. Here each thing's
-//! words are encoded by themselves and copied to where they stand in the whole prompt, so that the
-//! attention weights of the whole prompt can be multiplied by the values of any one thing.
+//! later words, and above all the end and padding positions, know of every thing. Two ways keep them
+//! apart. Ours encodes for each thing the prompt in which nothing but it has changed: the words stand
+//! where they stand in the picture's own prompt, and know no other new ones. The published one
+//! (object-restricted embeddings, arXiv 2412.04715, ORE) encodes each thing's words by themselves and
+//! copies them to where they stand in the whole prompt, so that the attention weights of the whole
+//! prompt can be multiplied by the values of any one thing.
 
 use std::ops::Range;
 
 use tch::Tensor;
 
-use crate::conditioning::{Conditioning, EncoderStates};
+use super::alignment::{aligned, part_of_the_way};
+use crate::conditioning::{Conditioning, EncoderStates, PictureSizes};
 use crate::prompt::TextStage;
-use crate::recipe::{Edit, EditPart, EditedPrompt};
+use crate::recipe::{Edit, EditedPrompt};
 use crate::{EngineError, Result};
 
-/// The prompt that results, and one thing of it at a time.
+/// A prompt, the source's or that which results, and one thing of it at a time.
 #[derive(Debug)]
 pub(super) struct EditTexts {
-    /// The prompt that results, with every thing's own words in their places.
+    /// The whole prompt.
     pub(super) base: Conditioning,
-    /// For each change: begin and end of the text, and nothing between but the thing's own words.
+    /// What is read where each changed thing is; none where the prompt is read everywhere.
     pub(super) things: Vec<Conditioning>,
-    /// Where each change's words lie among the tokens of all of them.
+    /// Where each change's words lie among the tokens of the whole prompt.
     pub(super) spans: Vec<Range<usize>>,
 }
 
+/// How words are kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Apart {
+    /// Not at all.
+    Not,
+    /// Each thing reads the prompt in which nothing but it has changed.
+    InTheirPrompt,
+    /// Each thing reads its own words, encoded alone.
+    Alone,
+}
+
 impl EditTexts {
-    /// Encodes what `edited`, which is `edit` made on its prompt, says.
+    /// Encodes `prompt`, which says what the source shows.
     ///
     /// # Errors
-    /// The prompt needs more than one chunk, or a text cannot be encoded.
-    pub(super) fn encode(text: &TextStage, edit: &Edit, edited: &EditedPrompt) -> Result<Self> {
-        if text.chunks(&edited.text)? > 1 {
+    /// It needs more than one chunk, or cannot be encoded.
+    pub(super) fn of_source(text: &TextStage, edited: &EditedPrompt, prompt: &str) -> Result<Self> {
+        let places = edited.places.iter().map(|place| &place.from);
+        Self::whole(text, prompt, places)
+    }
+
+    /// Encodes what becomes of `prompt`, which `source` is the encoding of, by `edit`.
+    ///
+    /// # Errors
+    /// As [`Self::of_source`].
+    pub(super) fn of_target(
+        text: &TextStage,
+        (edit, prompt): (&Edit, &str),
+        edited: &EditedPrompt,
+        source: &Self,
+        apart: Apart,
+    ) -> Result<Self> {
+        let places = edited.places.iter().map(|place| &place.to);
+        let mut texts = Self::whole(text, &edited.text, places)?;
+        if apart == Apart::Alone {
+            return texts.alone(text, edit, edited);
+        }
+        let strengths = edited
+            .places
+            .iter()
+            .map(|p| edit.changes[p.change].strength);
+        let mean = strengths.sum::<f64>() / edited.places.len().max(1) as f64;
+        if mean < 1.0 {
+            let from = aligned(&source.spans, &texts.spans, texts.tokens());
+            texts.base = part_of_the_way(source, texts.base, &from, mean)?;
+        }
+        if apart == Apart::InTheirPrompt {
+            for (at, place) in edited.places.iter().enumerate() {
+                let only = edit.with_change_alone(place.change).edited_prompt(prompt)?;
+                let places = only.places.iter().map(|place| &place.to);
+                let mut own = Self::whole(text, &only.text, places)?;
+                let strength = edit.changes[place.change].strength;
+                if strength < 1.0 {
+                    let from = aligned(&source.spans[at..=at], &own.spans, own.tokens());
+                    own.base = part_of_the_way(source, own.base, &from, strength)?;
+                }
+                texts.things.push(own.base);
+            }
+        }
+        Ok(texts)
+    }
+
+    /// A whole prompt with the words at `places`.
+    fn whole<'p>(
+        text: &TextStage,
+        prompt: &str,
+        places: impl Iterator<Item = &'p Range<usize>>,
+    ) -> Result<Self> {
+        if text.chunks(prompt)? > 1 {
             return Err(EngineError::request(
                 "prompt",
                 format!(
-                    "\"{}\" is too long for an edit; say only what the picture shows, in one \
-                     chunk of tokens",
-                    edited.text
+                    "\"{prompt}\" is too long for an edit; say only what the picture shows, in one \
+                     chunk of tokens"
                 ),
             ));
         }
-        let mut base = text.encode(&edited.text, 1)?;
-        let mut spans = Vec::with_capacity(edited.places.len());
+        let base = text.encode(prompt, 1)?;
+        let spans = places.map(|bytes| tokens_of(&base, bytes));
+        Ok(Self {
+            spans: spans.collect::<Result<_>>()?,
+            things: Vec::new(),
+            base,
+        })
+    }
+
+    /// Object-restricted embeddings.
+    fn alone(mut self, text: &TextStage, edit: &Edit, edited: &EditedPrompt) -> Result<Self> {
+        let end = text.end_position(&edited.text)?;
         let mut alone = Vec::with_capacity(edited.places.len());
-        for place in &edited.places {
+        for (place, span) in edited.places.iter().zip(&self.spans) {
             let change = &edit.changes[place.change];
-            let span = tokens_of(&base, &place.to)?;
             let is_whole = (change.strength - 1.0).abs() < f64::EPSILON;
             let old = (!is_whole).then(|| Alone::encode(text, &change.from));
-            alone.push((
-                Alone::encode(text, &change.to)?.towards(old.transpose()?, change.strength)?,
-                span.clone(),
-            ));
-            spans.push(span);
+            let new = Alone::encode(text, &change.to)?;
+            alone.push(new.towards(old.transpose()?, change.strength)?);
+            alone[alone.len() - 1].copy_words(&mut self.base, span)?;
         }
-        if !edit.has(EditPart::Words) {
-            // Everything reads the prompt as it is encoded, wherever it looks.
-            let things = spans.iter().map(|_| base.shallow_clone()).collect();
-            return Ok(Self {
-                base,
-                things,
-                spans,
-            });
+        for (alone, span) in alone.iter().zip(&self.spans) {
+            self.things.push(alone.as_part_of(&self.base, span, end)?);
         }
-        let end = text.end_position(&edited.text)?;
-        let mut things = Vec::with_capacity(alone.len());
-        for (alone, span) in &alone {
-            alone.copy_words(&mut base, span)?;
+        Ok(self)
+    }
+
+    /// Tokens of the prompt, begin, end and padding among them.
+    pub(super) fn tokens(&self) -> usize {
+        let first = self.base.encoders.first();
+        first.map_or(0, |states| states.tokens.size()[0] as usize)
+    }
+
+    /// Says of which sizes the picture is, to models that are told.
+    pub(super) fn set_sizes(&mut self, sizes: Option<PictureSizes>) {
+        for text in self.things.iter_mut().chain([&mut self.base]) {
+            text.sizes = sizes;
         }
-        for (alone, span) in &alone {
-            things.push(alone.as_part_of(&base, span, end)?);
-        }
-        Ok(Self {
-            base,
-            things,
-            spans,
-        })
     }
 }
 

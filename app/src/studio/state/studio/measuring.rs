@@ -134,6 +134,9 @@ fn is_of(job: &QueuedJob, cells: &Cells) -> bool {
 fn calibrated_by(job: &QueuedJob) -> Option<&str> {
     match &job.measure.as_ref()?.task {
         MeasureTask::Calibrate { control, .. } => Some(&control.name),
-        MeasureTask::Sweep(_) | MeasureTask::Words(_) | MeasureTask::Interference { .. } => None,
+        MeasureTask::Sweep(_)
+        | MeasureTask::Words(_)
+        | MeasureTask::Interference { .. }
+        | MeasureTask::Edits(_) => None,
     }
 }

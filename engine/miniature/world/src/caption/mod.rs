@@ -2,7 +2,7 @@
 
 mod compose;
 mod lexicon;
-mod phrases;
+pub(crate) mod phrases;
 
 use std::ops::Range;
 
