@@ -126,7 +126,7 @@ impl EditBenchPlan {
                 };
                 let taken = started.elapsed().as_secs_f64();
                 page.take(trial, &drawn);
-                results.push(self.result(*number, &seen, trial, judge.judge(&seen, &drawn)?));
+                results.push(result(*number, &seen, trial, judge.judge(&seen, &drawn)?));
                 let timed = trial == EditTrial::Ours && case.edits.len() == 2;
                 if timed && secs[1].len() < TIMED {
                     let mut plain = self.base.clone();
@@ -148,22 +148,6 @@ impl EditBenchPlan {
         })
     }
 
-    fn result(
-        &self,
-        case: usize,
-        seen: &Seen<'_>,
-        trial: EditTrial,
-        figures: EditFigures,
-    ) -> EditResult {
-        EditResult {
-            case,
-            kind: seen.case.kind.clone(),
-            things: seen.masks.len(),
-            trial,
-            figures,
-        }
-    }
-
     /// The recipe of a case by a trial; `None` where no model is at work.
     fn recipe(&self, number: usize, case: &EditCase, trial: EditTrial) -> Option<Recipe> {
         let changes = case.edits.iter().map(|edit| Change {
@@ -178,5 +162,15 @@ impl EditBenchPlan {
             edit: Some(edit),
             ..self.base.clone()
         })
+    }
+}
+
+fn result(case: usize, seen: &Seen<'_>, trial: EditTrial, figures: EditFigures) -> EditResult {
+    EditResult {
+        case,
+        kind: seen.case.kind.clone(),
+        things: seen.masks.len(),
+        trial,
+        figures,
     }
 }

@@ -65,23 +65,19 @@ impl EditBench {
             self.steps,
             self.guidance_scale
         );
-        let row = |text: &mut String, name: &str, trial, keep: &dyn Fn(&EditResult) -> bool| {
+        let row = |name: &str, trial, keep: &dyn Fn(&EditResult) -> bool| {
             let cells = COLUMNS.map(|(_, digits, figure)| {
                 let value = self.mean_of(trial, keep, figure);
                 value.map_or_else(|| "–".to_owned(), |v| format!("{v:.digits$}"))
             });
-            text.push_str(&format!("| {name} | {} |\n", cells.join(" | ")));
+            format!("| {name} | {} |\n", cells.join(" | "))
         };
-        let head = |text: &mut String| {
-            let names = COLUMNS.map(|(name, ..)| name).join(" | ");
-            text.push_str(&format!(
-                "| | {names} |\n|---{}|\n",
-                "|---:".repeat(COLUMNS.len())
-            ));
-        };
-        head(&mut text);
+        let names = COLUMNS.map(|(name, ..)| name).join(" | ");
+        let under = "|---:".repeat(COLUMNS.len());
+        let head = format!("| | {names} |\n|---{under}|\n");
+        text.push_str(&head);
         for trial in self.trials() {
-            row(&mut text, trial.label(), trial, &|_| true);
+            text.push_str(&row(trial.label(), trial, &|_| true));
         }
         let mut groups: Vec<(String, usize)> = Vec::new();
         for result in &self.results {
@@ -92,19 +88,21 @@ impl EditBench {
         }
         groups.sort();
         text.push_str("\nOurs, by type and number of things:\n\n");
-        head(&mut text);
+        text.push_str(&head);
         for (kind, things) in groups {
             let name = format!("{kind}, {things}");
-            row(&mut text, &name, EditTrial::Ours, &|r| {
+            let line = row(&name, EditTrial::Ours, &|r| {
                 (r.kind.as_str(), r.things) == (kind.as_str(), things)
             });
+            text.push_str(&line);
         }
         if let Some([edit, render]) = self.secs {
-            text.push_str(&format!(
+            let time = format!(
                 "\nAn edit of two things takes {edit:.2} s, a plain render {render:.2} s: {:.2} times \
                  as long.\n",
                 edit / render
-            ));
+            );
+            text.push_str(&time);
         }
         text
     }

@@ -20,7 +20,7 @@ impl Editor<'_> {
     /// `image`, `[1, 3, height, width]` as decoded from `latents`, with the source's detail.
     pub(super) fn with_detail(
         &self,
-        image: Tensor,
+        image: &Tensor,
         latents: &Tensor,
         p: &Prepared,
     ) -> Result<Tensor> {

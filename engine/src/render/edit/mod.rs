@@ -95,7 +95,7 @@ impl Editor<'_> {
         proceed(on_step, calls, calls)?;
         let mut image = self.vae.decode(&self.vae.unscale(&latents)?)?;
         if edit.method == EditMethod::Ale && edit.has(EditPart::Detail) {
-            image = self.with_detail(image, &latents, &prepared)?;
+            image = self.with_detail(&image, &latents, &prepared)?;
         }
         let drawn = to_picture(&image)?;
         let (source, whole) = (&prepared.source, &prepared.whole);

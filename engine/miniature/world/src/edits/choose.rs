@@ -199,10 +199,11 @@ fn person<R: Rng>(chooser: &mut Chooser<'_, R>) -> Chosen {
         };
         let named = |class: usize| format!("{} {noun}", part.classes()[class]);
         let from = named(old);
-        words += &match part {
+        let told = match part {
             Discrete::HairColor => format!(" with {from}"),
             _ => format!(" in {}", phrases::with_article(&from)),
         };
+        words.push_str(&told);
         changes.push(Asked {
             from,
             to: named(new),
