@@ -95,10 +95,14 @@ impl EditCases {
     pub fn save(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self)
             .map_err(|e| EngineError::bad_file(path, format!("cannot be written: {e}")))?;
-        atomic::write(path, Existing::Keep, |file| {
+        let written = atomic::write(path, Existing::Keep, |file| {
             writeln!(file, "{text}").map_err(|e| EngineError::io(path, e))
         })?;
-        Ok(())
+        if written {
+            return Ok(());
+        }
+        let problem = "is there already and is not overwritten; choose another folder";
+        Err(EngineError::bad_file(path, problem))
     }
 }
 
