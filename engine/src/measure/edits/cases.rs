@@ -95,14 +95,10 @@ impl EditCases {
     pub fn save(&self, path: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self)
             .map_err(|e| EngineError::bad_file(path, format!("cannot be written: {e}")))?;
-        let written = atomic::write(path, Existing::Keep, |file| {
+        atomic::write(path, Existing::Replace, |file| {
             writeln!(file, "{text}").map_err(|e| EngineError::io(path, e))
         })?;
-        if written {
-            return Ok(());
-        }
-        let problem = "is there already and is not overwritten; choose another folder";
-        Err(EngineError::bad_file(path, problem))
+        Ok(())
     }
 }
 
@@ -141,7 +137,9 @@ mod tests {
             read.cases[0].edits[0].expect,
             list().cases[0].edits[0].expect
         );
-        assert!(list().save(&path).is_err(), "a list is not overwritten");
+        // A second save is as good as the first.
+        list().save(&path).unwrap();
+        assert_eq!(EditCases::open(&path).unwrap(), read);
     }
 
     #[test]
