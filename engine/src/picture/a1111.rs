@@ -7,10 +7,12 @@
 //! ```
 //! Values that hold a comma, a colon or a line end are written as JSON strings.
 
+mod highres;
+
 use std::fmt::Write as _;
 
 use crate::prompt::PromptSyntax;
-use crate::recipe::{AdapterUse, Highres, Recipe, TextOptions, UpscalerUse, WalkOptions};
+use crate::recipe::{AdapterUse, Recipe, TextOptions, WalkOptions};
 use crate::sampling::{Convention, SamplerName, ScheduleName};
 
 /// What the web UI calls a last timestep of pure noise.
@@ -21,11 +23,6 @@ const CLIP_SKIP: &str = "Clip skip";
 
 /// Its field for how far a picture may go from what it starts from.
 const STRENGTH: &str = "Denoising strength";
-
-/// Its fields for a second, larger pass.
-const HIGHRES_FACTOR: &str = "Hires upscale";
-const HIGHRES_STEPS: &str = "Hires steps";
-const HIGHRES_UPSCALER: &str = "Hires upscaler";
 
 /// Its field for what weights do, where they do something else than usual.
 const EMPHASIS: &str = "Emphasis";
@@ -62,7 +59,7 @@ impl Parameters {
         if let Some(source) = &recipe.source {
             fields.push((STRENGTH, source.strength.to_string()));
         }
-        fields.extend(highres_fields(recipe));
+        fields.extend(highres::fields(recipe));
         if let Some(skip) = recipe.text.clip_skip {
             fields.push((CLIP_SKIP, skip.to_string()));
         }
@@ -176,7 +173,7 @@ impl Parameters {
             }
         };
         take("Steps", &mut |value| set_to(&mut recipe.steps, value));
-        take_highres(&mut recipe, &mut take);
+        highres::take_over(&mut recipe, &mut take);
         take("CFG scale", &mut |value| {
             set_to(&mut recipe.guidance_scale, value)
         });
@@ -225,62 +222,6 @@ impl Parameters {
 pub(super) fn stays(name: &str, base: &Recipe) -> Option<String> {
     let here = &base.model.name;
     (name != here).then(|| format!("it was made with the model {name}; {here} stays"))
-}
-
-/// The web UI's fields for a second, larger pass.
-fn highres_fields(recipe: &Recipe) -> Vec<(&'static str, String)> {
-    let Some(highres) = &recipe.highres else {
-        return Vec::new();
-    };
-    let name = |upscaler: &UpscalerUse| upscaler.name.clone();
-    vec![
-        (STRENGTH, highres.strength.to_string()),
-        (HIGHRES_FACTOR, highres.factor.to_string()),
-        (
-            HIGHRES_STEPS,
-            highres.walked_steps(recipe.steps).to_string(),
-        ),
-        (
-            HIGHRES_UPSCALER,
-            highres.upscaler.as_ref().map_or("Lanczos".to_owned(), name),
-        ),
-    ]
-}
-
-/// Takes the web UI's fields for a second, larger pass to `recipe`.
-fn take_highres(recipe: &mut Recipe, take: &mut dyn FnMut(&str, &mut dyn FnMut(&str) -> bool)) {
-    let mut highres = None;
-    take(HIGHRES_FACTOR, &mut |value| {
-        let factor = value.parse().ok();
-        highres = factor.map(|factor| Highres {
-            factor,
-            ..Highres::new()
-        });
-        highres.is_some()
-    });
-    take("Hires resize", &mut |_| false);
-    take(STRENGTH, &mut |value| {
-        let strength = highres.as_mut().map(|highres| &mut highres.strength);
-        strength.is_some_and(|strength| set_to(strength, value))
-    });
-    if let Some(highres) = &mut highres {
-        // Theirs are walked whole, and are as many as those of the first pass where none are said.
-        let mut walked = recipe.steps;
-        take(HIGHRES_STEPS, &mut |value| {
-            let said = value.parse().ok();
-            walked = said.filter(|&steps| steps > 0).unwrap_or(walked);
-            said.is_some()
-        });
-        highres.steps = Some((f64::from(walked) / highres.strength).ceil() as u32);
-        take(HIGHRES_UPSCALER, &mut |name| {
-            let is_latent = name.starts_with("Latent");
-            if !is_latent && !matches!(name, "Lanczos" | "None" | "Nearest") {
-                highres.upscaler = Some(UpscalerUse::new(name));
-            }
-            !is_latent
-        });
-    }
-    recipe.highres = highres;
 }
 
 /// What the web UI's users write behind a prompt for `adapters`.
