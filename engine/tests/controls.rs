@@ -15,7 +15,7 @@ use vernier_engine::controls::{
 };
 use vernier_engine::device::Dtype;
 use vernier_engine::models::unet::{UNet, UNetConfig};
-use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions};
+use vernier_engine::recipe::{ModelRef, Recipe};
 use vernier_engine::render::{Flow, Rendered, Renderer};
 use vernier_engine::sampling::SamplerName;
 use vernier_engine::weights::ParamStore;
@@ -62,27 +62,14 @@ impl Studio {
 
     fn recipe(&self, controls: &[&str]) -> Recipe {
         Recipe {
-            version: RECIPE_VERSION,
-            model: ModelRef::at(&self.folder.path().join("model")),
             prompt: "a cat and a dog".to_owned(),
-            negative_prompt: String::new(),
             seed: 5,
             width_px: 64,
             height_px: 64,
             steps: 10,
             guidance_scale: 4.0,
-            sampler: "ddim".to_owned(),
-            dtype: "f32".to_owned(),
-            walk: WalkOptions::default(),
-            text: TextOptions::default(),
             controls: controls.iter().map(|c| c.parse().unwrap()).collect(),
-            source: None,
-            adapters: Vec::new(),
-            embeddings: Vec::new(),
-            regions: Vec::new(),
-            highres: None,
-            edit: None,
-            unknown: serde_json::Map::new(),
+            ..Recipe::new(ModelRef::at(&self.folder.path().join("model")))
         }
     }
 

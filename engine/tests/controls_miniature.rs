@@ -8,7 +8,7 @@ use tch::{Device, Tensor};
 use vernier_engine::controls::{ControlFile, ControlInfo, ControlKind, ControlLibrary};
 use vernier_engine::device::Dtype;
 use vernier_engine::measure::picture_tensor;
-use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions};
+use vernier_engine::recipe::{ModelRef, Recipe};
 use vernier_engine::render::{Flow, Rendered, Renderer};
 
 fn miniature() -> PathBuf {
@@ -27,27 +27,14 @@ fn studio(folder: &Path) -> Renderer {
 
 fn recipe(controls: &[&str]) -> Recipe {
     Recipe {
-        version: RECIPE_VERSION,
-        model: ModelRef::embedded(),
         prompt: "a man with brown hair next to a woman with black hair".to_owned(),
-        negative_prompt: String::new(),
         seed: 11,
         width_px: 128,
         height_px: 128,
         steps: 8,
         guidance_scale: 3.0,
-        sampler: "ddim".to_owned(),
-        dtype: "f32".to_owned(),
-        walk: WalkOptions::default(),
-        text: TextOptions::default(),
         controls: controls.iter().map(|c| c.parse().unwrap()).collect(),
-        source: None,
-        adapters: Vec::new(),
-        embeddings: Vec::new(),
-        regions: Vec::new(),
-        highres: None,
-        edit: None,
-        unknown: serde_json::Map::new(),
+        ..Recipe::new(ModelRef::embedded())
     }
 }
 

@@ -7,8 +7,7 @@ use std::path::Path;
 use vernier_engine::device::Dtype;
 use vernier_engine::picture::{Picture, read_image};
 use vernier_engine::recipe::{
-    Change, Edit, EditMethod, EditPart, MaskUse, ModelRef, PictureRef, RECIPE_VERSION, Recipe,
-    Source, TextOptions, WalkOptions,
+    Change, Edit, EditMethod, EditPart, MaskUse, ModelRef, PictureRef, Recipe, Source,
 };
 use vernier_engine::render::{EditReport, Flow, Renderer};
 
@@ -29,30 +28,18 @@ fn recipe(words: [&str; 2], steps: u32, guidance_scale: f64) -> Recipe {
         ..Change::new(from, to)
     };
     Recipe {
-        version: RECIPE_VERSION,
-        model: ModelRef::embedded(),
         prompt: "an orange apple next to a white cup on a plain green background".to_owned(),
-        negative_prompt: String::new(),
         seed: 3,
         width_px: 128,
         height_px: 128,
         steps,
         guidance_scale,
-        sampler: "ddim".to_owned(),
-        dtype: "f32".to_owned(),
-        controls: Vec::new(),
         source: Some(Source::new(PictureRef::at(&fixture("005.png")), 1.0)),
-        adapters: Vec::new(),
-        embeddings: Vec::new(),
-        regions: Vec::new(),
         edit: Some(Edit::new(vec![
             change("orange apple", words[0], "005-mask1.png"),
             change("white cup", words[1], "005-mask2.png"),
         ])),
-        walk: WalkOptions::default(),
-        text: TextOptions::default(),
-        highres: None,
-        unknown: serde_json::Map::new(),
+        ..Recipe::new(ModelRef::embedded())
     }
 }
 

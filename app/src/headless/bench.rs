@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use vernier_engine::Result as EngineResult;
 use vernier_engine::device;
-use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions};
+use vernier_engine::recipe::{ModelRef, Recipe};
 use vernier_engine::render::Defaults;
 use vernier_engine::render::bench::{PictureWork, StepWork};
 
@@ -79,27 +79,14 @@ pub(super) fn run(work: BenchWork) -> Result<(), Failure> {
 
 fn recipe(args: &PictureArgs) -> Result<Recipe, Failure> {
     Ok(Recipe {
-        version: RECIPE_VERSION,
-        model: ModelRef::at(&args.model),
         prompt: args.prompt.clone(),
-        negative_prompt: String::new(),
-        seed: 0,
         width_px: args.size.0,
         height_px: args.size.1,
         steps: args.steps,
         guidance_scale: args.guidance,
         sampler: Defaults::of(&args.model)?.sampler()?,
         dtype: args.dtype.clone(),
-        walk: WalkOptions::default(),
-        text: TextOptions::default(),
-        controls: Vec::new(),
-        source: None,
-        adapters: Vec::new(),
-        embeddings: Vec::new(),
-        regions: Vec::new(),
-        highres: None,
-        edit: None,
-        unknown: serde_json::Map::new(),
+        ..Recipe::new(ModelRef::at(&args.model))
     })
 }
 

@@ -7,8 +7,8 @@ use clap::Args;
 use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::picture::PictureShelf;
 use vernier_engine::recipe::{
-    Change, ControlUse, Edit, EditMethod, EditPart, MaskUse, ModelRef, PictureRef, RECIPE_VERSION,
-    Recipe, Source, TextOptions, WalkOptions,
+    Change, ControlUse, Edit, EditMethod, EditPart, MaskUse, ModelRef, PictureRef, Recipe, Source,
+    TextOptions,
 };
 use vernier_engine::render::Defaults;
 use vernier_engine::{EngineError, Result as EngineResult};
@@ -163,9 +163,6 @@ fn base(args: &EditCommand) -> Result<Recipe, Failure> {
     let defaults = Defaults::of(&folder)?;
     let (width_px, height_px) = args.size.unwrap_or((defaults.width_px, defaults.height_px));
     Ok(Recipe {
-        version: RECIPE_VERSION,
-        model,
-        prompt: String::new(),
         negative_prompt: args.negative.clone(),
         seed: args.seed.unwrap_or_else(random_seed),
         width_px,
@@ -174,18 +171,10 @@ fn base(args: &EditCommand) -> Result<Recipe, Failure> {
         guidance_scale: args
             .guidance
             .unwrap_or_else(|| defaults.edit_guidance_scale()),
-        sampler: defaults.sampler()?,
         dtype: args.dtype.clone(),
         controls: args.controls.clone(),
-        source: None,
-        adapters: Vec::new(),
-        embeddings: Vec::new(),
-        regions: Vec::new(),
-        highres: None,
-        edit: None,
-        walk: WalkOptions::default(),
         text: TextOptions::A1111,
-        unknown: serde_json::Map::new(),
+        ..defaults.recipe(model)?
     })
 }
 

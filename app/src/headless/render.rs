@@ -5,9 +5,7 @@ use std::path::Path;
 
 use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::picture::{self, PictureShelf};
-use vernier_engine::recipe::{
-    self, AdapterUse, ControlUse, ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions,
-};
+use vernier_engine::recipe::{self, AdapterUse, ControlUse, ModelRef, Recipe, TextOptions};
 use vernier_engine::render::Defaults;
 
 use super::cli::RenderArgs;
@@ -108,27 +106,14 @@ fn fresh(args: &RenderArgs) -> Result<Recipe, Failure> {
         None => defaults.sampler()?,
     };
     Ok(Recipe {
-        version: RECIPE_VERSION,
-        model,
-        prompt: String::new(),
-        negative_prompt: String::new(),
         seed: random_seed(),
         width_px: defaults.width_px,
         height_px: defaults.height_px,
         steps: defaults.steps,
         guidance_scale: defaults.guidance_scale,
         sampler,
-        dtype: "f32".to_owned(),
-        walk: WalkOptions::default(),
         text: TextOptions::A1111,
-        controls: Vec::new(),
-        source: None,
-        adapters: Vec::new(),
-        embeddings: Vec::new(),
-        regions: Vec::new(),
-        highres: None,
-        edit: None,
-        unknown: serde_json::Map::new(),
+        ..Recipe::new(model)
     })
 }
 

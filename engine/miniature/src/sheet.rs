@@ -1,11 +1,8 @@
 //! Pictures of prompts.
 
-use serde_json::Map;
 use vernier_engine::Result;
 use vernier_engine::picture::Picture;
-use vernier_engine::recipe::{
-    AdapterUse, EmbeddingUse, ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions,
-};
+use vernier_engine::recipe::{AdapterUse, EmbeddingUse, ModelRef, Recipe, WalkOptions};
 use vernier_engine::render::{Flow, Renderer};
 
 use crate::config::PICTURE_PX;
@@ -58,30 +55,19 @@ impl Sampling {
         stop: impl Fn() -> bool,
     ) -> Result<Picture> {
         let recipe = Recipe {
-            version: RECIPE_VERSION,
-            model: ModelRef::embedded(),
             prompt: prompt.to_owned(),
-            negative_prompt: String::new(),
             seed,
             width_px: PICTURE_PX as u32,
             height_px: PICTURE_PX as u32,
             steps: self.steps,
             guidance_scale: self.guidance,
-            sampler: "ddim".to_owned(),
-            dtype: "f32".to_owned(),
             walk: WalkOptions {
                 steering: extras.steering,
                 ..WalkOptions::default()
             },
-            text: TextOptions::default(),
-            controls: Vec::new(),
-            source: None,
             adapters: extras.adapters.clone(),
             embeddings: extras.embeddings.clone(),
-            regions: Vec::new(),
-            highres: None,
-            edit: None,
-            unknown: Map::new(),
+            ..Recipe::new(ModelRef::embedded())
         };
         let rendered = renderer.render(&recipe, &mut |_| {
             if stop() { Flow::Cancel } else { Flow::Continue }

@@ -13,9 +13,7 @@ use crate::Result;
 use crate::controls::{ControlFile, ControlInfo, ControlKind};
 use crate::device::Dtype;
 use crate::picture;
-use crate::recipe::{
-    ControlScale, ControlUse, ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions,
-};
+use crate::recipe::{ControlScale, ControlUse, ModelRef, Recipe};
 use crate::render::{Defaults, Flow, Renderer};
 use crate::train::direction::PromptPair;
 
@@ -106,27 +104,9 @@ pub(crate) fn sample(
     seed: u64,
 ) -> Result<Recipe> {
     Ok(Recipe {
-        version: RECIPE_VERSION,
-        model: model.clone(),
-        prompt: String::new(),
-        negative_prompt: String::new(),
         seed,
-        width_px: defaults.width_px,
-        height_px: defaults.height_px,
-        steps: defaults.steps,
-        guidance_scale: defaults.guidance_scale,
-        sampler: defaults.sampler()?,
         dtype: dtype.name().to_owned(),
-        walk: WalkOptions::default(),
-        text: TextOptions::default(),
-        controls: Vec::new(),
-        source: None,
-        adapters: Vec::new(),
-        embeddings: Vec::new(),
-        regions: Vec::new(),
-        highres: None,
-        edit: None,
-        unknown: serde_json::Map::new(),
+        ..defaults.recipe(model.clone())?
     })
 }
 

@@ -65,7 +65,7 @@ pub fn places_in(folder: &Path) -> Places {
     let is_there = |inner: &&str| folder.join(inner).exists();
     let known = LAYOUTS
         .iter()
-        .find(|layout| layout.signs.iter().all(|sign| is_there(&sign)));
+        .find(|layout| layout.signs.iter().all(is_there));
     let Some(layout) = known else {
         return Places {
             models: vec![folder.to_owned()],

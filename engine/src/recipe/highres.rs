@@ -158,6 +158,7 @@ mod tests {
 
     #[test]
     fn sides_are_multiples_of_eight_and_bad_numbers_are_named() {
+        type Spoil = fn(&mut Highres);
         let mut recipe = sample();
         let highres = Highres {
             factor: 1.55,
@@ -167,7 +168,6 @@ mod tests {
         recipe.highres = Some(highres);
         recipe.source = None;
         recipe.validate().unwrap();
-        type Spoil = fn(&mut Highres);
         let cases: [(Spoil, &str); 5] = [
             (|h| h.factor = 9.0, "factor 9"),
             (|h| h.factor = f64::NAN, "factor NaN"),

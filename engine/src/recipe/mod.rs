@@ -116,6 +116,36 @@ pub struct ModelRef {
     pub unknown: serde_json::Map<String, serde_json::Value>,
 }
 
+impl Recipe {
+    /// A picture of nothing in particular by `model`: no prompt, seed 0, 512×512, 20 steps of
+    /// DDIM, guidance 7.5, and nothing else at work.
+    pub fn new(model: ModelRef) -> Self {
+        Self {
+            version: RECIPE_VERSION,
+            model,
+            prompt: String::new(),
+            negative_prompt: String::new(),
+            seed: 0,
+            width_px: 512,
+            height_px: 512,
+            steps: 20,
+            guidance_scale: 7.5,
+            sampler: "ddim".to_owned(),
+            dtype: "f32".to_owned(),
+            walk: WalkOptions::default(),
+            text: TextOptions::default(),
+            controls: Vec::new(),
+            adapters: Vec::new(),
+            embeddings: Vec::new(),
+            source: None,
+            regions: Vec::new(),
+            highres: None,
+            edit: None,
+            unknown: serde_json::Map::new(),
+        }
+    }
+}
+
 impl ModelRef {
     /// The model that comes with the program.
     pub fn embedded() -> Self {
@@ -153,8 +183,6 @@ pub(crate) mod tests {
 
     pub(crate) fn sample() -> Recipe {
         Recipe {
-            version: RECIPE_VERSION,
-            model: ModelRef::embedded(),
             prompt: "a black cat and a white dog in a room".to_owned(),
             negative_prompt: "blurry".to_owned(),
             seed: 7,
@@ -162,18 +190,7 @@ pub(crate) mod tests {
             height_px: 64,
             steps: 20,
             guidance_scale: 7.5,
-            sampler: "ddim".to_owned(),
-            dtype: "f32".to_owned(),
-            walk: WalkOptions::default(),
-            text: TextOptions::default(),
-            controls: Vec::new(),
-            source: None,
-            adapters: Vec::new(),
-            embeddings: Vec::new(),
-            regions: Vec::new(),
-            highres: None,
-            edit: None,
-            unknown: serde_json::Map::new(),
+            ..Recipe::new(ModelRef::embedded())
         }
     }
 

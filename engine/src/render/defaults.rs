@@ -9,6 +9,7 @@ use super::LatentRgb;
 use crate::checkpoint::Checkpoint;
 use crate::models::unet::UNetConfig;
 use crate::models::vae::VaeConfig;
+use crate::recipe::{ModelRef, Recipe};
 use crate::sampling::{SamplerName, SchedulerConfig};
 use crate::{EngineError, Result};
 
@@ -74,6 +75,21 @@ impl Defaults {
         } else {
             self.guidance_scale
         }
+    }
+
+    /// A recipe without a prompt, as `model`, whose defaults these are, is usually rendered.
+    ///
+    /// # Errors
+    /// See [`Defaults::sampler`].
+    pub fn recipe(&self, model: ModelRef) -> Result<Recipe> {
+        Ok(Recipe {
+            width_px: self.width_px,
+            height_px: self.height_px,
+            steps: self.steps,
+            guidance_scale: self.guidance_scale,
+            sampler: self.sampler()?,
+            ..Recipe::new(model)
+        })
     }
 
     /// Name of the recommended sampler, or of the one that the model's scheduler names.

@@ -9,7 +9,7 @@ use vernier_engine::controls::ControlLibrary;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::picture::PictureShelf;
 use vernier_engine::prompt::Wildcards;
-use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions};
+use vernier_engine::recipe::{ModelRef, Recipe};
 use vernier_engine::service::RenderOptions;
 use vernier_engine::upscale::UpscalerLibrary;
 
@@ -36,26 +36,12 @@ pub(crate) fn options() -> RenderOptions {
 /// A small picture of the tiny model in the folder `model`.
 pub(crate) fn recipe(model: &Path) -> Recipe {
     Recipe {
-        version: RECIPE_VERSION,
-        model: ModelRef::at(model),
         prompt: "a cat".to_owned(),
-        negative_prompt: String::new(),
         seed: 5,
         width_px: 64,
         height_px: 64,
         steps: 3,
         guidance_scale: 4.0,
-        sampler: "ddim".to_owned(),
-        dtype: "f32".to_owned(),
-        walk: WalkOptions::default(),
-        text: TextOptions::default(),
-        controls: Vec::new(),
-        source: None,
-        adapters: Vec::new(),
-        embeddings: Vec::new(),
-        regions: Vec::new(),
-        highres: None,
-        edit: None,
-        unknown: serde_json::Map::new(),
+        ..Recipe::new(ModelRef::at(model))
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use vernier_engine::EngineError;
 use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::measure::{EditCases, EditTrial, write_page};
-use vernier_engine::recipe::{ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions};
+use vernier_engine::recipe::{ModelRef, Recipe};
 use vernier_engine::render::Defaults;
 use vernier_engine::service::{
     EditsTask, MeasureRequest, MeasureTask, Measured, PromptChoice, RenderOptions,
@@ -80,10 +80,6 @@ fn base(args: &EditArgs) -> Result<Recipe, Failure> {
     let defaults = Defaults::of(&folder)?;
     let (width_px, height_px) = args.size.unwrap_or((defaults.width_px, defaults.height_px));
     Ok(Recipe {
-        version: RECIPE_VERSION,
-        model,
-        prompt: String::new(),
-        negative_prompt: String::new(),
         seed: args.seed,
         width_px,
         height_px,
@@ -91,17 +87,7 @@ fn base(args: &EditArgs) -> Result<Recipe, Failure> {
         guidance_scale: args
             .guidance
             .unwrap_or_else(|| defaults.edit_guidance_scale()),
-        sampler: defaults.sampler()?,
         dtype: args.dtype.clone(),
-        walk: WalkOptions::default(),
-        text: TextOptions::default(),
-        highres: None,
-        controls: Vec::new(),
-        source: None,
-        adapters: Vec::new(),
-        embeddings: Vec::new(),
-        regions: Vec::new(),
-        edit: None,
-        unknown: serde_json::Map::new(),
+        ..defaults.recipe(model)?
     })
 }

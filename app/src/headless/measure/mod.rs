@@ -11,9 +11,7 @@ use vernier_engine::EngineError;
 use vernier_engine::checkpoint::{Checkpoint, MeterOptions};
 use vernier_engine::controls::ControlFile;
 use vernier_engine::measure::{Interference, Sweep, SweepReport, write_page};
-use vernier_engine::recipe::{
-    ControlUse, ModelRef, RECIPE_VERSION, Recipe, TextOptions, WalkOptions,
-};
+use vernier_engine::recipe::{ControlUse, ModelRef, Recipe};
 use vernier_engine::render::Defaults;
 use vernier_engine::service::{
     CacheOptions, MeasureRequest, MeasureTask, Measured, PromptChoice, RenderOptions, SweepTask,
@@ -246,10 +244,6 @@ fn base(on: &OnArgs) -> Result<Recipe, Failure> {
     let defaults = Defaults::of(&folder)?;
     let (width_px, height_px) = on.size.unwrap_or((defaults.width_px, defaults.height_px));
     Ok(Recipe {
-        version: RECIPE_VERSION,
-        model,
-        prompt: String::new(),
-        negative_prompt: String::new(),
         seed: on.seed,
         width_px,
         height_px,
@@ -260,15 +254,6 @@ fn base(on: &OnArgs) -> Result<Recipe, Failure> {
             None => defaults.sampler()?,
         },
         dtype: on.dtype.clone(),
-        walk: WalkOptions::default(),
-        text: TextOptions::default(),
-        controls: Vec::new(),
-        source: None,
-        adapters: Vec::new(),
-        embeddings: Vec::new(),
-        regions: Vec::new(),
-        highres: None,
-        edit: None,
-        unknown: serde_json::Map::new(),
+        ..Recipe::new(model)
     })
 }

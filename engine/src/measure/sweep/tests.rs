@@ -1,30 +1,14 @@
 use super::*;
 use crate::measure::fake::{FakeMeter, fake_picture};
-use crate::recipe::{ModelRef, RECIPE_VERSION, TextOptions, WalkOptions};
+use crate::recipe::ModelRef;
 
 pub(in crate::measure) fn base() -> Recipe {
     Recipe {
-        version: RECIPE_VERSION,
-        model: ModelRef::embedded(),
-        prompt: String::new(),
-        negative_prompt: String::new(),
-        seed: 0,
         width_px: 64,
         height_px: 64,
         steps: 2,
         guidance_scale: 3.0,
-        sampler: "ddim".to_owned(),
-        dtype: "f32".to_owned(),
-        walk: WalkOptions::default(),
-        text: TextOptions::default(),
-        controls: Vec::new(),
-        source: None,
-        adapters: Vec::new(),
-        embeddings: Vec::new(),
-        regions: Vec::new(),
-        highres: None,
-        edit: None,
-        unknown: serde_json::Map::new(),
+        ..Recipe::new(ModelRef::embedded())
     }
 }
 

@@ -19,7 +19,7 @@ use rrdb::RrdbNet;
 /// An enlarging network.
 #[derive(Debug)]
 enum Net {
-    Rrdb(RrdbNet),
+    Rrdb(Box<RrdbNet>),
     Compact(Compact),
 }
 
@@ -42,7 +42,7 @@ impl UpscalerNet {
         let found = names::read(&file)?;
         let store = ParamStore::renamed(found.file, Kind::Float, device);
         let net = match found.layout {
-            Layout::Rrdb(shape) => Net::Rrdb(RrdbNet::new(&store.root(), shape)?),
+            Layout::Rrdb(shape) => Net::Rrdb(Box::new(RrdbNet::new(&store.root(), shape)?)),
             Layout::Compact(shape) => Net::Compact(Compact::new(&store.root(), &shape)?),
         };
         store.finish()?;

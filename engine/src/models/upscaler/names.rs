@@ -137,7 +137,11 @@ fn rrdb<'a>(names: &Names, shape: &impl Fn(&str) -> Option<&'a [i64]>) -> Option
         _ => return None,
     };
     let has = |name: String| names.contains_key(&name);
-    let count = |name: &dyn Fn(usize) -> String| (0..).take_while(|&at| has(name(at))).count();
+    let most = names.len();
+    let count = |name: &dyn Fn(usize) -> String| {
+        let layers = (0..most).take_while(|&at| has(name(at)));
+        layers.count()
+    };
     let ups = count(&|at| format!("conv_up{}.weight", at + 1));
     let doubled = 1_u32.checked_shl(ups as u32)?;
     let layout = Layout::Rrdb(RrdbShape {
@@ -154,7 +158,7 @@ fn compact<'a>(names: &Names, shape: &impl Fn(&str) -> Option<&'a [i64]>) -> Opt
     let &[features, 3, 3, 3] = shape("body.0.weight")? else {
         return None;
     };
-    let convs = (0..)
+    let convs = (0..names.len())
         .take_while(|at| names.contains_key(&format!("body.{}.bias", 2 * at)))
         .count();
     let outputs = *shape(&format!("body.{}.weight", 2 * convs.checked_sub(1)?))?.first()?;

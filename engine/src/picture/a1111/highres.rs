@@ -27,11 +27,11 @@ pub(super) fn fields(recipe: &Recipe) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// Hands the value of a field to whoever sets it, and notes where they could not.
+type Take<'a> = dyn FnMut(&str, &mut dyn FnMut(&str) -> bool) + 'a;
+
 /// Takes the web UI's fields for a second, larger pass to `recipe`.
-pub(super) fn take_over(
-    recipe: &mut Recipe,
-    take: &mut dyn FnMut(&str, &mut dyn FnMut(&str) -> bool),
-) {
+pub(super) fn take_over(recipe: &mut Recipe, take: &mut Take<'_>) {
     let mut highres = None;
     take(HIGHRES_FACTOR, &mut |value| {
         let factor = value.parse().ok();
