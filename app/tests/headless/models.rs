@@ -70,7 +70,7 @@ fn folders_of_other_programs_are_used_where_they_lie() {
         stderr(&verified)
     );
     assert!(
-        stdout(&verified).contains("miniature: "),
+        stdout(&verified).contains("miniature: ") && stdout(&verified).contains("Small v1"),
         "{}",
         stdout(&verified)
     );

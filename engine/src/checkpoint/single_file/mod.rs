@@ -128,12 +128,13 @@ impl SingleFile {
     }
 
     /// Whether `path` is worth listing among models: a file of tensors by its ending, with the names
-    /// of a whole model in it.
+    /// of a whole model in it, or one that cannot be read, so that somebody hears of it.
     pub fn may_be(path: &Path) -> bool {
         let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
         matches!(ending.as_deref(), Some("safetensors" | "ckpt"))
-            && Stored::open(path)
-                .is_ok_and(|stored| stored.has(&format!("{UNET}input_blocks.0.0.weight")))
+            && Stored::open(path).map_or(true, |stored| {
+                stored.has(&format!("{UNET}input_blocks.0.0.weight"))
+            })
     }
 
     /// Where it lies.
