@@ -38,6 +38,19 @@ fn a_second_pass_is_larger_and_made_again() {
 }
 
 #[test]
+fn what_is_beyond_a_model_is_told() {
+    let place = Place::new();
+    let recommended = place.model().join("vernier.json");
+    std::fs::write(recommended, r#"{"most_px": 64}"#).unwrap();
+    for (factor, is_told) in [("1", false), ("1.5", true)] {
+        let made = place.render(&["--size", "64x64", "--highres", factor]);
+        assert_success(&made);
+        let told = stderr(&made);
+        assert_eq!(told.contains("up to 64 pixels a side"), is_told, "{told}");
+    }
+}
+
+#[test]
 fn pictures_are_enlarged_and_nothing_is_overwritten() {
     let place = Place::new();
     let made = place.render(&["--seed", "5", "--size", "64x64", "--out", "small"]);

@@ -220,5 +220,5 @@ fn read<T: DeserializeOwned>(name: &str, value: Value) -> Result<T> {
 
 /// `vernier.json`: the settings that suit the miniature.
 pub fn recommended() -> Value {
-    json!({ "steps": 20, "guidance_scale": 3.0, "sampler": "ddim" })
+    json!({ "steps": 20, "guidance_scale": 3.0, "sampler": "ddim", "most_px": PICTURE_PX })
 }

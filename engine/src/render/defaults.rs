@@ -38,6 +38,7 @@ struct Recommended {
     guidance_scale: Option<f64>,
     sampler: Option<String>,
     latent_rgb: Option<LatentRgb>,
+    most_px: Option<u32>,
 }
 
 impl Defaults {
@@ -113,6 +114,12 @@ pub(super) fn latent_rgb(folder: &Path, vae: &VaeConfig) -> Result<Option<Latent
     let fits = own.channels() == Some(vae.latent_channels as usize);
     // A preview is no reason to refuse a model.
     Ok(fits.then_some(own))
+}
+
+/// Longest side in pixels at which the model in `folder` makes whole things, as its `vernier.json`
+/// says; `None` where that is silent.
+pub(super) fn most_px(folder: &Path) -> Result<Option<u32>> {
+    Ok(recommended(folder)?.most_px)
 }
 
 fn recommended(folder: &Path) -> Result<Recommended> {

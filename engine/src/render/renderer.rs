@@ -77,6 +77,8 @@ pub struct Renderer {
     /// What reads this model's pictures, once somebody asked.
     meter: Option<Box<dyn Meter>>,
     latent_rgb: Option<LatentRgb>,
+    /// Longest side in pixels at which it makes whole things.
+    most_px: Option<u32>,
     watch: Option<LatentWatch>,
 }
 
@@ -172,6 +174,7 @@ impl Renderer {
         }
         let scheduler = self.scheduler_for(&recipe)?;
         let plan = Plan::compile(&recipe, &self.space, &scheduler)?;
+        notes.extend(self.beyond(&recipe));
         let controls = self.resolve(&recipe, &mut notes)?;
         self.apply_adapters(&mut recipe, &mut notes)?;
         self.encode(&recipe, plan.guidance.is_some())?;
@@ -324,6 +327,16 @@ impl Renderer {
         notes: &mut Vec<String>,
     ) -> Result<Vec<Resolved>> {
         self.shelf.resolve(&recipe.controls, &self.halves, notes)
+    }
+
+    /// A sentence where `recipe` is larger than what the model makes well.
+    fn beyond(&self, recipe: &Recipe) -> Option<String> {
+        let (width, height) = (recipe.width_px, recipe.height_px);
+        let most = self.most_px.filter(|&most| width.max(height) > most)?;
+        Some(format!(
+            "size: this model makes whole things up to {most} pixels a side, and at \
+             {width}x{height} it may show them twice; vernier upscale enlarges pictures"
+        ))
     }
 
     /// The last prompt, encoded.

@@ -80,6 +80,7 @@ impl Renderer {
             meter_options: MeterOptions::default(),
             meter: None,
             latent_rgb: defaults::latent_rgb(folder, &vae_config)?,
+            most_px: defaults::most_px(folder)?,
             watch: None,
         })
     }
