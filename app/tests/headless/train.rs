@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy only knows test functions")]
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -124,14 +125,20 @@ fn a_learned_direction_tells_events_and_an_interrupt_keeps_its_state() {
     let mut child = vernier(&place)
         .args(train("1000000"))
         .args(PROMPTS)
+        .args(["--json", "--strips-every", "0"])
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_secs(1));
+    // It is interrupted in the middle of its steps, however long it took to come there.
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let is_progress = |line: &str| line.contains("\"progress\"");
+    assert!(lines.any(|line| is_progress(&line.unwrap())));
     let pid = child.id().to_string();
     let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
     assert!(sent.success());
     let asked = Instant::now();
+    lines.for_each(drop);
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(asked.elapsed() < Duration::from_mins(1));
     assert!(std::fs::read(&state).unwrap() != before);
