@@ -9,6 +9,7 @@ use vernier_engine::device::DeviceRequest;
 use vernier_engine::picture::PictureShelf;
 use vernier_engine::places::{FolderList, Places, places_in};
 use vernier_engine::prompt::Wildcards;
+use vernier_engine::recipe::ModelRef;
 use vernier_engine::service::RenderOptions;
 use vernier_engine::upscale::UpscalerLibrary;
 use vernier_engine::user_folders;
@@ -102,6 +103,15 @@ pub(crate) fn model_folders() -> Vec<PathBuf> {
     user_models().into_iter().chain(others).collect()
 }
 
+/// The model that the command line means, and where it lies: by path or name, else the embedded
+/// one.
+pub(crate) fn chosen_model(model: Option<&Path>) -> Result<(ModelRef, PathBuf), Failure> {
+    match model.map(model_at) {
+        Some(path) => Ok((ModelRef::at(&path), path)),
+        None => Ok((ModelRef::embedded(), require_embedded_model()?)),
+    }
+}
+
 /// `model` where it is a folder or file, else the model of that name in the folders of models.
 pub(crate) fn model_at(model: &Path) -> PathBuf {
     let wanted = model.to_string_lossy().to_lowercase();
@@ -122,11 +132,14 @@ pub(crate) fn model_at(model: &Path) -> PathBuf {
         .map_or_else(|| model.to_owned(), |found| found.path)
 }
 
-/// What lies where in the folders that the artist has added. A list that cannot be read is told,
-/// and is none.
+/// What lies where in the folders that the artist has added.
 fn listed_places() -> Vec<Places> {
-    let folders = FolderList::usual().map_or_else(|| Ok(Vec::new()), |list| list.folders());
-    let folders = folders.unwrap_or_else(|error| {
+    FolderList::usual().map_or_else(Vec::new, |list| places_of(&list))
+}
+
+/// What lies where in the folders of `list`. One that cannot be read is told, and is none.
+pub(crate) fn places_of(list: &FolderList) -> Vec<Places> {
+    let folders = list.folders().unwrap_or_else(|error| {
         log::warn!("{error}");
         Vec::new()
     });

@@ -7,7 +7,7 @@ use clap::Args;
 use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::picture::PictureShelf;
 use vernier_engine::recipe::{
-    Change, ControlUse, Edit, EditMethod, EditPart, MaskUse, ModelRef, PictureRef, Recipe, Source,
+    Change, ControlUse, Edit, EditMethod, EditPart, MaskUse, PictureRef, Recipe, Source,
     TextOptions,
 };
 use vernier_engine::render::Defaults;
@@ -156,10 +156,7 @@ fn edit(args: &EditCommand, reporter: &mut Reporter) -> Result<(), Failure> {
 
 /// What all edits share.
 fn base(args: &EditCommand) -> Result<Recipe, Failure> {
-    let (model, folder) = match args.model.as_deref().map(assets::model_at) {
-        Some(folder) => (ModelRef::at(&folder), folder),
-        None => (ModelRef::embedded(), assets::require_embedded_model()?),
-    };
+    let (model, folder) = assets::chosen_model(args.model.as_deref())?;
     let defaults = Defaults::of(&folder)?;
     let (width_px, height_px) = args.size.unwrap_or((defaults.width_px, defaults.height_px));
     Ok(Recipe {

@@ -96,10 +96,7 @@ pub(super) fn is_png(path: &Path) -> bool {
 
 /// A recipe from what suits the model; the options come on top.
 fn fresh(args: &RenderArgs) -> Result<Recipe, Failure> {
-    let (model, folder) = match args.model.as_deref().map(assets::model_at) {
-        Some(folder) => (ModelRef::at(&folder), folder),
-        None => (ModelRef::embedded(), assets::require_embedded_model()?),
-    };
+    let (model, folder) = assets::chosen_model(args.model.as_deref())?;
     let defaults = Defaults::of(&folder)?;
     let sampler = match &args.sampler {
         Some(sampler) => sampler.clone(),

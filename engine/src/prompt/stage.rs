@@ -214,15 +214,16 @@ impl TextStage {
         let _guard = tch::no_grad_guard();
         let syntax = self.options.prompt_syntax;
         let min_chunks = min_chunks.max(self.chunks(prompt)?);
-        let (mut encoders, mut pooled) = (Vec::new(), None);
-        for stage in self.all() {
+        let read = self.first.tokenizer.read(prompt, syntax)?;
+        let laid_out = self.first.layout.lay_out(&read, syntax, min_chunks);
+        let (tokens, mut pooled) = self.first.states(&laid_out, self.options)?;
+        let mut encoders = vec![EncoderStates { tokens }];
+        for stage in &self.others {
             let laid_out = stage.lay_out(prompt, syntax, min_chunks)?;
             let (tokens, own) = stage.states(&laid_out, self.options)?;
             encoders.push(EncoderStates { tokens });
             pooled = own.or(pooled);
         }
-        let read = self.first.tokenizer.read(prompt, syntax)?;
-        let laid_out = self.first.layout.lay_out(&read, syntax, min_chunks);
         Ok(Conditioning {
             prompt: prompt.to_owned(),
             encoders,

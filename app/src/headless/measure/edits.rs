@@ -4,7 +4,7 @@ use serde_json::json;
 use vernier_engine::EngineError;
 use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::measure::{EditCases, EditTrial, write_page};
-use vernier_engine::recipe::{ModelRef, Recipe};
+use vernier_engine::recipe::Recipe;
 use vernier_engine::render::Defaults;
 use vernier_engine::service::{
     EditsTask, MeasureRequest, MeasureTask, Measured, PromptChoice, RenderOptions,
@@ -73,10 +73,7 @@ pub(super) fn edits(args: &EditArgs, reporter: &mut Reporter) -> Result<(), Fail
 
 /// What all edits share.
 fn base(args: &EditArgs) -> Result<Recipe, Failure> {
-    let (model, folder) = match &args.model {
-        Some(folder) => (ModelRef::at(folder), folder.clone()),
-        None => (ModelRef::embedded(), assets::require_embedded_model()?),
-    };
+    let (model, folder) = assets::chosen_model(args.model.as_deref())?;
     let defaults = Defaults::of(&folder)?;
     let (width_px, height_px) = args.size.unwrap_or((defaults.width_px, defaults.height_px));
     Ok(Recipe {

@@ -11,7 +11,7 @@ use vernier_engine::EngineError;
 use vernier_engine::checkpoint::{Checkpoint, MeterOptions};
 use vernier_engine::controls::ControlFile;
 use vernier_engine::measure::{Interference, Sweep, SweepReport, write_page};
-use vernier_engine::recipe::{ControlUse, ModelRef, Recipe};
+use vernier_engine::recipe::{ControlUse, Recipe};
 use vernier_engine::render::Defaults;
 use vernier_engine::service::{
     CacheOptions, MeasureRequest, MeasureTask, Measured, PromptChoice, RenderOptions, SweepTask,
@@ -237,10 +237,7 @@ fn measured(task: MeasureTask, on: &OnArgs, reporter: &mut Reporter) -> Result<M
 
 /// What all pictures share.
 fn base(on: &OnArgs) -> Result<Recipe, Failure> {
-    let (model, folder) = match &on.model {
-        Some(folder) => (ModelRef::at(folder), folder.clone()),
-        None => (ModelRef::embedded(), assets::require_embedded_model()?),
-    };
+    let (model, folder) = assets::chosen_model(on.model.as_deref())?;
     let defaults = Defaults::of(&folder)?;
     let (width_px, height_px) = on.size.unwrap_or((defaults.width_px, defaults.height_px));
     Ok(Recipe {

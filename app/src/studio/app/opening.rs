@@ -6,10 +6,10 @@ use std::thread::Builder;
 use egui::ColorImage;
 use vernier_engine::measure::MeterConfig;
 use vernier_engine::picture::{Picture, PictureShelf};
-use vernier_engine::places::places_in;
 use vernier_engine::recipe::PictureRef;
 
 use super::StudioApp;
+use crate::assets;
 use crate::studio::command::UiCommand;
 use crate::studio::files::{self, FileEvent};
 use crate::studio::keeper::KeeperCommand;
@@ -31,12 +31,8 @@ impl StudioApp {
             let config: Option<MeterConfig> = std::fs::read_to_string(config)
                 .ok()
                 .and_then(|text| serde_json::from_str(&text).ok());
-            let folders = folders.map_or_else(|| Ok(Vec::new()), |list| list.folders());
-            let folders = folders.unwrap_or_else(|error| {
-                log::warn!("{error}");
-                Vec::new()
-            });
-            let others = folders.iter().flat_map(|folder| places_in(folder).models);
+            let places = folders.iter().flat_map(assets::places_of);
+            let others = places.flat_map(|place| place.models);
             let folders: Vec<PathBuf> = own.into_iter().chain(others).collect();
             FileEvent::Library {
                 models: list_models(&model, &folders),

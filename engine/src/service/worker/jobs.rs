@@ -11,7 +11,7 @@ use crate::recipe::Recipe;
 use crate::render::{LatentWatch, Latents, Renderer};
 use crate::service::measure::Bench;
 use crate::service::pace::Pace;
-use crate::service::{Event, MeasureRequest};
+use crate::service::{Event, MeasureRequest, RenderOptions};
 
 pub(super) fn render(
     job: &Job,
@@ -37,11 +37,7 @@ pub(super) fn render(
     for (index, recipe) in recipes.iter().enumerate() {
         inbox.check_cancelled()?;
         let renderer = ready(job, recipe, &device, loaded, inbox)?;
-        renderer.set_library(job.options.controls.clone());
-        renderer.set_adapters(job.options.adapters.clone());
-        renderer.set_upscalers(job.options.upscalers.clone());
-        renderer.set_meter_options(job.options.meter.clone());
-        renderer.set_pictures(job.options.pictures.clone());
+        equip(renderer, &job.options);
         inbox.check_cancelled()?;
         let started = Instant::now();
         pace.resume(started);
@@ -119,13 +115,18 @@ pub(super) fn measure(
     dtype.check_on(device.device)?;
     let folder = model_folder(&request.base.model, &job.options.embedded_model)?;
     let renderer = ready(job, &request.base, &device, loaded, inbox)?;
-    renderer.set_library(job.options.controls.clone());
-    renderer.set_adapters(job.options.adapters.clone());
-    renderer.set_upscalers(job.options.upscalers.clone());
-    renderer.set_meter_options(job.options.meter.clone());
-    renderer.set_pictures(job.options.pictures.clone());
+    equip(renderer, &job.options);
     let mut bench = Bench::new(id, renderer, inbox);
     let measured = request.run(&folder, &job.options, &mut bench)?;
     inbox.tell(Event::Measured { job: id, measured });
     Ok(())
+}
+
+/// Tells `renderer` where everything lies that recipes name, and what reads pictures.
+fn equip(renderer: &mut Renderer, options: &RenderOptions) {
+    renderer.set_library(options.controls.clone());
+    renderer.set_adapters(options.adapters.clone());
+    renderer.set_upscalers(options.upscalers.clone());
+    renderer.set_meter_options(options.meter.clone());
+    renderer.set_pictures(options.pictures.clone());
 }

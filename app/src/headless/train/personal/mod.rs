@@ -10,7 +10,6 @@ use vernier_engine::control_training::Schedule;
 use vernier_engine::personalization::{
     ClassPlan, PersonalEnd, PersonalOutput, PersonalRequest, personalize,
 };
-use vernier_engine::recipe::ModelRef;
 use vernier_engine::train::personal::{Learnt, LoraOptions, WordOptions};
 use vernier_engine::{EngineError, Result, user_folders};
 
@@ -174,10 +173,7 @@ fn train(
 }
 
 fn request(args: &PersonalArgs, method: Method) -> std::result::Result<PersonalRequest, Failure> {
-    let (model, model_folder) = match &args.model {
-        Some(folder) => (ModelRef::at(folder), folder.clone()),
-        None => (ModelRef::embedded(), assets::require_embedded_model()?),
-    };
+    let (model, model_folder) = assets::chosen_model(args.model.as_deref())?;
     Ok(PersonalRequest {
         name: name_of(&args.out)?,
         command: command::of_this_run(),
