@@ -15,6 +15,7 @@ mod measure;
 mod merge;
 mod models;
 mod project;
+mod pull;
 mod render;
 mod replay;
 mod report;

@@ -9,6 +9,7 @@ use vernier_engine::checkpoint::{
 use vernier_engine::places::{FolderList, Places, places_in};
 use vernier_engine::recipe::{ModelRef, short_hash};
 
+use super::pull::{self, PullArgs};
 use super::say;
 use crate::assets;
 use crate::failure::Failure;
@@ -21,6 +22,12 @@ pub(super) enum ModelsCommand {
     /// Use the models, LoRAs, embeddings and upscalers of a folder where they lie: of ComfyUI,
     /// A1111 and its kin, InvokeAI, or any folder of models
     Add(FolderArgs),
+    /// Bring a model, a LoRA, an embedding or an upscaler from the Hugging Face Hub
+    ///
+    /// It goes to the Hub's cache on this machine, which Python programs share, with a link in
+    /// Vernier's data folder. A download that broke off goes on where it stopped. HF_HOME,
+    /// HF_TOKEN, HF_ENDPOINT and HF_HUB_OFFLINE are obeyed.
+    Pull(PullArgs),
     /// Use a folder no longer; its files stay as they are
     Remove(FolderArgs),
     /// Read all weights, and tell hashes as Civitai shows them and what is not whole
@@ -48,6 +55,7 @@ pub(super) fn run(command: &ModelsCommand) -> Result<(), Failure> {
             Ok(())
         }
         ModelsCommand::Add(args) => add(&args.folder),
+        ModelsCommand::Pull(args) => pull::run(args),
         ModelsCommand::Remove(args) => {
             folders()?.remove(&args.folder)?;
             Ok(())

@@ -20,6 +20,7 @@ mod personalization;
 mod place;
 mod project;
 mod prompts;
+mod pull;
 mod render;
 mod replay;
 #[cfg(unix)]

@@ -69,9 +69,10 @@ fn gather(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>) {
         return;
     };
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        // Links to folders are not followed: they may lead in circles.
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            gather(&entry.path(), depth, paths);
+        // Links to folders are followed to models alone: others may lead in circles.
+        let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+        if entry.path().is_dir() {
+            gather(&entry.path(), if is_link { 0 } else { depth }, paths);
         } else if SingleFile::may_be(&entry.path()) {
             paths.push(entry.path());
         }
@@ -92,11 +93,17 @@ mod tests {
         tiny::write_model(&place("a/b/c/d/too-deep"), 3).unwrap();
         std::fs::create_dir_all(place("broken")).unwrap();
         std::fs::write(place("broken/model_index.json"), "{").unwrap();
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(place("a/b/c/d/too-deep"), place("linked")).unwrap();
+            std::os::unix::fs::symlink(place("a"), place("a/circle")).unwrap();
+        }
         let library =
             ModelLibrary::new(vec![folder.path().to_owned(), place("ashen"), place("no")]);
         let found = library.list();
         let names: Vec<&str> = found.iter().map(|f| f.model.name.as_str()).collect();
-        assert_eq!(names, ["ashen", "Bright", "broken"]);
+        let expected = ["ashen", "Bright", "broken", "linked"];
+        assert_eq!(names, expected[..if cfg!(unix) { 4 } else { 3 }]);
         let description = found[1].description.as_ref().unwrap();
         assert!(!description.components.is_empty());
         let problem = found[2].description.as_ref().unwrap_err().to_string();
