@@ -131,7 +131,12 @@ impl Recogniser {
     }
 }
 
-/// V' from a sample of the posterior, and the loss: `α·KL − E_q[log p(V'|Z)]` in its two parts.
+/// V', and the loss: `α·KL − E[log p(V'|Z)]` in its two parts.
+///
+/// The first half of the rows takes samples of the posterior. The others take the prior's, as a
+/// render will, so that decoder and attention learn to work without a picture too: the hybrid
+/// objective of Sohn, Lee and Yan (NeurIPS 2015), which they found to close the gap between
+/// training and use.
 ///
 /// V is what V' must match and not the other way round, so no gradient goes into it from there:
 /// the easiest features to reconstruct say nothing.
@@ -144,8 +149,20 @@ pub(super) fn infer(
 ) -> Result<(Tensor, CvaeLoss)> {
     let v = recogniser.features(image)?;
     let posterior = recogniser.posterior(&v, condition)?;
-    let decoded = generator.decode(&posterior.sample(noise)?)?;
-    let kl = posterior.kl(&generator.prior(condition)?)?;
+    let prior = generator.prior(condition)?;
+    let rows = noise.size2()?.0;
+    let inferred = rows - rows / 2;
+    let z = Tensor::f_cat(
+        &[
+            posterior.sample(noise)?.f_narrow(0, 0, inferred)?,
+            prior
+                .sample(noise)?
+                .f_narrow(0, inferred, rows - inferred)?,
+        ],
+        0,
+    )?;
+    let decoded = generator.decode(&z)?;
+    let kl = posterior.kl(&prior)?;
     let error = decoded.f_sub(&v.f_detach()?)?.f_square()?;
     let loss = CvaeLoss {
         kl: kl.f_mean(Kind::Float)?,

@@ -142,9 +142,9 @@ impl AdapterNetwork {
         self.to_tokens(&flat)
     }
 
-    /// Tokens `[batch, tokens, dim]` from a sample of the posterior over the pictures' features
-    /// `[batch, feature_dim]`, and the CVAE's loss; `noise` is standard normal,
-    /// `[batch, latent_dim]`.
+    /// Tokens `[batch, tokens, dim]` to train with, the first half of the rows from samples of the
+    /// posterior over the pictures' features `[batch, feature_dim]` and the others from the
+    /// prior's, and the CVAE's loss; `noise` is standard normal, `[batch, latent_dim]`.
     ///
     /// # Errors
     /// This is no CVAE, shapes disagree, or memory runs out.

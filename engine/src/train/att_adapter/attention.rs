@@ -10,12 +10,12 @@ use super::super::verdict::{Judged, Row};
 use super::super::{DiffusionLoss, FrozenModel, Noised, Replica, shallow};
 use super::AdapterTask;
 use super::masks::mask;
+use super::start::{start_like, start_spread};
 use crate::Result;
 use crate::controls::{
     AdapterNetwork, AdapterShape, CvaeLoss, DecoupledAttention, Recogniser, condition, site_shapes,
 };
-use crate::layers::{AttentionHook, LayerRef};
-use crate::models::unet::UNet;
+use crate::layers::AttentionHook;
 use crate::sampling::lock_generator;
 use crate::weights::ParamStore;
 
@@ -67,6 +67,7 @@ impl AttentionTrainer {
         };
         let parameters = store.named();
         start_like(&model.unet, &parameters)?;
+        start_spread(&parameters, attributes)?;
         Ok(Self {
             captions: Captions::new(data.captions.clone()),
             loss: DiffusionLoss::new(&model),
@@ -105,7 +106,7 @@ impl AttentionTrainer {
             .predict_each(&noised.latents, &noised.timesteps, &text, hook)
     }
 
-    /// Tokens to train with: from a sample of the posterior where there is one.
+    /// Tokens to train with, in part from samples of the posterior where there is one.
     fn tokens(
         &self,
         rows: &[usize],
@@ -130,32 +131,6 @@ pub(crate) fn is_for_training_only(name: &str) -> bool {
     ["projection.", "posterior."]
         .iter()
         .any(|own| name.starts_with(own))
-}
-
-/// Starts the new keys as the U-Net's own of the same layer, so that they fit its queries from the
-/// first step, and the new values at zero, so that training begins with the model as it is.
-fn start_like(unet: &UNet, parameters: &[(String, Tensor)]) -> Result<()> {
-    let _guard = tch::no_grad_guard();
-    let mut outcome = Ok(());
-    unet.for_each_layer(&mut |path, layer| {
-        let LayerRef::Linear(layer) = layer else {
-            return;
-        };
-        let name = format!("sites.{path}.weight");
-        let Some((_, parameter)) = parameters.iter().find(|(n, _)| *n == name) else {
-            return;
-        };
-        let mut parameter = parameter.shallow_clone();
-        let done = if path.ends_with("to_v") {
-            parameter.f_zero_().map(drop)
-        } else {
-            parameter.f_copy_(&layer.weight)
-        };
-        if let Err(error) = done {
-            outcome = Err(error.into());
-        }
-    });
-    outcome
 }
 
 impl Replica for AttentionTrainer {

@@ -4,6 +4,7 @@
 mod attention;
 mod masks;
 mod numbers;
+mod start;
 
 use std::sync::Arc;
 
