@@ -61,7 +61,7 @@ enum Command {
     /// Set up and train the controls that come with the embedded model; those that are done are
     /// left alone
     TrainControls(ControlsArgs),
-    /// Set up and measure the shipped directions beside words and Concept Sliders
+    /// Set up and measure the shipped controls beside words, Concept Sliders and simpler adapters
     MeasureControls(MeasureArgs),
 }
 

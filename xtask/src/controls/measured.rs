@@ -1,5 +1,5 @@
-//! `cargo xtask measure-controls`: what the shipped directions move, beside the words that say the
-//! same and beside Concept Sliders.
+//! `cargo xtask measure-controls`: what the shipped controls move, beside the words that say the
+//! same, Concept Sliders, and simpler adapters that learnt from the same pictures.
 
 use std::fs;
 use std::path::Path;
@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::Value;
 
+use super::numbers::{self, NumberRow};
 use super::recipe::{ControlKind, ControlRecipe, RECIPES, read};
 use super::{make, obey};
 use crate::checkout::Checkout;
@@ -15,6 +16,9 @@ use crate::interrupt;
 
 /// Settings of every sweep, in calibrated units.
 const SETTINGS: &str = "-1..1x5";
+
+/// Settings of controls that take the attribute's own value.
+const VALUES: &str = "0.1..0.9x5";
 
 /// Far from the seeds that controls are calibrated on.
 const FIRST_SEED: &str = "1001";
@@ -36,15 +40,26 @@ pub(crate) struct MeasureArgs {
     out: String,
 }
 
-/// Sweeps the shipped directions, the words for them and the sliders that move the same, and
-/// prints the table.
+/// Sweeps the shipped directions, the words for them and the sliders that move the same, then the
+/// controls that take values and their simpler likes, and prints both tables.
 pub(crate) fn measure(checkout: &Checkout, args: &MeasureArgs) -> Result<()> {
     let mut recipes = read(&checkout.root().join(RECIPES))?;
     let peers = std::mem::take(&mut recipes.peers);
     checkout.build_program("vernier")?;
     interrupt::catch();
     let mut rows = Vec::new();
+    let mut number_rows = Vec::new();
     for recipe in recipes.chosen(&args.names)? {
+        if recipe.kind.takes_values() {
+            let likes = peers.iter().filter(|peer| peer.is_like(&recipe));
+            for control in std::iter::once(&recipe).chain(likes) {
+                if control.is_peer {
+                    make(checkout, control, &[])?;
+                }
+                number_rows.extend(rows_of_values(checkout, args, control)?);
+            }
+            continue;
+        }
         if recipe.kind != ControlKind::Direction || recipe.unread {
             continue;
         }
@@ -58,10 +73,16 @@ pub(crate) fn measure(checkout: &Checkout, args: &MeasureArgs) -> Result<()> {
             rows.push(row(checkout, args, slider, Way::Control)?);
         }
     }
-    let table = table(&rows);
+    let mut text = String::new();
+    if !rows.is_empty() {
+        text.push_str(&table(&rows));
+    }
+    if !number_rows.is_empty() {
+        text.push_str(&numbers::table(&number_rows));
+    }
     let path = checkout.root().join(&args.out).join("table.md");
-    fs::write(&path, &table).with_context(|| format!("cannot write {}", path.display()))?;
-    print!("{table}");
+    fs::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
+    print!("{text}");
     Ok(())
 }
 
@@ -80,7 +101,6 @@ fn row(checkout: &Checkout, args: &MeasureArgs, recipe: &ControlRecipe, way: Way
         recipe.name,
         if way == Way::Words { "_words" } else { "" }
     );
-    let (prompts, seeds) = (args.prompts.to_string(), args.seeds.to_string());
     let mut arguments = vec!["measure"];
     let file = recipe.file();
     let wordings = wordings(&recipe.pairs);
@@ -97,24 +117,60 @@ fn row(checkout: &Checkout, args: &MeasureArgs, recipe: &ControlRecipe, way: Way
             }
         }
     }
-    arguments.extend(["--prompt-count", &prompts, "--seeds", &seeds]);
-    arguments.extend(["--seed", FIRST_SEED, "--out", &out]);
+    let sweep = swept(checkout, args, recipe, &out, &arguments)?;
+    let by = match way {
+        Way::Words => "words",
+        Way::Control => recipe.method(),
+    };
+    Ok(Row::of(recipe.attribute(), by, &sweep["statistics"]))
+}
+
+/// The lines of a control that takes values, one an attribute.
+fn rows_of_values(
+    checkout: &Checkout,
+    args: &MeasureArgs,
+    recipe: &ControlRecipe,
+) -> Result<Vec<NumberRow>> {
+    let nouns = recipe.nouns.join(",");
+    let mut rows = Vec::new();
+    for (attribute, control) in recipe.attributes.iter().zip(recipe.calibrated()) {
+        let out = format!("{}/{}_{attribute}", args.out, recipe.name);
+        let mut arguments = vec!["measure", "sweep", "--control", &control];
+        arguments.extend(["--values", VALUES, "--scale", "raw"]);
+        if !nouns.is_empty() {
+            arguments.extend(["--nouns", &nouns]);
+        }
+        let sweep = swept(checkout, args, recipe, &out, &arguments)?;
+        rows.push(NumberRow::of(attribute, recipe, &sweep["statistics"]));
+    }
+    Ok(rows)
+}
+
+/// The sweep in the folder `out`, made by `arguments` where it is missing or older than the
+/// control or the model.
+fn swept(
+    checkout: &Checkout,
+    args: &MeasureArgs,
+    recipe: &ControlRecipe,
+    out: &str,
+    arguments: &[&str],
+) -> Result<Value> {
     let root = checkout.root();
-    let json = root.join(&out).join("sweep.json");
-    if !is_newer(&json, &[&root.join(&file), &root.join("assets/miniature")])? {
-        fs::create_dir_all(root.join(&out)).with_context(|| format!("cannot make {out}"))?;
+    let json = root.join(out).join("sweep.json");
+    if !is_newer(
+        &json,
+        &[&root.join(recipe.file()), &root.join("assets/miniature")],
+    )? {
+        fs::create_dir_all(root.join(out)).with_context(|| format!("cannot make {out}"))?;
+        let (prompts, seeds) = (args.prompts.to_string(), args.seeds.to_string());
+        let mut arguments = arguments.to_vec();
+        arguments.extend(["--prompt-count", &prompts, "--seeds", &seeds]);
+        arguments.extend(["--seed", FIRST_SEED, "--out", out]);
         let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
         obey(checkout, "vernier", &arguments, &recipe.name)?;
     }
     let text = fs::read(&json).with_context(|| format!("cannot read {}", json.display()))?;
-    let sweep: Value =
-        serde_json::from_slice(&text).with_context(|| format!("{} is no sweep", json.display()))?;
-    let by = match (way, recipe.kind) {
-        (Way::Words, _) => "words",
-        (Way::Control, ControlKind::Slider) => "Concept Slider",
-        (Way::Control, _) => "direction",
-    };
-    Ok(Row::of(recipe.attribute(), by, &sweep["statistics"]))
+    serde_json::from_slice(&text).with_context(|| format!("{} is no sweep", json.display()))
 }
 
 /// What the pairs say, from the least to the most, with the bare subject in the middle. The first
@@ -173,13 +229,7 @@ struct Row {
 impl Row {
     fn of(attribute: &str, by: &'static str, statistics: &Value) -> Self {
         let number = |name: &str| statistics[name].as_f64();
-        let effects = statistics["side_effects"].as_object();
-        let side_effect = effects.and_then(|effects| {
-            let effects = effects
-                .iter()
-                .filter_map(|(name, value)| Some((name.clone(), value.as_f64()?)));
-            effects.max_by(|a, b| a.1.total_cmp(&b.1))
-        });
+        let side_effect = numbers::strongest_side_effect(statistics);
         let outside = statistics["ssim_outside"].as_array();
         Self {
             attribute: attribute.to_owned(),

@@ -2,6 +2,7 @@
 //! them beside their peers.
 
 mod measured;
+mod numbers;
 mod recipe;
 
 use anyhow::{Context, Result, bail};

@@ -63,6 +63,8 @@ pub(super) struct ControlRecipe {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PictureRecipe {
+    /// What they are called; controls that learn from the same pictures say the same.
+    name: String,
     count: u32,
     kinds: Vec<String>,
     omit: Vec<String>,
@@ -89,12 +91,38 @@ impl ControlKind {
             Self::AttAdapter => "att-adapter",
         }
     }
+
+    /// Whether its settings are an attribute's own values, not strengths.
+    pub(super) fn takes_values(self) -> bool {
+        matches!(self, Self::Value | Self::AttAdapter)
+    }
 }
 
 impl ControlRecipe {
     /// The attribute that it moves, where it moves one.
     pub(super) fn attribute(&self) -> &str {
         self.attribute.as_ref().unwrap_or(&self.name)
+    }
+
+    /// Whether it learns the same values from the same pictures as `other`.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let folders = [self, other].map(ControlRecipe::picture_folder);
+        self.kind == other.kind && self.attributes == other.attributes && folders[0] == folders[1]
+    }
+
+    /// What people call the way it works.
+    pub(super) fn method(&self) -> &'static str {
+        match (
+            self.kind,
+            self.options.get("architecture").map(String::as_str),
+        ) {
+            (ControlKind::Direction, _) => "direction",
+            (ControlKind::Slider, _) => "Concept Slider",
+            (ControlKind::Value, _) => "value tokens",
+            (ControlKind::AttAdapter, Some("mlp")) => "plain network",
+            (ControlKind::AttAdapter, Some("lora-numbers")) => "LoRA and numbers in the prompt",
+            (ControlKind::AttAdapter, _) => "Att-Adapter",
+        }
     }
 
     /// The arguments that make `vernier` train it, but for those that depend on the run.
@@ -155,7 +183,9 @@ impl ControlRecipe {
 
     /// Where its pictures are, in the checkout.
     pub(super) fn picture_folder(&self) -> String {
-        format!("{SCRATCH}/pictures-of-{}", self.name)
+        let pictures = self.pictures.as_ref();
+        let name = pictures.map_or(self.name.as_str(), |pictures| &pictures.name);
+        format!("{SCRATCH}/pictures-of-{name}")
     }
 
     /// What to calibrate: the control as `vernier calibrate` names it.
@@ -269,7 +299,8 @@ pub(super) mod tests {
     #[test]
     fn pictures_are_written_where_the_training_looks_for_them() {
         let recipes = recipes();
-        let mut of_pictures = recipes.peers.iter().filter(|r| r.pictures.is_some());
+        let all = recipes.controls.iter().chain(&recipes.peers);
+        let mut of_pictures = all.filter(|r| r.pictures.is_some());
         let recipe = of_pictures.next().unwrap();
         let folder = recipe.picture_folder();
         let written = recipe.picture_arguments().unwrap().join(" ");
