@@ -67,7 +67,9 @@ fn a_picture_is_dropped_weighed_muted_and_undone() {
     harness.state_mut().studio_mut().bench.recipe.steps = 3;
     let plain = shown(&mut harness);
 
-    until(&mut harness, "adapters", |h| !studio(h).adapters().is_empty());
+    until(&mut harness, "adapters", |h| {
+        !studio(h).adapters().is_empty()
+    });
     key(&mut harness, Modifiers::COMMAND, Key::F);
     click(&mut harness, "library: Adapters");
     harness.get_by_label_contains("IP-Adapter, 4 tokens");
@@ -107,7 +109,11 @@ fn a_picture_is_dropped_weighed_muted_and_undone() {
 
     click(&mut harness, "mute picture prompt look");
     assert!(prompts(&harness).is_empty());
-    assert_eq!(shown(&mut harness).rgb, plain.rgb, "as if it were not there");
+    assert_eq!(
+        shown(&mut harness).rgb,
+        plain.rgb,
+        "as if it were not there"
+    );
     click(&mut harness, "mute picture prompt look");
     click(&mut harness, "remove picture prompt look");
     assert!(prompts(&harness).is_empty() && waiting(&harness) == 0);
@@ -143,7 +149,10 @@ fn a_project_carries_the_pictures_of_muted_prompts_too() {
     until(&mut harness, "taken", |h| {
         studio(h).bench.recipe.picture_prompts.len() == 1
     });
-    harness.state_mut().studio_mut().toggle_picture_prompt_mute(0);
+    harness
+        .state_mut()
+        .studio_mut()
+        .toggle_picture_prompt_mute(0);
     let project = projects_in(&unsaved).remove(0);
     until(&mut harness, "saved", |_| {
         let opened = ProjectFile::open_to_read(&project).unwrap();

@@ -170,6 +170,7 @@ impl PlaceWeights {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use tch::{Device, Kind, Tensor};
 
     use super::{DecoupledBranch, PlaceWeights};
@@ -266,5 +267,27 @@ mod tests {
                 .unwrap()
                 .is_none()
         );
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn a_mask_and_its_inverse_share_the_branch_between_them(
+            weight in -2.0_f64..2.0,
+            grey in proptest::collection::vec(0.0_f32..=1.0, 64),
+        ) {
+            let (q, text) = (random(&[1, 3, 4, 4]), random(&[1, 3, 4, 4]));
+            let mask = Tensor::from_slice(&grey).view([1, 1, 8, 8]);
+            let whole = branch(weight);
+            let through = |mask: &Tensor, text: Tensor| {
+                let mut own = whole.shallow_clone();
+                own.places = Some(PlaceWeights::new(mask, 2, 2).unwrap());
+                own.add_to(&site(), &q, text).unwrap()
+            };
+            let first = through(&mask, text.shallow_clone());
+            let both = through(&(1.0 - &mask), first);
+            let want = whole.add_to(&site(), &q, text).unwrap();
+            prop_assert!(both.allclose(&want, 1e-4, 1e-5, false));
+        }
     }
 }

@@ -223,3 +223,58 @@ fn geometry(file: &TensorFile) -> Option<ClipVisionConfig> {
         layer_norm_eps: 1e-5,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::save;
+
+    #[test]
+    fn a_single_file_shows_its_geometry() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("CLIP-ViT-H-14.safetensors");
+        let tensor = |name: &str, shape: &[i64]| {
+            let zeros = Tensor::zeros(shape, (Kind::Half, Device::Cpu));
+            (name.to_owned(), zeros)
+        };
+        let inner = |name: &str, shape: &[i64]| tensor(&format!("vision_model.{name}"), shape);
+        let mut all = vec![
+            inner("embeddings.class_embedding", &[1280]),
+            inner("embeddings.patch_embedding.weight", &[1280, 3, 14, 14]),
+            inner("embeddings.position_embedding.weight", &[257, 1280]),
+            inner("encoder.layers.0.mlp.fc1.weight", &[5120, 1280]),
+            inner("encoder.layers.0.layer_norm1.weight", &[1280]),
+            inner("encoder.layers.1.layer_norm1.weight", &[1280]),
+            tensor("visual_projection.weight", &[1024, 1280]),
+            tensor("text_model.final_layer_norm.weight", &[1024]),
+        ];
+        save(&path, &all, &[]).unwrap();
+        let found = VisionEncoder::look(&path).unwrap().unwrap();
+        let line = "image encoder ViT-H/14, 2 layers of width 1280, projects to 1024";
+        assert_eq!(found.to_string(), line);
+        let config = &found.config;
+        assert_eq!((config.image_size, config.patch_size), (224, 14));
+        assert_eq!(
+            (config.num_attention_heads, config.intermediate_size),
+            (16, 5120)
+        );
+        assert_eq!(config.hidden_act, Activation::Gelu);
+        for (need, gives) in [
+            (EncoderNeed::Projected(1024), true),
+            (EncoderNeed::Hidden(1280), true),
+            (EncoderNeed::Projected(1280), false),
+            (EncoderNeed::Hidden(1664), false),
+        ] {
+            assert_eq!(found.gives(need), gives, "{need}");
+        }
+        // Most of it is missing, which is told by name.
+        let lacks = found
+            .load(Kind::Float, Device::Cpu)
+            .unwrap_err()
+            .to_string();
+        assert!(lacks.contains("vision_model.encoder.layers.0"), "{lacks}");
+        all.retain(|(name, _)| name.starts_with("text_model."));
+        save(&path, &all, &[]).unwrap();
+        assert!(VisionEncoder::look(&path).unwrap().is_none());
+    }
+}

@@ -118,12 +118,14 @@ impl PicturePromptLibrary {
         let mut others = Vec::new();
         let beside = BESIDE.iter().map(|name| folder.join(name));
         let beside = beside.filter(|path| path.is_dir());
-        let beside = beside.filter_map(|path| VisionEncoder::look(&path).ok().flatten());
-        for found in beside.chain(self.encoders()) {
-            if found.gives(need) {
-                return Ok(found);
+        let beside = beside.map(|path| VisionEncoder::look(&path));
+        for found in beside.chain(self.encoders().into_iter().map(|found| Ok(Some(found)))) {
+            match found {
+                Ok(Some(found)) if found.gives(need) => return Ok(found),
+                Ok(Some(found)) => others.push(format!("{} is {found}", found.path.display())),
+                Ok(None) => {}
+                Err(error) => others.push(error.to_string()),
             }
-            others.push(format!("{} is {found}", found.path.display()));
         }
         let there = if others.is_empty() {
             String::new()

@@ -264,7 +264,10 @@ mod tests {
         );
         assert_eq!(own.mask.unwrap().picture.path.as_deref(), Some("/m.png"));
         let own = read("x=a.png,block:up_blocks.0.attentions.1=0.5").unwrap();
-        assert_eq!(own.blocks["up_blocks.0.attentions.1"], 0.5);
+        assert_eq!(
+            own.blocks,
+            [("up_blocks.0.attentions.1".to_owned(), 0.5)].into()
+        );
         for (text, expected) in [
             ("x", "ADAPTER=PICTURE"),
             ("x=", "ADAPTER=PICTURE"),

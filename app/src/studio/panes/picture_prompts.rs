@@ -182,16 +182,13 @@ fn thumbnail(
     response.widget_info(info);
     ui.painter()
         .rect_filled(rect, 2.0, tokens.text_weak.gamma_multiply(0.1));
-    match texture(ui, picture, shelf) {
-        Some(texture) => {
-            Image::new(&texture).paint_at(ui, fit(texture.size_vec2(), rect));
-        }
-        None => {
-            let font = egui::FontId::proportional(18.0);
-            let at = rect.center();
-            ui.painter()
-                .text(at, egui::Align2::CENTER_CENTER, "?", font, tokens.trouble);
-        }
+    if let Some(texture) = texture(ui, picture, shelf) {
+        Image::new(&texture).paint_at(ui, fit(texture.size_vec2(), rect));
+    } else {
+        let font = egui::FontId::proportional(18.0);
+        let at = rect.center();
+        ui.painter()
+            .text(at, egui::Align2::CENTER_CENTER, "?", font, tokens.trouble);
     }
     let place = picture.path.as_deref();
     let place = place.unwrap_or_else(|| short_hash(&picture.hash));

@@ -17,7 +17,7 @@ pub enum AdapterQuestion {
     /// What is this embedding of the bench?
     Embedding(EmbeddingUse),
     /// What is this picture prompt of the bench?
-    PicturePrompt(PicturePromptUse),
+    PicturePrompt(Box<PicturePromptUse>),
 }
 
 impl AdapterQuestion {
@@ -80,7 +80,8 @@ impl Adapters {
         let adapters = adapters.map(|(adapter, _)| AdapterQuestion::Adapter(adapter.clone()));
         let embeddings = bench.recipe.embeddings.iter().cloned();
         let pictures = bench.picture_prompts().into_iter();
-        let pictures = pictures.map(|(own, _)| AdapterQuestion::PicturePrompt(own.clone()));
+        let pictures =
+            pictures.map(|(own, _)| AdapterQuestion::PicturePrompt(Box::new(own.clone())));
         let others = embeddings.map(AdapterQuestion::Embedding).chain(pictures);
         for question in adapters.chain(others) {
             if self.asked.insert(question.key()) {

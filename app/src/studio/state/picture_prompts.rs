@@ -26,7 +26,10 @@ impl Adapters {
     pub(super) fn picture_rows(&self, bench: &Bench, family: Option<&Family>) -> Vec<PictureRow> {
         let all = bench.picture_prompts().into_iter();
         all.map(|(own, is_muted)| {
-            let mut adapter = self.row(&AdapterQuestion::PicturePrompt(own.clone()), family);
+            let mut adapter = self.row(
+                &AdapterQuestion::PicturePrompt(Box::new(own.clone())),
+                family,
+            );
             adapter.is_muted = is_muted;
             adapter.name.clone_from(&own.name);
             PictureRow {
