@@ -123,7 +123,10 @@ fn a_picture_is_dropped_weighed_muted_and_undone() {
     // A dialog asks for more.
     click(&mut harness, "give look a picture from a file");
     harness
-        .get_by_label("Open a picture for the picture prompt")
+        .get_by_role_and_label(
+            egui::accesskit::Role::TextInput,
+            "Open a picture for the picture prompt",
+        )
         .type_text(&PICTURE.replace("a.png", "b.png"));
     harness.run_steps(2);
     click(&mut harness, "Open");
@@ -157,9 +160,11 @@ fn a_project_carries_the_pictures_of_muted_prompts_too() {
     until(&mut harness, "saved", |_| {
         let opened = ProjectFile::open_to_read(&project).unwrap();
         let muted = &opened.project.bench.muted_picture_prompts;
-        muted.first().is_some_and(|own| {
-            let name = format!("pictures/{}.png", own.pictures[0].hash);
-            opened.file.has(&name) && opened.file.has(&format!("loras/{}.safetensors", own.hash))
+        // It may have been saved while it waited for its picture, too.
+        let picture = muted.first().and_then(|own| own.pictures.first());
+        picture.is_some_and(|picture| {
+            let adapter = format!("loras/{}.safetensors", muted[0].hash);
+            opened.file.has(&format!("pictures/{}.png", picture.hash)) && opened.file.has(&adapter)
         })
     });
 }
