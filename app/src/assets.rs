@@ -7,6 +7,7 @@ use vernier_engine::checkpoint::{FoundModel, MeterOptions, ModelLibrary};
 use vernier_engine::controls::ControlLibrary;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::picture::PictureShelf;
+use vernier_engine::picture_prompts::PicturePromptLibrary;
 use vernier_engine::places::{FolderList, Places, places_in};
 use vernier_engine::prompt::Wildcards;
 use vernier_engine::recipe::ModelRef;
@@ -74,17 +75,29 @@ pub(crate) fn user_controls() -> Option<PathBuf> {
     Some(user_folders::data()?.join(CONTROLS))
 }
 
-/// Adapters and embeddings of other programs: the artist's own, then those that came in projects.
+/// Adapters, embeddings and picture prompts of other programs: the artist's own, then those that
+/// came in projects.
 pub(crate) fn adapters() -> AdapterLibrary {
     let own = |name: &str| user_folders::data().map(|data| data.join(name));
     let places = listed_places();
     let adapters = places.iter().flat_map(|place| place.adapters.clone());
     let embeddings = places.iter().flat_map(|place| place.embeddings.clone());
+    let prompts = places.iter().flat_map(|p| p.picture_prompts.clone());
+    let prompts = own("picture-prompts").into_iter().chain(prompts);
+    // One that lies among the LoRAs is found, too.
+    let prompts = prompts.chain(own("adapters")).chain(adapters.clone());
+    let encoders = places.iter().flat_map(|p| p.image_encoders.clone());
+    let prompts = PicturePromptLibrary::new(
+        prompts.collect(),
+        own("image-encoders").into_iter().chain(encoders).collect(),
+        project_adapters().into_iter().collect(),
+    );
     AdapterLibrary::new(
         own("adapters").into_iter().chain(adapters).collect(),
         own("embeddings").into_iter().chain(embeddings).collect(),
         project_adapters().into_iter().collect(),
     )
+    .with_picture_prompts(prompts)
 }
 
 /// Networks that enlarge pictures: the artist's own, in the user's data folder, then those in

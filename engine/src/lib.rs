@@ -1,7 +1,7 @@
 //! Vernier's diffusion engine: everything that touches a tensor.
 //!
 //! The modules form one way through, from the window's wish to the numbers, with no arrow back up:
-//! [`service`] → [`personalization`], [`control_training`], [`control_exchange`] → [`render`], [`train`] → [`checkpoint`] → [`prompt`], [`measure`] → [`controls`], [`adapters`], [`models`] → [`layers`] →
+//! [`service`] → [`personalization`], [`control_training`], [`control_exchange`] → [`render`], [`train`] → [`checkpoint`] → [`prompt`], [`measure`] → [`controls`], [`adapters`], [`picture_prompts`], [`models`] → [`layers`] →
 //! [`weights`], [`sampling`] → [`conditioning`], [`device`].
 //! [`recipe`], [`picture`] and [`project`] are plain data that name no tensor; everybody may read
 //! them.
@@ -20,6 +20,7 @@ pub mod measure;
 pub mod models;
 pub mod personalization;
 pub mod picture;
+pub mod picture_prompts;
 pub mod places;
 pub mod project;
 pub mod prompt;

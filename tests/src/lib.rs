@@ -1,13 +1,14 @@
 //! Tiny models of every family, whose weights follow from a formula, so that Python diffusers can
 //! have the same ones without a file.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use tch::{Device, Kind, Tensor};
 use vernier_engine::Result;
-use vernier_engine::models::clip::ClipTextModel;
+use vernier_engine::models::clip::{ClipTextModel, ClipVisionModel};
 use vernier_engine::models::unet::UNet;
 use vernier_engine::models::vae::Vae;
 use vernier_engine::weights::{ParamStore, Params, save};
@@ -32,6 +33,36 @@ pub fn write_tiny_models(folder: &Path) -> Result<()> {
         let to = folder.join(name);
         copy_folder(&fixtures().join("tiny").join(name), &to);
         write_weights(&to)?;
+    }
+    Ok(())
+}
+
+/// Writes tiny picture prompts and their image tower into `folder`, as `make_picture_prompts.py`
+/// makes them, with everything that lies in `tests/fixtures/picture_prompts`.
+///
+/// The tower's parameters are first drawn from libtorch's generator, so no picture may be rendered
+/// meanwhile.
+///
+/// # Errors
+/// A file cannot be read or written.
+pub fn write_picture_prompts(folder: &Path) -> Result<()> {
+    copy_folder(&fixtures().join("picture_prompts"), folder);
+    write_part(&folder.join("image_encoder"), |params, config| {
+        ClipVisionModel::with_projection(params, config).map(drop)
+    })?;
+    let text = fs::read(folder.join("adapters.json")).expect("the fixtures are there");
+    let listed: BTreeMap<String, BTreeMap<String, Vec<i64>>> =
+        serde_json::from_slice(&text).expect("adapters.json lists shapes");
+    for (name, shapes) in listed {
+        if folder.join(format!("{name}.bin")).is_file() {
+            continue;
+        }
+        let own = |(key, shape): (String, Vec<i64>)| {
+            let values = parameter(&name, &key, &shape);
+            (key, values)
+        };
+        let filled: Vec<(String, Tensor)> = shapes.into_iter().map(own).collect();
+        save(&folder.join(format!("{name}.safetensors")), &filled, &[])?;
     }
     Ok(())
 }
@@ -100,7 +131,7 @@ fn write_part<C: DeserializeOwned>(
             (name, values)
         })
         .collect();
-    let file = if component.starts_with("text") {
+    let file = if component.starts_with("text") || component == "image_encoder" {
         "model.safetensors"
     } else {
         "diffusion_pytorch_model.safetensors"

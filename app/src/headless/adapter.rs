@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use vernier_engine::adapters::{AdapterFile, AdapterKind, Embedding, Summary, convert};
+use vernier_engine::picture_prompts::{PicturePromptFile, is_picture_prompt};
 use vernier_engine::recipe::{AdapterUse, EmbeddingUse};
 
 use super::say;
@@ -75,7 +76,10 @@ fn show(name: &str) -> Result<(), Failure> {
         // Embeddings have a folder of their own.
         Err(error) => match library.find_embedding(&EmbeddingUse::new(name)) {
             Ok(path) => path,
-            Err(_) => return Err(error.into()),
+            Err(_) => match library.picture_prompts().adapters().remove(name) {
+                Some(path) => path,
+                None => return Err(error.into()),
+            },
         },
     };
     let file = AdapterFile::open(&path)?;
@@ -87,7 +91,9 @@ fn show(name: &str) -> Result<(), Failure> {
     };
     tell("file", path.display().to_string());
     tell("hash", file.hash.clone());
-    if file.layers.is_empty() {
+    if is_picture_prompt(&file.headers()) {
+        tell("kind", PicturePromptFile::look(&path)?.kind.to_string());
+    } else if file.layers.is_empty() {
         tell(
             "kind",
             AdapterKind::of(&Embedding::read(&path)?).to_string(),

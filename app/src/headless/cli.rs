@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use vernier_engine::EngineError;
-use vernier_engine::recipe::{AdapterUse, ControlUse, EmbeddingUse};
+use vernier_engine::recipe::{AdapterUse, ControlUse, EmbeddingUse, PicturePromptUse};
 use vernier_engine::sampling::{PredictionType, SamplerName};
 
 use super::adapter::AdapterCommand;
@@ -148,6 +148,14 @@ pub(super) struct RenderArgs {
     /// adapter of the same name
     #[arg(long = "lora", value_name = "FILE[=WEIGHT]", value_parser = parse_adapter)]
     pub(super) adapters: Vec<AdapterUse>,
+    /// Pictures in the place of words, through an IP-Adapter: ADAPTER is a file, or a name in the
+    /// folder picture-prompts of the user's data folder. Behind the pictures, in any order:
+    /// ,weight=W [default: 1] ,takes=NAME for all, style, layout or style-and-layout [default: all]
+    /// ,mask=FILE where they count (white) ,start=S and ,end=E as fractions of the steps, and
+    /// ,block:LAYERS=W for the weight of some layers alone. Repeatable; they take the place of a
+    /// recipe's through the same adapter
+    #[arg(long = "picture-prompt", value_name = "ADAPTER=PICTURE[,PICTURE...]", value_parser = parse_picture_prompt)]
+    pub(super) picture_prompts: Vec<PicturePromptUse>,
     /// A textual-inversion embedding that the prompts call NAME; those in the folder embeddings of
     /// the user's data folder go by their files' names. Repeatable
     #[arg(long = "embedding", value_name = "NAME=FILE", value_parser = parse_embedding)]
@@ -225,6 +233,10 @@ fn parse_prediction(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn parse_adapter(text: &str) -> Result<AdapterUse, String> {
+    text.parse().map_err(|e: EngineError| e.to_string())
+}
+
+fn parse_picture_prompt(text: &str) -> Result<PicturePromptUse, String> {
     text.parse().map_err(|e: EngineError| e.to_string())
 }
 

@@ -6,6 +6,7 @@ use vernier_engine::EngineError;
 use vernier_engine::checkpoint::Checkpoint;
 use vernier_engine::controls::tensor_kind::TensorKind;
 use vernier_engine::picture::{self, ForeignRecipe};
+use vernier_engine::picture_prompts::PicturePromptLibrary;
 use vernier_engine::recipe::{self, PictureRef, Recipe};
 use vernier_engine::render::Defaults;
 use vernier_engine::weights::pickle::PickleValue;
@@ -27,6 +28,12 @@ pub(super) fn run(args: &InfoArgs) -> Result<(), Failure> {
     let path = &args.path;
     let about = std::fs::metadata(path).map_err(|e| EngineError::io(path, e))?;
     if about.is_dir() {
+        if !path.join("model_index.json").is_file()
+            && let Some(line) = PicturePromptLibrary::describe(path)?
+        {
+            say(&line);
+            return Ok(());
+        }
         return model(path);
     }
     let ending = path
@@ -112,6 +119,8 @@ fn weights(path: &Path) -> Result<(), Failure> {
         model(path)?;
     } else if let Some(kind) = kind {
         say(&kind.to_string());
+    } else if let Some(line) = PicturePromptLibrary::describe(path)? {
+        say(&line);
     }
     if matches!(file, TensorFile::Pickle(_)) {
         say(&format!(
@@ -208,6 +217,9 @@ fn describe(recipe: &Recipe) -> String {
             "starts from: {from}, strength {}{mask}",
             source.strength
         ));
+    }
+    for own in &recipe.picture_prompts {
+        lines.push(format!("picture prompt: {own}"));
     }
     for region in &recipe.regions {
         let mask = named(&region.mask.picture);

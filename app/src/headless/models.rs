@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use vernier_engine::checkpoint::{
     Checkpoint, FoundModel, ModelDescription, ModelLibrary, check_weights, file_sha256,
 };
+use vernier_engine::picture_prompts::PicturePromptFile;
 use vernier_engine::places::{FolderList, Places, places_in};
 use vernier_engine::recipe::{ModelRef, short_hash};
 
@@ -17,7 +18,8 @@ use crate::failure::Failure;
 /// What can be done with models.
 #[derive(Debug, Subcommand)]
 pub(super) enum ModelsCommand {
-    /// List the models in Vernier's data folder and in the folders that were added
+    /// List the models, picture prompts and image encoders in Vernier's data folder and in the
+    /// folders that were added
     List,
     /// Use the models, LoRAs, embeddings and upscalers of a folder where they lie: of ComfyUI,
     /// A1111 and its kin, InvokeAI, or any folder of models
@@ -52,6 +54,7 @@ pub(super) fn run(command: &ModelsCommand) -> Result<(), Failure> {
     match command {
         ModelsCommand::List => {
             list(&all());
+            list_picture_prompts();
             Ok(())
         }
         ModelsCommand::Add(args) => add(&args.folder),
@@ -91,6 +94,27 @@ fn list(models: &[FoundModel]) {
     }
 }
 
+/// IP-Adapters and the image towers that they see through, where there are any.
+fn list_picture_prompts() {
+    let library = assets::adapters();
+    let library = library.picture_prompts();
+    let adapters = library.adapters().into_iter().map(|(name, path)| {
+        let about = PicturePromptFile::look(&path).map(|file| file.kind.to_string());
+        (name, about.unwrap_or_else(|error| error.to_string()), path)
+    });
+    let towers = library.encoders().into_iter().map(|tower| {
+        let name = tower.path.file_stem().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
+        (name, tower.to_string(), tower.path)
+    });
+    let rows: Vec<(String, String, PathBuf)> = adapters.chain(towers).collect();
+    let width = rows.iter().map(|(name, ..)| name.chars().count()).max();
+    let width = width.unwrap_or(0);
+    for (name, about, path) in rows {
+        say(&format!("{name:width$}  {about}  {}", path.display()));
+    }
+}
+
 /// A model in one line: `Stable Diffusion 1.x, epsilon, 2.1 GB`.
 fn in_short(description: &ModelDescription) -> String {
     let bytes: u64 = description.components.iter().map(|c| c.bytes).sum();
@@ -117,6 +141,8 @@ fn add(folder: &Path) -> Result<(), Failure> {
         adapters,
         embeddings,
         upscalers,
+        picture_prompts,
+        image_encoders,
     } = places_in(folder);
     let found = ModelLibrary::new(models).list().len();
     let what = program.map_or_else(|| "a folder of models".to_owned(), |p| format!("{p}'s"));
@@ -127,6 +153,8 @@ fn add(folder: &Path) -> Result<(), Failure> {
         ("LoRAs", adapters),
         ("embeddings", embeddings),
         ("upscalers", upscalers),
+        ("pictures", picture_prompts),
+        ("encoders", image_encoders),
     ] {
         for folder in folders {
             say(&format!("{name:10}  {}", folder.display()));

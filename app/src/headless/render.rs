@@ -5,7 +5,9 @@ use std::path::Path;
 
 use vernier_engine::checkpoint::MeterOptions;
 use vernier_engine::picture::{self, PictureShelf};
-use vernier_engine::recipe::{self, AdapterUse, ControlUse, ModelRef, Recipe, TextOptions};
+use vernier_engine::recipe::{
+    self, AdapterUse, ControlUse, ModelRef, PicturePromptUse, Recipe, TextOptions,
+};
 use vernier_engine::render::Defaults;
 
 use super::cli::RenderArgs;
@@ -154,6 +156,11 @@ fn overridden(mut recipe: Recipe, args: &RenderArgs) -> Result<Recipe, Failure> 
         recipe.adapters.retain(|own| own.name != adapter.name);
         recipe.adapters.push(adapter);
     }
+    let prompts = args.picture_prompts.iter().map(located_prompt);
+    let prompts = prompts.collect::<Result<Vec<_>, Failure>>()?;
+    let is_same = |own: &PicturePromptUse| prompts.iter().any(|new| new.name == own.name);
+    recipe.picture_prompts.retain(|own| !is_same(own));
+    recipe.picture_prompts.extend(prompts);
     for embedding in &args.embeddings {
         recipe.embeddings.retain(|own| own.name != embedding.name);
         recipe.embeddings.push(embedding.clone());
@@ -177,6 +184,23 @@ fn located(adapter: &AdapterUse) -> Result<AdapterUse, Failure> {
         name: stem.to_string_lossy().into_owned(),
         path: Some(path.to_string_lossy().into_owned()),
         ..adapter.clone()
+    })
+}
+
+/// `own` under the name of its file, with the place where it was found.
+fn located_prompt(own: &PicturePromptUse) -> Result<PicturePromptUse, Failure> {
+    let path = assets::adapters().picture_prompts().find(own)?;
+    let path = std::path::absolute(&path).unwrap_or(path);
+    let is_path = Path::new(&own.name).exists();
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    Ok(PicturePromptUse {
+        name: if is_path {
+            stem.into_owned()
+        } else {
+            own.name.clone()
+        },
+        path: Some(path.to_string_lossy().into_owned()),
+        ..own.clone()
     })
 }
 

@@ -69,6 +69,8 @@ pub(crate) enum FileEvent {
     Adapter(AdapterQuestion, Result<FoundAdapter, String>),
     /// A picture to start from; it is in the shelf.
     Source(PictureRef),
+    /// A picture for the picture prompt at this place of the bench; it is in the shelf.
+    PromptPicture(usize, PictureRef),
     /// A file was written.
     Written(PathBuf),
     /// It did not work; one sentence.
@@ -120,6 +122,21 @@ pub(crate) fn open_source(path: &Path, shelf: &PictureShelf) -> FileEvent {
         Ok(picture) => FileEvent::Source(picture),
         Err(e) => FileEvent::Failed(e.to_string()),
     }
+}
+
+/// Reads a picture of any program into `shelf`, for the picture prompt at `at`.
+pub(crate) fn open_prompt_picture(at: usize, path: &Path, shelf: &PictureShelf) -> FileEvent {
+    match shelf.read(path) {
+        Ok(picture) => FileEvent::PromptPicture(at, picture),
+        Err(e) => FileEvent::Failed(e.to_string()),
+    }
+}
+
+/// Whether `path` is called as pictures are.
+pub(crate) fn is_picture(path: &Path) -> bool {
+    let ending = path.extension();
+    let is_called = |name: &str| ending.is_some_and(|e| e.eq_ignore_ascii_case(name));
+    ["png", "jpg", "jpeg"].into_iter().any(is_called)
 }
 
 fn first(path: &Path, recipes: Vec<Recipe>) -> vernier_engine::Result<Recipe> {

@@ -17,6 +17,7 @@ mod measure;
 mod measure_edits;
 mod models;
 mod personalization;
+mod picture_prompts;
 mod place;
 mod project;
 mod prompts;

@@ -14,6 +14,7 @@ mod keyboard;
 mod library;
 mod looks;
 mod measuring;
+mod picture_prompts;
 mod projects;
 mod real_window;
 mod sources;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{AdapterFile, file_of};
 use super::{AdapterLibrary, Embedding, Family, Summary};
+use crate::picture_prompts::{PicturePromptFile, PicturePromptKind, is_picture_prompt};
 use crate::{EngineError, Result};
 
 /// An adapter or an embedding that lies on this machine.
@@ -25,6 +26,8 @@ pub struct FoundAdapter {
 pub enum AdapterKind {
     /// A LoRA or one of its relatives.
     Lora(Box<Summary>),
+    /// An IP-Adapter, which makes a prompt of a picture.
+    PicturePrompt(PicturePromptKind),
     /// A textual-inversion embedding.
     Embedding {
         /// Vectors that stand for its word.
@@ -51,6 +54,11 @@ impl AdapterKind {
         matches!(self, Self::Embedding { .. })
     }
 
+    /// Whether it makes a prompt of a picture.
+    pub fn is_picture_prompt(&self) -> bool {
+        matches!(self, Self::PicturePrompt(_))
+    }
+
     /// Whether it has a part for a text encoder, to be weighed by itself.
     pub fn has_text(&self) -> bool {
         matches!(self, Self::Lora(summary) if summary.has_text)
@@ -60,7 +68,7 @@ impl AdapterKind {
     pub fn trained_words(&self) -> &[String] {
         match self {
             Self::Lora(summary) => &summary.trigger_words,
-            Self::Embedding { .. } => &[],
+            Self::Embedding { .. } | Self::PicturePrompt(_) => &[],
         }
     }
 
@@ -70,6 +78,10 @@ impl AdapterKind {
             Self::Lora(summary) => {
                 let needs = summary.needs.as_ref()?;
                 (needs != family).then(|| needs.to_string())?
+            }
+            Self::PicturePrompt(kind) => {
+                let needs = kind.family();
+                (needs != *family).then(|| needs.to_string())?
             }
             Self::Embedding {
                 widths, made_for, ..
@@ -88,6 +100,7 @@ impl fmt::Display for AdapterKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lora(summary) => summary.fmt(f),
+            Self::PicturePrompt(kind) => kind.fmt(f),
             Self::Embedding {
                 vectors, made_for, ..
             } => {
@@ -136,6 +149,11 @@ impl FoundAdapter {
 }
 
 fn kind_of(file: &AdapterFile) -> Result<AdapterKind> {
+    if is_picture_prompt(&file.headers()) {
+        return Ok(AdapterKind::PicturePrompt(
+            PicturePromptFile::look(file.path())?.kind,
+        ));
+    }
     if !file.layers.is_empty() {
         return Ok(AdapterKind::Lora(Box::new(Summary::of(file)?)));
     }
@@ -154,10 +172,19 @@ fn kind_of(file: &AdapterFile) -> Result<AdapterKind> {
 }
 
 impl AdapterLibrary {
-    /// All adapters by name, then all embeddings, looked at without their hashes.
+    /// All adapters by name, then all picture prompts and all embeddings, looked at without their
+    /// hashes.
     pub fn list(&self) -> Vec<FoundAdapter> {
-        let adapters = self.adapters().into_values();
-        let all = adapters.chain(self.embeddings().into_values());
-        all.map(|path| FoundAdapter::look(&path)).collect()
+        let adapters = self.adapters();
+        let mut prompts = self.picture_prompts().adapters();
+        prompts.retain(|_, path| !adapters.values().any(|own| own == path));
+        let named = |(name, path): (String, PathBuf)| FoundAdapter {
+            name,
+            ..FoundAdapter::look(&path)
+        };
+        let adapters = adapters.into_iter().chain(prompts).map(named);
+        adapters
+            .chain(self.embeddings().into_iter().map(named))
+            .collect()
     }
 }

@@ -8,7 +8,7 @@ use super::AdapterLibrary;
 use super::library::ENDINGS;
 use crate::atomic::{self, Existing};
 use crate::project::{Project, ProjectFile};
-use crate::recipe::{AdapterUse, EmbeddingUse, is_sha256_hex, sha256_hex};
+use crate::recipe::{AdapterUse, EmbeddingUse, PicturePromptUse, is_sha256_hex, sha256_hex};
 use crate::{EngineError, Result};
 
 /// A file is kept inside a project up to this size, in bytes.
@@ -18,6 +18,7 @@ const MOST_BYTES: u64 = 16 << 20;
 enum Named<'a> {
     Adapter(&'a AdapterUse),
     Embedding(&'a EmbeddingUse),
+    PicturePrompt(&'a PicturePromptUse),
 }
 
 /// Every adapter and embedding that the project's recipes name by its hash.
@@ -30,9 +31,15 @@ fn named_in(project: &Project) -> BTreeMap<&str, Named<'_>> {
         for embedding in &recipe.embeddings {
             named.insert(embedding.hash.as_str(), Named::Embedding(embedding));
         }
+        for own in &recipe.picture_prompts {
+            named.insert(own.hash.as_str(), Named::PicturePrompt(own));
+        }
     }
     for adapter in &project.bench.muted_adapters {
         named.insert(adapter.hash.as_str(), Named::Adapter(adapter));
+    }
+    for own in &project.bench.muted_picture_prompts {
+        named.insert(own.hash.as_str(), Named::PicturePrompt(own));
     }
     named.retain(|hash, _| is_sha256_hex(hash));
     named
@@ -65,6 +72,7 @@ pub fn files_to_keep(
             let path: PathBuf = match named {
                 Named::Adapter(adapter) => library.find(adapter),
                 Named::Embedding(embedding) => library.find_embedding(embedding),
+                Named::PicturePrompt(own) => library.picture_prompts().find(own),
             }
             .ok()?;
             let ending = path.extension()?.to_string_lossy().to_lowercase();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::file::file_of;
+use crate::picture_prompts::PicturePromptLibrary;
 use crate::recipe::{AdapterUse, EmbeddingUse};
 use crate::{EngineError, Result};
 
@@ -19,6 +20,7 @@ pub struct AdapterLibrary {
     adapters: Vec<PathBuf>,
     embeddings: Vec<PathBuf>,
     by_hash: Vec<PathBuf>,
+    picture_prompts: PicturePromptLibrary,
 }
 
 impl AdapterLibrary {
@@ -29,7 +31,22 @@ impl AdapterLibrary {
             adapters,
             embeddings,
             by_hash,
+            picture_prompts: PicturePromptLibrary::default(),
         }
+    }
+
+    /// The same with picture prompts and their image towers.
+    #[must_use]
+    pub fn with_picture_prompts(self, picture_prompts: PicturePromptLibrary) -> Self {
+        Self {
+            picture_prompts,
+            ..self
+        }
+    }
+
+    /// Where picture prompts and their image towers are looked for.
+    pub fn picture_prompts(&self) -> &PicturePromptLibrary {
+        &self.picture_prompts
     }
 
     /// The same, but for embeddings that no recipe names: a recipe that was rendered before names

@@ -110,7 +110,7 @@ fn wrong_model(file: &AdapterFile, modules: &Modules, misfits: &[&str]) -> Strin
         let first = names.first().map_or("nothing", |header| header.name);
         return format!(
             "is no LoRA nor any of its relatives (it has {first}); a checkpoint goes with --model, \
-             an embedding with --embedding"
+             an embedding with --embedding, an IP-Adapter with --picture-prompt"
         );
     }
     let made_for = match Family::of_file(file) {

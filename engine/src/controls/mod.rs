@@ -13,7 +13,6 @@ pub mod tensor_kind;
 mod att_adapter;
 mod calibration;
 mod control;
-mod decoupled;
 mod direction;
 mod file;
 mod gaussian;
@@ -32,7 +31,6 @@ pub use att_adapter::{
 };
 pub use calibration::{Calibration, ResponsePoint};
 pub use control::Control;
-pub use decoupled::{DecoupledAttention, DecoupledBranch};
 pub use direction::{DELTA_NAMES, Direction};
 pub use file::ControlFile;
 pub use gaussian::DiagonalGaussian;

@@ -7,7 +7,6 @@ use std::rc::Rc;
 
 use tch::{Kind, Tensor};
 
-use super::DecoupledAttention;
 use crate::layers::{AttentionHook, AttentionSite, attend};
 use crate::models::unet::TextContext;
 use crate::{EngineError, Result};
@@ -105,28 +104,18 @@ impl RegionWeights {
     }
 }
 
-/// Regions at work, with the adapters that work beside the text.
+/// Regions at work.
 #[derive(Debug)]
 pub struct RegionalAttention {
     weights: Rc<RegionWeights>,
     /// The keys and values of each region's text.
     texts: Vec<TextContext>,
-    adapters: DecoupledAttention,
 }
 
 impl RegionalAttention {
-    /// A hook of these regions, one text for each weight but the prompt's own; `adapters` add to
-    /// what the texts give.
-    pub fn new(
-        weights: Rc<RegionWeights>,
-        texts: Vec<TextContext>,
-        adapters: DecoupledAttention,
-    ) -> Self {
-        Self {
-            weights,
-            texts,
-            adapters,
-        }
+    /// A hook of these regions, one text for each weight but the prompt's own.
+    pub fn new(weights: Rc<RegionWeights>, texts: Vec<TextContext>) -> Self {
+        Self { weights, texts }
     }
 
     fn text(&self, site: &AttentionSite, q: &Tensor, k: &Tensor, v: &Tensor) -> Result<Tensor> {
@@ -160,9 +149,7 @@ impl AttentionHook for RegionalAttention {
         if !site.is_cross {
             return Ok(None);
         }
-        let text = self.text(site, q, k, v)?;
-        let both = self.adapters.beside(site, q, || Ok(text.shallow_clone()))?;
-        Ok(Some(both.unwrap_or(text)))
+        self.text(site, q, k, v).map(Some)
     }
 }
 
@@ -255,7 +242,7 @@ mod tests {
         text.insert(0, own_k.shallow_clone(), own_v.shallow_clone());
         let left = Tensor::cat(&[rest(16, 8, 1.0), rest(16, 8, 0.0)], 3);
         let weights = Rc::new(RegionWeights::new(&[left], 2, 2).unwrap());
-        let mut hook = RegionalAttention::new(weights, vec![text], DecoupledAttention::default());
+        let mut hook = RegionalAttention::new(weights, vec![text]);
         let site = AttentionSite {
             name: "attn2".to_owned(),
             index: 0,

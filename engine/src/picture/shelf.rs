@@ -72,8 +72,8 @@ impl PictureShelf {
             return Err(EngineError::request(
                 "picture",
                 format!(
-                    "there is no file {}, which the recipe starts from or takes as a mask; put it \
-                     there, or write its path into the recipe",
+                    "there is no file {}, which the recipe starts from, takes as a mask or reads as \
+                     a prompt; put it there, or write its path into the recipe",
                     path.display()
                 ),
             ));

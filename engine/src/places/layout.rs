@@ -15,6 +15,10 @@ pub struct Places {
     pub embeddings: Vec<PathBuf>,
     /// Folders of upscalers.
     pub upscalers: Vec<PathBuf>,
+    /// Folders of IP-Adapters.
+    pub picture_prompts: Vec<PathBuf>,
+    /// Folders of the image towers that they see through.
+    pub image_encoders: Vec<PathBuf>,
 }
 
 /// A program's folder: how it is recognised, and what lies in it where.
@@ -26,6 +30,8 @@ struct Layout {
     adapters: &'static [&'static str],
     embeddings: &'static [&'static str],
     upscalers: &'static [&'static str],
+    picture_prompts: &'static [&'static str],
+    image_encoders: &'static [&'static str],
 }
 
 const LAYOUTS: [Layout; 3] = [
@@ -36,6 +42,8 @@ const LAYOUTS: [Layout; 3] = [
         adapters: &["models/loras"],
         embeddings: &["models/embeddings"],
         upscalers: &["models/upscale_models"],
+        picture_prompts: &["models/ipadapter"],
+        image_encoders: &["models/clip_vision"],
     },
     Layout {
         program: "A1111",
@@ -44,6 +52,11 @@ const LAYOUTS: [Layout; 3] = [
         adapters: &["models/Lora", "models/LyCORIS"],
         embeddings: &["embeddings"],
         upscalers: &["models/ESRGAN", "models/RealESRGAN"],
+        picture_prompts: &["models/ControlNet", "extensions/sd-webui-controlnet/models"],
+        image_encoders: &[
+            "extensions/sd-webui-controlnet/annotator/downloads/clip_vision",
+            "models/ControlNetPreprocessor/clip_vision",
+        ],
     },
     Layout {
         program: "InvokeAI",
@@ -56,6 +69,8 @@ const LAYOUTS: [Layout; 3] = [
             "models/sdxl/embedding",
         ],
         upscalers: &["models/any/spandrel_image_to_image"],
+        picture_prompts: &["models/sd-1/ip_adapter", "models/sdxl/ip_adapter"],
+        image_encoders: &["models/any/clip_vision"],
     },
 ];
 
@@ -82,6 +97,8 @@ pub fn places_in(folder: &Path) -> Places {
         adapters: there(layout.adapters),
         embeddings: there(layout.embeddings),
         upscalers: there(layout.upscalers),
+        picture_prompts: there(layout.picture_prompts),
+        image_encoders: there(layout.image_encoders),
     }
 }
 
@@ -101,11 +118,14 @@ mod tests {
             "comfy/models/checkpoints",
             "comfy/models/loras",
             "comfy/models/upscale_models",
+            "comfy/models/ipadapter",
+            "comfy/models/clip_vision",
         ]);
         make(&[
             "webui/models/Stable-diffusion",
             "webui/embeddings",
             "webui/models/ESRGAN",
+            "webui/models/ControlNet",
         ]);
         make(&["invoke/models/sd-1/lora", "plain/deep"]);
         std::fs::write(place.path().join("invoke/invokeai.yaml"), "").unwrap();
@@ -116,12 +136,14 @@ mod tests {
                 &places.adapters,
                 &places.embeddings,
                 &places.upscalers,
+                &places.picture_prompts,
+                &places.image_encoders,
             ];
             (places.program, counts.map(Vec::len))
         };
-        assert_eq!(found("comfy"), (Some("ComfyUI"), [1, 1, 0, 1]));
-        assert_eq!(found("webui"), (Some("A1111"), [1, 0, 1, 1]));
-        assert_eq!(found("invoke"), (Some("InvokeAI"), [1, 1, 0, 0]));
-        assert_eq!(found("plain"), (None, [1, 0, 0, 0]));
+        assert_eq!(found("comfy"), (Some("ComfyUI"), [1, 1, 0, 1, 1, 1]));
+        assert_eq!(found("webui"), (Some("A1111"), [1, 0, 1, 1, 1, 0]));
+        assert_eq!(found("invoke"), (Some("InvokeAI"), [1, 1, 0, 0, 0, 0]));
+        assert_eq!(found("plain"), (None, [1, 0, 0, 0, 0, 0]));
     }
 }

@@ -10,6 +10,7 @@ impl Bench {
             recipe,
             muted: Vec::new(),
             muted_adapters: Vec::new(),
+            muted_picture_prompts: Vec::new(),
             aside: None,
             locked: Vec::new(),
             unknown: serde_json::Map::new(),
@@ -100,6 +101,7 @@ impl Bench {
         self.recipe = next;
         self.muted.clear();
         self.muted_adapters.clear();
+        self.muted_picture_prompts.clear();
         self.aside = None;
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::result::is_id;
 use super::{PROJECT_VERSION, Project};
-use crate::recipe::{AdapterUse, ControlUse, RECIPE_VERSION, Recipe};
+use crate::recipe::{AdapterUse, ControlUse, PicturePromptUse, RECIPE_VERSION, Recipe};
 use crate::{EngineError, Result};
 
 /// Name of the entry that holds everything but the pictures.
@@ -34,6 +34,8 @@ impl Project {
             check_recipe("bench.aside", aside)?;
         }
         check_adapters("bench.muted_adapters", &self.bench.muted_adapters)?;
+        let muted = &self.bench.muted_picture_prompts;
+        check_picture_prompts("bench.muted_picture_prompts", muted)?;
         for (i, named) in self.recipes.iter().enumerate() {
             check_recipe(&format!("recipes[{i}].recipe"), &named.recipe)?;
         }
@@ -86,6 +88,8 @@ fn check_recipe(field: &str, recipe: &Recipe) -> Result<()> {
         }
     }
     check_adapters(&format!("{field}.adapters"), &recipe.adapters)?;
+    let prompts = &recipe.picture_prompts;
+    check_picture_prompts(&format!("{field}.picture_prompts"), prompts)?;
     check_controls(&format!("{field}.controls"), &recipe.controls)
 }
 
@@ -93,6 +97,17 @@ fn check_adapters(field: &str, adapters: &[AdapterUse]) -> Result<()> {
     for adapter in adapters {
         for weight in [adapter.unet_weight, adapter.text_weight] {
             finite(&format!("{field}, {}", adapter.name), weight)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_picture_prompts(field: &str, prompts: &[PicturePromptUse]) -> Result<()> {
+    for own in prompts {
+        let feather = own.mask.iter().map(|mask| mask.feather_px);
+        let numbers = [own.weight, own.start, own.end].into_iter();
+        for number in numbers.chain(feather).chain(own.blocks.values().copied()) {
+            finite(&format!("{field}, {}", own.name), number)?;
         }
     }
     Ok(())

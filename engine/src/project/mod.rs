@@ -7,6 +7,7 @@ mod archive;
 mod bench;
 mod bench_adapters;
 mod bench_edit;
+mod bench_picture_prompts;
 mod change;
 mod control_key;
 mod document;
@@ -23,7 +24,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::recipe::{AdapterUse, ControlUse, ModelRef, Recipe};
+use crate::recipe::{AdapterUse, ControlUse, ModelRef, PicturePromptUse, Recipe};
 
 pub use change::{ProjectChange, relink};
 pub use control_key::ControlKey;
@@ -76,6 +77,9 @@ pub struct Bench {
     /// Adapters that are kept aside, with their weights.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub muted_adapters: Vec<AdapterUse>,
+    /// Picture prompts that are kept aside, with their weights.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub muted_picture_prompts: Vec<PicturePromptUse>,
     /// The bench's recipe as it was edited in the other way, by paint or by words: its source's
     /// mask, its regions and its edit are kept aside here.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Project;
 use crate::picture::{PictureShelf, to_plain_png};
-use crate::recipe::{PictureRef, is_sha256_hex};
+use crate::recipe::{PicturePromptUse, PictureRef, is_sha256_hex};
 
 /// Folder of the pictures that recipes name inside a project file.
 const FOLDER: &str = "pictures/";
@@ -16,9 +16,11 @@ pub fn source_png_name(hash: &str) -> String {
 
 /// Every picture that the project's recipes name by its hash, under the name of its entry.
 pub(super) fn named_in(project: &Project) -> BTreeMap<String, &PictureRef> {
+    let muted = project.bench.muted_picture_prompts.iter();
     project
         .all_recipes()
         .flat_map(|recipe| recipe.pictures())
+        .chain(muted.flat_map(PicturePromptUse::all_pictures))
         .filter(|picture| is_sha256_hex(&picture.hash))
         .map(|picture| (source_png_name(&picture.hash), picture))
         .collect()

@@ -1,6 +1,9 @@
 //! Which recipes can be rendered at all.
 
-use super::{AdapterUse, ControlUse, Edit, EmbeddingUse, Recipe, SIZE_RANGE_PX, STEPS_RANGE};
+use super::{
+    AdapterUse, ControlUse, Edit, EmbeddingUse, PicturePromptUse, Recipe, SIZE_RANGE_PX,
+    STEPS_RANGE,
+};
 use crate::device::Dtype;
 use crate::sampling::SamplerName;
 use crate::{EngineError, Result};
@@ -39,6 +42,8 @@ impl Recipe {
         self.embeddings
             .iter()
             .try_for_each(EmbeddingUse::validate)?;
+        let mut picture_prompts = self.picture_prompts.iter();
+        picture_prompts.try_for_each(PicturePromptUse::validate)?;
         if let Some(source) = &self.source {
             source.validate(self.steps)?;
         }

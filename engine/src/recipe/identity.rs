@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{ControlUse, PictureRef, Recipe};
+use super::{ControlUse, PicturePromptUse, PictureRef, Recipe};
 
 /// The beginning of a hash in hex, long enough for people to tell hashes apart.
 pub fn short_hash(hash: &str) -> &str {
@@ -51,6 +51,14 @@ impl Recipe {
                 made.path = None;
             }
         }
+        if asked.picture_prompts.len() == made.picture_prompts.len() {
+            let pairs = asked.picture_prompts.iter_mut();
+            for (asked, made) in pairs.zip(&mut made.picture_prompts) {
+                settle(&asked.hash, &mut made.hash);
+                asked.path = None;
+                made.path = None;
+            }
+        }
         let upscaler = |recipe: &mut Self| recipe.highres.as_mut()?.upscaler.take();
         match (upscaler(&mut asked), upscaler(&mut made)) {
             (None, None) => {}
@@ -84,8 +92,8 @@ impl Recipe {
         asked == made
     }
 
-    /// Every picture that it names: its source, the source's mask, and those of regions
-    /// and changes.
+    /// Every picture that it names: its source, the source's mask, those of regions and changes,
+    /// and its picture prompts with their masks.
     pub fn pictures(&self) -> Vec<&PictureRef> {
         let source = self.source.iter().flat_map(|source| {
             let mask = source.mask.iter().map(|mask| &mask.picture);
@@ -97,6 +105,11 @@ impl Recipe {
         source
             .chain(regions)
             .chain(changes.map(|mask| &mask.picture))
+            .chain(
+                self.picture_prompts
+                    .iter()
+                    .flat_map(PicturePromptUse::all_pictures),
+            )
             .collect()
     }
 
@@ -107,11 +120,13 @@ impl Recipe {
             std::iter::once(&mut source.picture).chain(mask)
         });
         let regions = self.regions.iter_mut();
+        let prompts = self.picture_prompts.iter_mut();
         let changes = self.edit.iter_mut().flat_map(|edit| &mut edit.changes);
         let changes = changes.filter_map(|change| change.mask.as_mut());
         source
             .chain(regions.map(|region| &mut region.mask.picture))
             .chain(changes.map(|mask| &mut mask.picture))
+            .chain(prompts.flat_map(PicturePromptUse::all_pictures_mut))
             .collect()
     }
 }

@@ -9,6 +9,7 @@ mod file;
 mod highres;
 mod identity;
 mod options;
+mod picture_prompt;
 mod source;
 mod text;
 
@@ -22,6 +23,7 @@ pub use file::{from_json, read, to_json, write};
 pub use highres::{Highres, UpscalerUse};
 pub use identity::{hex_of, is_sha256_hex, sha256_hex, short_hash};
 pub use options::{ResolvedSchedule, WalkOptions};
+pub use picture_prompt::{PicturePromptUse, PictureTakes};
 pub use source::{MaskUse, PictureRef, Region, Source};
 pub use text::TextOptions;
 
@@ -79,6 +81,9 @@ pub struct Recipe {
     /// found by their names alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub embeddings: Vec<EmbeddingUse>,
+    /// Pictures in the place of words, in no particular order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub picture_prompts: Vec<PicturePromptUse>,
     /// The picture that it starts from; absent for noise alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
@@ -137,6 +142,7 @@ impl Recipe {
             controls: Vec::new(),
             adapters: Vec::new(),
             embeddings: Vec::new(),
+            picture_prompts: Vec::new(),
             source: None,
             regions: Vec::new(),
             highres: None,

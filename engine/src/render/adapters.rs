@@ -49,7 +49,7 @@ type Stamp = (u64, Option<SystemTime>);
 
 /// Files that were read, the last used last.
 #[derive(Debug)]
-struct Read<T>(Vec<(PathBuf, Stamp, Rc<T>)>);
+pub(super) struct Read<T>(Vec<(PathBuf, Stamp, Rc<T>)>);
 
 impl<T> Default for Read<T> {
     fn default() -> Self {
@@ -58,7 +58,7 @@ impl<T> Default for Read<T> {
 }
 
 impl<T> Read<T> {
-    fn get(&mut self, path: &Path, read: impl FnOnce() -> Result<T>) -> Result<Rc<T>> {
+    pub(super) fn get(&mut self, path: &Path, read: impl FnOnce() -> Result<T>) -> Result<Rc<T>> {
         let about = std::fs::metadata(path).map_err(|e| EngineError::io(path, e))?;
         let stamp = (about.len(), about.modified().ok());
         let known = self
@@ -75,7 +75,7 @@ impl<T> Read<T> {
         Ok(found)
     }
 
-    fn forget_oldest(&mut self, in_use: usize) {
+    pub(super) fn forget_oldest(&mut self, in_use: usize) {
         let surplus = self.0.len().saturating_sub(in_use + MOST_KEPT);
         self.0.drain(..surplus);
     }
@@ -367,7 +367,7 @@ fn load(path: &Path, modules: &Modules) -> Result<Loaded> {
     })
 }
 
-fn other_version(what: &str, name: &str, path: &Path) -> String {
+pub(super) fn other_version(what: &str, name: &str, path: &Path) -> String {
     format!(
         "{what} {name}: the recipe was made with another version of {}, so the picture will differ",
         path.display()

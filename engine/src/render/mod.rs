@@ -19,6 +19,7 @@ mod latents;
 mod layout;
 mod meter_push;
 mod phases;
+mod picture_prompts;
 mod pixels;
 mod plan;
 mod regions;

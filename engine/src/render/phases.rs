@@ -6,10 +6,11 @@ use std::rc::Rc;
 use tch::Tensor;
 
 use super::meter_push::MeterPush;
+use super::picture_prompts::PictureBranch;
 use super::regions::Regions;
 use super::shelf::{Loaded, Resolved, Shelf};
 use crate::conditioning::{Conditioning, TokenSpan};
-use crate::controls::{AttributeValues, Control, DecoupledAttention, Direction};
+use crate::controls::{AttributeValues, Control, Direction};
 use crate::layers::AttentionHook;
 use crate::measure::{Meter, Place};
 use crate::models::unet::{AddedConditions, TextContext, UNet};
@@ -73,7 +74,7 @@ pub(super) struct Phase {
     /// The first call that it holds for.
     pub(super) from: usize,
     pub(super) contexts: Contexts,
-    /// Regions' texts and adapters beside the text, on the positive half alone.
+    /// Regions' texts, on the positive half alone.
     pub(super) hook: Option<Box<dyn AttentionHook>>,
     /// Pushes along a meter's gradient.
     pub(super) pushes: Vec<MeterPush>,
@@ -93,6 +94,8 @@ pub(super) struct PhaseMaker<'a> {
     pub(super) negative_unet: &'a UNet,
     pub(super) shelf: &'a Shelf,
     pub(super) meter: Option<&'a dyn Meter>,
+    /// Pictures in the place of words that do something.
+    pub(super) pictures: &'a [PictureBranch],
     /// Words for parts of the picture that do something.
     pub(super) regions: Option<&'a Regions>,
 }
@@ -110,6 +113,9 @@ impl PhaseMaker<'_> {
         };
         let starts = self.controls.iter().map(|c| first_call(c.start));
         let mut starts: Vec<usize> = starts.chain([0]).collect();
+        for own in self.pictures {
+            starts.extend([first_call(own.start), first_call(own.end)]);
+        }
         starts.sort_unstable();
         starts.dedup();
         starts.retain(|&start| start == 0 || start < calls);
@@ -118,15 +124,19 @@ impl PhaseMaker<'_> {
             .map(|from| {
                 let active = |c: &Resolved| c.raw.is_some() && first_call(c.start) <= from;
                 let indices = 0..self.controls.len();
+                let pictures = self.pictures.iter();
+                let at_work =
+                    |p: &&PictureBranch| first_call(p.start) <= from && from < first_call(p.end);
                 self.phase(
                     from,
                     indices.filter(|&i| active(&self.controls[i])).collect(),
+                    &pictures.filter(at_work).collect::<Vec<_>>(),
                 )
             })
             .collect()
     }
 
-    fn phase(&self, from: usize, active: Vec<usize>) -> Result<Phase> {
+    fn phase(&self, from: usize, active: Vec<usize>, pictures: &[&PictureBranch]) -> Result<Phase> {
         let at_work: Vec<&Resolved> = active.iter().map(|&i| &self.controls[i]).collect();
         let adapters = by_adapter(&at_work);
         let mut positive = self.prompt(&adapters)?;
@@ -162,7 +172,7 @@ impl PhaseMaker<'_> {
             }
         }
         let is_plain = at_work.iter().all(|c| !c.loaded.changes_text());
-        let (contexts, region_texts) = if is_plain {
+        let (mut contexts, region_texts) = if is_plain {
             let texts = self.regions.map(Regions::contexts).unwrap_or_default();
             (self.encoded.contexts.shallow_clone(), texts)
         } else {
@@ -175,12 +185,16 @@ impl PhaseMaker<'_> {
             self.shelf.set_strengths(&[]);
             (contexts?, texts?)
         };
-        let adapters = DecoupledAttention::new(branches);
-        let hook: Option<Box<dyn AttentionHook>> = match self.regions {
-            Some(regions) => Some(Box::new(regions.hook(region_texts, adapters))),
-            None if adapters.is_idle() => None,
-            None => Some(Box::new(adapters)),
-        };
+        for own in pictures {
+            let _ = write!(key, "picture:{}", own.key);
+            contexts = own.beside_both(contexts);
+        }
+        for branch in branches {
+            contexts.positive = contexts.positive.with_branch(branch);
+        }
+        let hook = self
+            .regions
+            .map(|regions| -> Box<dyn AttentionHook> { Box::new(regions.hook(region_texts)) });
         Ok(Phase {
             from,
             contexts,

@@ -8,7 +8,7 @@ use super::phases::text_context;
 use super::source::{Frame, coverage_tensor, soft_mask};
 use crate::Result;
 use crate::conditioning::{Conditioning, PictureSizes};
-use crate::controls::{DecoupledAttention, RegionWeights, RegionalAttention};
+use crate::controls::{RegionWeights, RegionalAttention};
 use crate::models::unet::{TextContext, UNet};
 use crate::picture::{Mask, PictureShelf};
 use crate::prompt::TextStage;
@@ -115,11 +115,7 @@ impl Regions {
     }
 
     /// The hook that lets each region attend to its text of `texts`.
-    pub(super) fn hook(
-        &self,
-        texts: Vec<TextContext>,
-        adapters: DecoupledAttention,
-    ) -> RegionalAttention {
-        RegionalAttention::new(Rc::clone(&self.weights), texts, adapters)
+    pub(super) fn hook(&self, texts: Vec<TextContext>) -> RegionalAttention {
+        RegionalAttention::new(Rc::clone(&self.weights), texts)
     }
 }

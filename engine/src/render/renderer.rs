@@ -14,6 +14,7 @@ use super::halves::Halves;
 use super::highres::UpscalerShelf;
 use super::meter_push::PushedModel;
 use super::phases::{Contexts, EncodedPrompt, PhaseMaker};
+use super::picture_prompts::{PicturePromptShelf, PromptScene};
 use super::plan::{LatentSpace, Plan};
 use super::regions::RegionTexts;
 use super::shelf::{Resolved, Shelf};
@@ -70,6 +71,7 @@ pub struct Renderer {
     pub(super) pictures: PictureShelf,
     sources: SourceEncoder,
     adapters: AdapterShelf,
+    picture_prompts: PicturePromptShelf,
     pub(super) upscalers: UpscalerShelf,
     shelf: Shelf,
     snapshots: Snapshots,
@@ -88,9 +90,11 @@ impl Renderer {
         self.shelf.set_library(library);
     }
 
-    /// Says where recipes' adapters and embeddings are looked for; without it only those with a
+    /// Says where recipes' adapters, embeddings and picture prompts are looked for; without it only those with a
     /// path are found.
     pub fn set_adapters(&mut self, library: AdapterLibrary) {
+        self.picture_prompts
+            .set_library(library.picture_prompts().clone());
         self.adapters.set_library(library);
     }
 
@@ -182,11 +186,20 @@ impl Renderer {
         if source.as_ref().is_some_and(SourcePixels::is_fixed) {
             notes.push("mask: nothing may change, so the picture stays as it is".to_owned());
         }
+        let whole = Frame::whole(&recipe);
+        let frame = source.as_ref().map_or(whole, |source| source.frame);
+        let scene = PromptScene {
+            unet: self.halves.unet(),
+            pictures: &self.pictures,
+            frame,
+            latent_shape: plan.latent_shape,
+        };
+        let picture_prompts = self
+            .picture_prompts
+            .resolve(&mut recipe, scene, &mut notes)?;
         let regions = self.region_texts.regions(
             &recipe,
-            source
-                .as_ref()
-                .map_or_else(|| Frame::whole(&recipe), |source| source.frame),
+            frame,
             &self.pictures,
             (&self.text, self.halves.unet(), self.sizes(&recipe)),
             (plan.latent_shape, self.device),
@@ -213,6 +226,7 @@ impl Renderer {
             negative_unet: self.halves.negative_unet(),
             shelf: &self.shelf,
             meter,
+            pictures: &picture_prompts,
             regions: regions.as_ref(),
         };
         let phases = maker.phases(calls, plan.calls_from_noise)?;

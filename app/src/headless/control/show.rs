@@ -1,6 +1,10 @@
 //! Controls in words.
 
+use serde_json::Value;
 use vernier_engine::controls::{ControlFile, ControlInfo, FoundControl};
+
+/// Items of a list that is shown whole.
+const LONGEST_LIST: usize = 16;
 
 /// A line a control, its columns aligned.
 pub(super) fn table(found: &[FoundControl]) -> Vec<String> {
@@ -65,7 +69,7 @@ pub(super) fn lines(file: &ControlFile) -> Vec<String> {
     tell("method", info.method.clone());
     tell("command", info.command.clone());
     for (name, value) in &info.settings {
-        tell(name, value.to_string());
+        tell(name, short_value(value));
     }
     if info.calibrations.is_empty() {
         tell("scale", "raw: it was never calibrated".to_owned());
@@ -91,11 +95,40 @@ pub(super) fn lines(file: &ControlFile) -> Vec<String> {
     lines
 }
 
+/// `value` as JSON, a list in it that is longer than a person would read by its length.
+fn short_value(value: &Value) -> String {
+    fn shortened(value: &Value) -> Value {
+        match value {
+            Value::Array(items) if items.len() > LONGEST_LIST => {
+                Value::String(format!("{} entries", items.len()))
+            }
+            Value::Array(items) => items.iter().map(shortened).collect(),
+            Value::Object(fields) => {
+                let fields = fields.iter();
+                Value::Object(fields.map(|(k, v)| (k.clone(), shortened(v))).collect())
+            }
+            other => other.clone(),
+        }
+    }
+    shortened(value).to_string()
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
     use vernier_engine::controls::{ControlInfo, ControlKind, FoundControl};
 
-    use super::table;
+    use super::{short_value, table};
+
+    #[test]
+    fn long_lists_are_told_by_their_length() {
+        let ranks: Vec<f64> = (0..300).map(f64::from).collect();
+        let told = short_value(&json!({"betas": [0.9, 0.99], "ranks": {"detail": ranks}}));
+        assert_eq!(
+            told,
+            r#"{"betas":[0.9,0.99],"ranks":{"detail":"300 entries"}}"#
+        );
+    }
 
     #[test]
     fn columns_are_aligned() {

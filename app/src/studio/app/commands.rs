@@ -94,6 +94,7 @@ impl StudioApp {
                     files::open_source(&path, &shelf)
                 });
             }
+            Asked::PromptPicture(at) => self.read_prompt_picture(ctx, at, answer.into()),
             Asked::Pictures => self.studio.training.open(answer),
             Asked::ExportSweep => {
                 let work = export_sweep(&self.studio, answer.into());

@@ -93,6 +93,9 @@ impl eframe::App for StudioApp {
             ctx.request_repaint_after(pause);
         }
         self.answer_adapter_questions(ctx);
+        if let Some(at) = self.studio.take_prompt_picture_wish() {
+            self.dialogs.ask(Asked::PromptPicture(at), "");
+        }
         for command in self.studio.take_outbox() {
             self.link.send(command);
         }

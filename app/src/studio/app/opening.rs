@@ -95,6 +95,14 @@ impl StudioApp {
         }
     }
 
+    /// Reads a picture for the picture prompt at `at`.
+    pub(super) fn read_prompt_picture(&self, ctx: &egui::Context, at: usize, path: PathBuf) {
+        let shelf = self.shelf();
+        self.in_background(ctx, "vernier-open", move || {
+            files::open_prompt_picture(at, &path, &shelf)
+        });
+    }
+
     /// The pictures that recipes name.
     pub(super) fn shelf(&self) -> PictureShelf {
         self.studio.options().pictures.clone()
@@ -213,6 +221,7 @@ impl StudioApp {
             }
             FileEvent::Adapter(question, answer) => self.studio.receive_adapter(&question, answer),
             FileEvent::Source(picture) => self.take_source(picture),
+            FileEvent::PromptPicture(at, picture) => self.studio.give_prompt_picture(at, picture),
             FileEvent::Written(path) => {
                 let text = format!("{} was written", path.display());
                 self.studio.toasts.push(ToastKind::Done, text, None);
@@ -225,8 +234,13 @@ impl StudioApp {
 
     pub(super) fn take_dropped_files(&mut self, ctx: &egui::Context) {
         let dropped = ctx.input(|input| input.raw.dropped_files.clone());
+        let place = self.studio.take_picture_drop_place();
         for file in dropped {
             let path = file.path().to_owned();
+            if let Some(at) = place.filter(|_| files::is_picture(&path)) {
+                self.read_prompt_picture(ctx, at, path);
+                continue;
+            }
             let is_table = path
                 .extension()
                 .is_some_and(|e| e.eq_ignore_ascii_case("csv"));

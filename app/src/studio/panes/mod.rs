@@ -6,6 +6,7 @@ mod controls;
 mod filmstrip;
 mod histogram;
 mod library;
+mod picture_prompts;
 mod prompt;
 mod queue;
 mod settings;

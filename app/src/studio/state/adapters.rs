@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use vernier_engine::adapters::{AdapterLibrary, Family, FoundAdapter};
 use vernier_engine::project::Bench;
-use vernier_engine::recipe::{AdapterUse, EmbeddingUse};
+use vernier_engine::recipe::{AdapterUse, EmbeddingUse, PicturePromptUse};
 
 /// A question about an adapter's file. Files are read beside the window.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +16,8 @@ pub enum AdapterQuestion {
     Adapter(AdapterUse),
     /// What is this embedding of the bench?
     Embedding(EmbeddingUse),
+    /// What is this picture prompt of the bench?
+    PicturePrompt(Box<PicturePromptUse>),
 }
 
 impl AdapterQuestion {
@@ -28,6 +30,7 @@ impl AdapterQuestion {
             Self::Take(path) => return Ok(FoundAdapter::read(path)),
             Self::Adapter(adapter) => library.find(adapter),
             Self::Embedding(embedding) => library.find_embedding(embedding),
+            Self::PicturePrompt(own) => library.picture_prompts().find(own),
         };
         let path = path.map_err(|e| e.to_string())?;
         Ok(FoundAdapter::look(&path))
@@ -39,6 +42,7 @@ impl AdapterQuestion {
             Self::Take(path) => path.to_string_lossy().into_owned(),
             Self::Adapter(a) => key_of("adapter", &a.name, a.path.as_deref(), &a.hash),
             Self::Embedding(e) => key_of("embedding", &e.name, e.path.as_deref(), &e.hash),
+            Self::PicturePrompt(p) => key_of("picture", &p.name, p.path.as_deref(), &p.hash),
         }
     }
 }
@@ -75,7 +79,11 @@ impl Adapters {
         let adapters = bench.adapters().into_iter();
         let adapters = adapters.map(|(adapter, _)| AdapterQuestion::Adapter(adapter.clone()));
         let embeddings = bench.recipe.embeddings.iter().cloned();
-        for question in adapters.chain(embeddings.map(AdapterQuestion::Embedding)) {
+        let pictures = bench.picture_prompts().into_iter();
+        let pictures =
+            pictures.map(|(own, _)| AdapterQuestion::PicturePrompt(Box::new(own.clone())));
+        let others = embeddings.map(AdapterQuestion::Embedding).chain(pictures);
+        for question in adapters.chain(others) {
             if self.asked.insert(question.key()) {
                 self.questions.push(question);
             }
@@ -115,7 +123,7 @@ impl Adapters {
         rows
     }
 
-    fn row(&self, question: &AdapterQuestion, family: Option<&Family>) -> AdapterRow {
+    pub(super) fn row(&self, question: &AdapterQuestion, family: Option<&Family>) -> AdapterRow {
         let mut row = AdapterRow::default();
         match self.known.get(&question.key()) {
             None => "being read".clone_into(&mut row.about),

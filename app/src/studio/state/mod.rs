@@ -9,6 +9,7 @@ mod edit;
 mod library;
 mod live;
 mod live_notes;
+mod picture_prompts;
 mod pictures;
 mod pixel_memory;
 mod queue;
@@ -32,6 +33,7 @@ pub use edit::{
 pub use library::{ModelItem, Previews, is_match, list_models, searched_text};
 pub use live::{Live, LiveStep};
 use live_notes::LiveNotes;
+pub use picture_prompts::PictureRow;
 pub(crate) use pictures::reduced;
 pub use pictures::{BenchPictures, Made, NewPicture, ResultItem};
 pub use queue::{JobKind, Progress, Queue, QueuedJob, RunningJob};

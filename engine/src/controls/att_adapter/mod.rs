@@ -15,10 +15,8 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::values;
-use super::{
-    AttributeRange, AttributeValues, ControlFile, ControlInfo, DecoupledBranch, OutsideRange,
-    Slider,
-};
+use super::{AttributeRange, AttributeValues, ControlFile, ControlInfo, OutsideRange, Slider};
+use crate::layers::DecoupledBranch;
 use crate::models::unet::UNet;
 use crate::weights::ParamStore;
 use crate::{EngineError, Result};

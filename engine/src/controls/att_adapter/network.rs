@@ -1,12 +1,11 @@
 //! Attribute values to keys and values of a second cross-attention.
 
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use super::cvae::{CvaeLoss, Generator, Perceptron, Recogniser, infer};
-use crate::controls::DecoupledBranch;
-use crate::layers::{LayerNorm, Linear};
-use crate::models::unet::{CrossAttention, UNet};
+use crate::layers::{DecoupledBranch, LayerNorm, Linear};
+use crate::models::unet::UNet;
 use crate::weights::Params;
 use crate::{EngineError, Result};
 
@@ -189,25 +188,13 @@ impl AdapterNetwork {
                 );
                 return Err(EngineError::request("adapter", problem));
             };
-            let heads = |linear: &Linear| split_heads(&linear.forward(tokens)?, layer, options);
+            let heads = |linear: &Linear| layer.split_heads(&linear.forward(tokens)?, options);
             keys_values[layer.site.index] = Some((heads(&site.to_k)?, heads(&site.to_v)?));
         }
         Ok(DecoupledBranch {
             weight,
             keys_values,
+            ..DecoupledBranch::default()
         })
     }
-}
-
-/// `[batch, n, channels]` to `[batch, heads, n, channels / heads]`.
-fn split_heads(
-    x: &Tensor,
-    layer: &CrossAttention,
-    (kind, device): (Kind, tch::Device),
-) -> Result<Tensor> {
-    let (batch, n, channels) = x.size3()?;
-    let split = x
-        .f_view([batch, n, layer.heads, channels / layer.heads])?
-        .f_transpose(1, 2)?;
-    Ok(split.f_to_device(device)?.f_to_kind(kind)?)
 }

@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::*;
 use crate::checkpoint::{Checkpoint, tiny};
-use crate::controls::{Control, ControlKind, DecoupledAttention};
+use crate::controls::{Control, ControlKind};
 use crate::models::unet::{TextContext, UNetConfig};
 
 const SHAPE: AdapterShape = AdapterShape {
@@ -69,10 +69,10 @@ fn saved(store: &ParamStore, architecture: Architecture) -> (tempfile::TempDir, 
 
 fn output(unet: &UNet, text: &TextContext, branch: DecoupledBranch) -> Tensor {
     let _guard = tch::no_grad_guard();
-    let mut hook = DecoupledAttention::new(vec![branch]);
+    let text = text.shallow_clone().with_branch(branch);
     let timesteps = Tensor::from_slice(&[500.0_f32]);
     let latents = random(&[1, 4, 8, 8], 5);
-    unet.forward(&latents, &timesteps, text, None, Some(&mut hook))
+    unet.forward(&latents, &timesteps, &text, None, None)
         .unwrap()
 }
 
@@ -166,15 +166,15 @@ fn the_gradient_of_the_whole_loss_reaches_every_parameter() {
         )
         .unwrap();
     let branch = network.branch(&tokens, &unet, 1.0).unwrap();
-    let mut hook = DecoupledAttention::new(vec![branch]);
     let text = unet.text_context(&random(&[2, 77, 32], 6)).unwrap();
+    let text = text.with_branch(branch);
     let output = unet
         .forward(
             &random(&[2, 4, 8, 8], 5),
             &Tensor::from_slice(&[100.0_f32, 800.0]),
             &text,
             None,
-            Some(&mut hook),
+            None,
         )
         .unwrap();
     let all = output.square().mean(Kind::Float) + &loss.kl + &loss.reconstruction;

@@ -97,6 +97,11 @@ impl Attention {
             Some(out) => out,
             None => attend(&q, k, v, false)?,
         };
+        let out = if self.site.is_cross {
+            pass.text.with_branches(&self.site, &q, out)?
+        } else {
+            out
+        };
         self.to_out
             .forward(&out.f_transpose(1, 2)?.f_reshape(&size)?)
     }

@@ -58,6 +58,21 @@ pub struct CrossAttention {
     pub channels: i64,
 }
 
+impl CrossAttention {
+    /// Keys or values `[batch, n, channels]` of this layer as `[batch, heads, n, channels / heads]`
+    /// in the dtype and on the device of `options`.
+    ///
+    /// # Errors
+    /// The width is another, or memory runs out.
+    pub fn split_heads(&self, x: &Tensor, options: (Kind, Device)) -> Result<Tensor> {
+        let (batch, n, channels) = x.size3()?;
+        let split = x
+            .f_view([batch, n, self.heads, channels / self.heads])?
+            .f_transpose(1, 2)?;
+        Ok(split.f_to_device(options.1)?.f_to_kind(options.0)?)
+    }
+}
+
 /// What all blocks are built with.
 struct Builder<'a> {
     config: &'a UNetConfig,

@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use crate::layers::{AttentionHook, AttentionSite};
+use crate::layers::{AttentionHook, AttentionSite, DecoupledBranch};
 use crate::{EngineError, Result};
 
 /// Keys and values of the text for every attention layer that reads it, computed once a prompt.
@@ -14,6 +14,8 @@ pub struct TextContext {
     entries: Vec<Option<(Tensor, Tensor)>>,
     /// What the model takes beside the text.
     added: Option<AddedConditions>,
+    /// Other tokens that the same layers attend to.
+    branches: Vec<DecoupledBranch>,
 }
 
 impl TextContext {
@@ -24,7 +26,37 @@ impl TextContext {
         Self {
             entries: self.entries.iter().map(|e| e.as_ref().map(share)).collect(),
             added: self.added.as_ref().map(AddedConditions::shallow_clone),
+            branches: self
+                .branches
+                .iter()
+                .map(DecoupledBranch::shallow_clone)
+                .collect(),
         }
+    }
+
+    /// The same text with other tokens beside it, which the layers that read it attend to apart.
+    #[must_use]
+    pub fn with_branch(mut self, branch: DecoupledBranch) -> Self {
+        self.branches.push(branch);
+        self
+    }
+
+    /// What the layer `site` makes of its queries `q` and the text, `out`, both
+    /// `[batch, heads, pixels, head_dim]`, with what the tokens beside the text add.
+    pub(super) fn with_branches(
+        &self,
+        site: &AttentionSite,
+        q: &Tensor,
+        out: Tensor,
+    ) -> Result<Tensor> {
+        let mut branches = self.branches.iter();
+        branches.try_fold(out, |out, branch| branch.add_to(site, q, out))
+    }
+
+    /// Pictures that the text is for.
+    fn batch(&self) -> i64 {
+        let first = self.entries.iter().flatten().next();
+        first.map_or(1, |(k, _)| k.size()[0])
     }
 
     /// The same text with what the model takes beside it.
@@ -51,7 +83,7 @@ impl TextContext {
     }
 
     /// The keys and values of both along the batch, first `self`'s; `None` where they hold different
-    /// numbers of tokens.
+    /// numbers of tokens, or tokens beside the text that differ in number or weight.
     ///
     /// # Errors
     /// They are of different U-Nets, or memory runs out.
@@ -72,6 +104,14 @@ impl TextContext {
         }
         if let (Some(own), Some(other)) = (&self.added, &other.added) {
             both.added = Some(own.beside(other)?);
+        }
+        let batches = (self.batch(), other.batch());
+        for index in 0..self.branches.len().max(other.branches.len()) {
+            let pair = (self.branches.get(index), other.branches.get(index));
+            let Some(branch) = DecoupledBranch::beside(pair.0, pair.1, batches)? else {
+                return Ok(None);
+            };
+            both.branches.push(branch);
         }
         Ok(Some(both))
     }

@@ -16,6 +16,7 @@ mod words;
 use tch::{Device, Kind, Tensor};
 
 use super::denoise::proceed;
+use super::picture_prompts::PictureBranch;
 use super::plan::LatentSpace;
 use super::shelf::Resolved;
 use super::source::composite;
@@ -39,6 +40,8 @@ pub(super) struct Editor<'a> {
     pub(super) space: &'a LatentSpace,
     pub(super) scheduler: &'a SchedulerConfig,
     pub(super) pictures: &'a PictureShelf,
+    /// Beside the target's words; the source is what it is.
+    pub(super) picture_prompts: &'a [PictureBranch],
     pub(super) device: Device,
     /// Sizes, for models that are told them.
     pub(super) sizes: Option<PictureSizes>,

@@ -141,8 +141,15 @@ impl Editor<'_> {
         };
         let of_source = text_context(self.unet, &source_texts.base)?;
         let mut of_target = text_context(self.unet, &target_texts.base)?;
+        for own in self.picture_prompts {
+            of_target = own.beside_prompt(of_target);
+        }
         if let Some(led_away) = &led_away {
-            of_target = beside(&of_target, &text_context(self.unet, led_away)?)?;
+            let mut led_away = text_context(self.unet, led_away)?;
+            for own in self.picture_prompts {
+                led_away = own.beside_negative(led_away);
+            }
+            of_target = beside(&of_target, &led_away)?;
         }
         Ok(Prepared {
             of_source,

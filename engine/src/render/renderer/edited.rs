@@ -1,10 +1,12 @@
 //! A renderer's way to an edit.
 
-use super::super::OnStep;
 use super::super::edit::Editor;
+use super::super::picture_prompts::PromptScene;
+use super::super::source::Frame;
+use super::super::{OnStep, Plan};
 use super::{Rendered, Renderer};
-use crate::Result;
 use crate::recipe::{Edit, Recipe};
+use crate::{EngineError, Result};
 
 impl Renderer {
     /// Makes the edit of `recipe`, whose pictures are resolved.
@@ -18,6 +20,23 @@ impl Renderer {
         let controls = self.resolve(&recipe, &mut notes)?;
         self.apply_adapters(&mut recipe, &mut notes)?;
         let scheduler = self.scheduler_for(&recipe)?;
+        let scene = PromptScene {
+            unet: self.halves.unet(),
+            pictures: &self.pictures,
+            frame: Frame::whole(&recipe),
+            latent_shape: Plan::compile(&recipe, &self.space, &scheduler)?.latent_shape,
+        };
+        let picture_prompts = self
+            .picture_prompts
+            .resolve(&mut recipe, scene, &mut notes)?;
+        if recipe
+            .picture_prompts
+            .iter()
+            .any(|own| own.start > 0.0 || own.end < 1.0)
+        {
+            let problem = "works over all steps of an edit; take its start and end away";
+            return Err(EngineError::request("picture prompt", problem));
+        }
         let editor = Editor {
             text: &self.text,
             unet: self.halves.unet(),
@@ -25,6 +44,7 @@ impl Renderer {
             space: &self.space,
             scheduler: &scheduler,
             pictures: &self.pictures,
+            picture_prompts: &picture_prompts,
             device: self.device,
             sizes: self.sizes(&recipe),
         };

@@ -7,6 +7,7 @@ use tch::{Device, Kind};
 use super::super::adapters::AdapterShelf;
 use super::super::halves::Halves;
 use super::super::highres::UpscalerShelf;
+use super::super::picture_prompts::PicturePromptShelf;
 use super::super::plan::LatentSpace;
 use super::super::regions::RegionTexts;
 use super::super::shelf::Shelf;
@@ -74,6 +75,7 @@ impl Renderer {
             pictures: PictureShelf::default(),
             sources: SourceEncoder::default(),
             adapters: AdapterShelf::default(),
+            picture_prompts: PicturePromptShelf::default(),
             upscalers: UpscalerShelf::default(),
             shelf: Shelf::default(),
             snapshots: Snapshots::default(),

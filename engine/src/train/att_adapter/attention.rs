@@ -12,10 +12,7 @@ use super::AdapterTask;
 use super::masks::mask;
 use super::start::{start_like, start_spread};
 use crate::Result;
-use crate::controls::{
-    AdapterNetwork, AdapterShape, CvaeLoss, DecoupledAttention, Recogniser, condition, site_shapes,
-};
-use crate::layers::AttentionHook;
+use crate::controls::{AdapterNetwork, AdapterShape, CvaeLoss, Recogniser, condition, site_shapes};
 use crate::sampling::lock_generator;
 use crate::weights::ParamStore;
 
@@ -93,17 +90,12 @@ impl AttentionTrainer {
     ) -> Result<Tensor> {
         let states = self.captions.states(&self.model, captions)?;
         let unet = &self.model.unet;
-        let text = unet.text_context(&states)?;
-        let mut hook = match tokens {
-            Some(tokens) => {
-                let branch = self.network.branch(tokens, unet, FULL)?;
-                Some(DecoupledAttention::new(vec![branch]))
-            }
-            None => None,
-        };
-        let hook = hook.as_mut().map(|hook| hook as &mut dyn AttentionHook);
+        let mut text = unet.text_context(&states)?;
+        if let Some(tokens) = tokens {
+            text = text.with_branch(self.network.branch(tokens, unet, FULL)?);
+        }
         self.model
-            .predict_each(&noised.latents, &noised.timesteps, &text, hook)
+            .predict_each(&noised.latents, &noised.timesteps, &text, None)
     }
 
     /// Tokens to train with, in part from samples of the posterior where there is one.

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use vernier_engine::picture::{Mask, PictureShelf};
-use vernier_engine::recipe::{MaskUse, Recipe};
+use vernier_engine::recipe::{MaskUse, PicturePromptUse, Recipe};
 
 use super::super::{Shown, Studio};
 use super::Layer;
@@ -230,9 +230,11 @@ impl Studio {
     /// Every stroke leaves a mask in the shelf; those that undo no longer reaches and that nothing
     /// else names go.
     fn tidy_shelf(&self) {
+        let muted = self.bench.muted_picture_prompts.iter();
         let needed: HashSet<String> = self
             .all_recipes()
             .flat_map(Recipe::pictures)
+            .chain(muted.flat_map(PicturePromptUse::all_pictures))
             .map(|picture| picture.hash.clone())
             .collect();
         let shelf = &self.options.pictures;

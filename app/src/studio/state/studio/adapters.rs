@@ -41,10 +41,13 @@ impl Studio {
 
     /// The sentence of the first adapter at work that cannot work.
     pub fn unfit_adapter(&self) -> Option<String> {
-        if self.bench.recipe.adapters.is_empty() && self.bench.recipe.embeddings.is_empty() {
+        let recipe = &self.bench.recipe;
+        let pictures = &recipe.picture_prompts;
+        if recipe.adapters.is_empty() && recipe.embeddings.is_empty() && pictures.is_empty() {
             return None;
         }
-        let rows = self.adapter_rows().into_iter();
+        let pictures = self.picture_rows().into_iter().map(|row| row.adapter);
+        let rows = self.adapter_rows().into_iter().chain(pictures);
         rows.filter(|row| !row.is_muted).find_map(|row| row.problem)
     }
 
@@ -94,6 +97,13 @@ impl Studio {
                 } else {
                     format!("{name} is among the adapters")
                 }
+            }
+            AdapterKind::PicturePrompt(_) => {
+                self.add_picture_adapter(found, path);
+                format!(
+                    "{} is among the picture prompts; give it a picture",
+                    found.name
+                )
             }
             AdapterKind::Embedding { .. } => {
                 let name = found.name.replace(char::is_whitespace, "_");

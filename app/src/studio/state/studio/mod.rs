@@ -6,6 +6,7 @@ mod events;
 mod keeping;
 mod library;
 mod measuring;
+mod picture_prompts;
 mod scene;
 mod shown;
 #[cfg(test)]
@@ -104,6 +105,10 @@ pub struct Studio {
     controls: Vec<FoundControl>,
     models: Vec<ModelItem>,
     adapters: Adapters,
+    /// Which picture prompt wants a picture from a file.
+    wanted_prompt_picture: Option<usize>,
+    /// Which the pointer is over.
+    pointed_picture_prompt: Option<usize>,
     previews: Previews,
     contact_sheets: ContactSheets,
     /// Those that the model's meter knows.
@@ -161,6 +166,8 @@ impl Studio {
             model: ModelState::Absent,
             controls: Vec::new(),
             models: Vec::new(),
+            wanted_prompt_picture: None,
+            pointed_picture_prompt: None,
             adapters: Adapters::default(),
             previews: Previews::default(),
             contact_sheets: ContactSheets::default(),
