@@ -214,7 +214,12 @@ impl Builder<'_> {
             self.spoken = true;
             return;
         }
-        let is_adjective = item.said()
+        // "A bigger car" wishes for one, "the bigger car" is one.
+        let compares = item.senses.iter().any(|sense| {
+            matches!(sense, Sense::Said(_, Way::Up | Way::Down, _))
+        });
+        let is_wish = compares && before.is_none_or(|before| before.text != "the");
+        let is_adjective = (item.said() && !is_wish)
             || item.is(&Sense::Colour)
             || item.is(&Sense::Material)
             || (item.senses.is_empty() && self.in_prompt(&item.text));

@@ -283,6 +283,15 @@ fn words_moves(resolver: &Resolver<'_>, clause: &Clause) -> Result<Worded, Stop>
         .or(clause.noun_texts.first())
         .cloned()
         .unwrap_or_else(|| "look".to_owned());
+    let look = clause.colour.as_ref().or(clause.material.as_ref());
+    let is_more_or_less = !clause.is_not && (clause.scale.is_some() || !clause.is_with);
+    if look.is_none() && is_more_or_less {
+        let there = resolver.what_there_is(None);
+        return Err(Stop::Refuse(format!(
+            "I know no control for “{what}”; {there}. Words can give or take it: say “with a \
+             {what}” or “no {what}”."
+        )));
+    }
     let everybody = resolver.scene.subjects.len();
     let subjects: Vec<usize> = if !clause.who.is_empty() {
         let named = resolver.named(&clause.who, &|_| true, &what)?;
@@ -299,23 +308,12 @@ fn words_moves(resolver: &Resolver<'_>, clause: &Clause) -> Result<Worded, Stop>
         let named = resolver.named(&[who], &|_| true, &what)?;
         named.into_iter().flatten().collect()
     };
-    let look = clause.colour.as_ref().or(clause.material.as_ref());
     let mut changes = Vec::new();
     for &subject in &subjects {
         let change = match (look, clause.things.first()) {
             (Some(look), _) => wording.look(clause, subject, look),
             (None, Some(thing)) if clause.is_not => wording.remove(subject, thing),
-            (None, Some(thing)) if clause.is_with && clause.scale.is_none() => {
-                wording.add(subject, thing, None)
-            }
-            (None, thing) => {
-                let thing = thing.map_or("", String::as_str);
-                let there = resolver.what_there_is(Some(subject));
-                Err(format!(
-                    "I know no control for “{thing}”, {there}. Words can give or take it: say \
-                     “with a {thing}” or “no {thing}”."
-                ))
-            }
+            (None, _) => wording.add(subject, &what, None),
         };
         changes.push(change.map_err(Stop::Refuse)?);
     }

@@ -17,6 +17,7 @@ mod lexicon;
 mod follow;
 mod moves;
 mod picked;
+mod readings;
 mod resolve;
 mod scan;
 mod scene;
@@ -30,7 +31,8 @@ pub use apply::{apply, is_held};
 pub use dialogue::Dialogue;
 pub use lexicon::Lexicon;
 pub use moves::{ControlMove, Level, Move, Outcome, Question, Understood, WordsBy, WordsMove};
-pub use scene::{KnownControl, PictureReadings, Scene, SceneSubject, SubjectReadings};
+pub use readings::{PictureReadings, ReadingChange, SubjectReadings};
+pub use scene::{KnownControl, Scene, SceneSubject};
 
 #[cfg(test)]
 mod tests;

@@ -3,39 +3,11 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use serde::{Deserialize, Serialize};
-
-use super::Lexicon;
+use super::{Lexicon, PictureReadings};
 use crate::conditioning::{find_phrase, split_words};
 use crate::controls::{ControlInfo, ControlKind};
-use crate::measure::Place;
 use crate::prompt::tag_places;
 use crate::recipe::{ControlScale, Recipe};
-
-/// What a meter reads of one picture.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct PictureReadings {
-    /// Subjects that it can tell apart, in the prompt's order.
-    pub subjects: Vec<SubjectReadings>,
-    /// Attributes of the whole picture, 0..1.
-    pub picture: BTreeMap<String, f64>,
-    /// Nouns of the subjects that it knows.
-    #[serde(default)]
-    pub nouns: Vec<String>,
-}
-
-/// What a meter reads of one subject.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SubjectReadings {
-    /// Its noun.
-    pub noun: String,
-    /// Where the noun stands in the prompt, in bytes.
-    pub bytes: Range<usize>,
-    /// Where it stands in the picture.
-    pub place: Place,
-    /// Readings, 0..1, of the attributes that its kind has.
-    pub readings: BTreeMap<String, f64>,
-}
 
 /// A subject of the prompt.
 #[derive(Debug, Clone, PartialEq)]

@@ -138,6 +138,7 @@ impl Studio {
                 let text = format!("{} is calibrated", saved.display());
                 self.toasts.push(ToastKind::Done, text, None);
             }
+            Event::Scene { job, readings } => self.take_readings(job, *readings),
             Event::Queued { .. }
             | Event::Started { .. }
             | Event::Preview { .. }
