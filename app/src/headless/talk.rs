@@ -81,7 +81,11 @@ fn talk(args: &TalkArgs, reporter: &mut Reporter) -> Result<(), Failure> {
     options.pictures.resolve(&mut recipe)?;
     job::require_writable_folder(&args.out)?;
     let project = match &args.project {
-        Some(path) => Some(Results::open(path, std::slice::from_ref(&recipe), reporter)?),
+        Some(path) => Some(Results::open(
+            path,
+            std::slice::from_ref(&recipe),
+            reporter,
+        )?),
         None => None,
     };
     let controls = options.controls.list().into_iter().map(|found| found.info);
@@ -118,8 +122,15 @@ fn talk(args: &TalkArgs, reporter: &mut Reporter) -> Result<(), Failure> {
 fn unsettled(question: &Question) -> Failure {
     let mut text = question.text.clone();
     if !question.choices.is_empty() {
-        let quoted: Vec<String> = question.choices.iter().map(|c| format!("\"{c}\"")).collect();
-        text = format!("{text} Answer with {} as the next sentence", quoted.join(" or "));
+        let quoted: Vec<String> = question
+            .choices
+            .iter()
+            .map(|c| format!("\"{c}\""))
+            .collect();
+        text = format!(
+            "{text} Answer with {} as the next sentence",
+            quoted.join(" or ")
+        );
     }
     Failure::Usage(text)
 }
@@ -127,11 +138,16 @@ fn unsettled(question: &Question) -> Failure {
 /// The recipe of the file, and its picture where it has one.
 fn opened(path: &Path, options: &RenderOptions) -> Result<(Recipe, Option<Picture>), Failure> {
     if is_png(path) {
-        return Ok((picture::read_recipe(path)?, Some(picture::read_pixels(path)?)));
+        return Ok((
+            picture::read_recipe(path)?,
+            Some(picture::read_pixels(path)?),
+        ));
     }
     if path.extension().is_some_and(|ending| ending == "vernier") {
         let mut opened = ProjectFile::open_to_read(path)?;
-        opened.file.share_pictures(&opened.project, &options.pictures);
+        opened
+            .file
+            .share_pictures(&opened.project, &options.pictures);
         let Some(last) = opened.project.results.last() else {
             return Ok((opened.project.bench.recipe, None));
         };
@@ -227,7 +243,12 @@ impl Session<'_> {
         reporter: &mut Reporter,
     ) -> Result<Option<Question>, Failure> {
         let state = &self.states[self.at];
-        let scene = Scene::new(&self.lexicon, &state.recipe, &self.controls, &state.readings);
+        let scene = Scene::new(
+            &self.lexicon,
+            &state.recipe,
+            &self.controls,
+            &state.readings,
+        );
         let outcome = self.dialogue.understand(&self.lexicon, &scene, sentence);
         if self.json {
             let mut event = json!({"event": "understood", "sentence": sentence});
@@ -325,15 +346,16 @@ impl Session<'_> {
         let mut kept: Option<(Recipe, Picture, PathBuf)> = None;
         let (folder, project) = (self.folder, &mut self.project);
         let options = self.options.clone();
-        self.engine.run(vec![recipe], options, reporter, |made, reporter| {
-            let path = picture::save_numbered(folder, &made.picture, &made.recipe)?;
-            if let Some(project) = project.as_mut() {
-                project.add(&made, &path)?;
-            }
-            reporter.saved(&made, &path);
-            kept = Some((made.recipe, made.picture, path));
-            Ok(())
-        })?;
+        self.engine
+            .run(vec![recipe], options, reporter, |made, reporter| {
+                let path = picture::save_numbered(folder, &made.picture, &made.recipe)?;
+                if let Some(project) = project.as_mut() {
+                    project.add(&made, &path)?;
+                }
+                reporter.saved(&made, &path);
+                kept = Some((made.recipe, made.picture, path));
+                Ok(())
+            })?;
         let Some((recipe, picture, path)) = kept else {
             return Err(Failure::Failed("no picture came of it".to_owned()));
         };
@@ -356,6 +378,7 @@ impl Session<'_> {
             prompt: recipe.prompt.clone(),
             model: recipe.model.path.as_ref().map(PathBuf::from),
         };
-        self.engine.read_scene(request, self.options.clone(), reporter)
+        self.engine
+            .read_scene(request, self.options.clone(), reporter)
     }
 }

@@ -28,12 +28,12 @@ use crate::checkpoint::MeterOptions;
 use crate::control_training::{TrainingNews, TrainingTask};
 use crate::controls::ControlLibrary;
 use crate::device::DeviceRequest;
-use crate::talk::PictureReadings;
 use crate::measure::Quantity;
 use crate::picture::{Picture, PictureShelf};
 use crate::prompt::Wildcards;
 use crate::recipe::Recipe;
 use crate::render::{EditReport, LatentRgb, Latents};
+use crate::talk::PictureReadings;
 use crate::upscale::UpscalerLibrary;
 
 pub use handle::Service;

@@ -139,7 +139,10 @@ mod tests {
         assert_eq!(relative(-1.0, Some(Amount::End), 0.4), 0.0);
         assert_eq!(reached(Wish::Value, 1.0, Some(Amount::Neutral), 0.7), 0.4);
         assert_eq!(reached(Wish::Much, 1.0, None, 0.4), 0.8);
-        assert_eq!(reached(Wish::Much, -1.0, Some(Amount::Grade(0.95)), 0.4), 0.05);
+        assert_eq!(
+            reached(Wish::Much, -1.0, Some(Amount::Grade(0.95)), 0.4),
+            0.05
+        );
         assert_eq!(reached(Wish::Off, -1.0, None, 0.4), 0.0);
     }
 

@@ -41,21 +41,26 @@ fn move_control(recipe: &mut Recipe, own: &ControlMove) {
     };
     // An edit leaves everything alone that it does not name.
     if let (Some(edit), Some(subject)) = (&mut recipe.edit, &own.subject) {
-        let named = |change: &Change| {
-            !change.muted && !find_phrase(&change.from, subject).is_empty()
-        };
+        let named =
+            |change: &Change| !change.muted && !find_phrase(&change.from, subject).is_empty();
         if !edit.changes.iter().any(named) {
-            edit.changes.push(Change::new(subject.clone(), subject.clone()));
+            edit.changes
+                .push(Change::new(subject.clone(), subject.clone()));
         }
     }
 }
 
 fn change_words(recipe: &mut Recipe, own: &WordsMove) -> Result<()> {
     if let (WordsBy::Edit, Some(edit)) = (own.by, &mut recipe.edit) {
-        let known = edit.changes.iter_mut().find(|change| change.from == own.from);
+        let known = edit
+            .changes
+            .iter_mut()
+            .find(|change| change.from == own.from);
         match known {
             Some(change) => change.to.clone_from(&own.to),
-            None => edit.changes.push(Change::new(own.from.clone(), own.to.clone())),
+            None => edit
+                .changes
+                .push(Change::new(own.from.clone(), own.to.clone())),
         }
         return Ok(());
     }

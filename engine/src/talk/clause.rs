@@ -215,9 +215,10 @@ impl Builder<'_> {
             return;
         }
         // "A bigger car" wishes for one, "the bigger car" is one.
-        let compares = item.senses.iter().any(|sense| {
-            matches!(sense, Sense::Said(_, Way::Up | Way::Down, _))
-        });
+        let compares = item
+            .senses
+            .iter()
+            .any(|sense| matches!(sense, Sense::Said(_, Way::Up | Way::Down, _)));
         let is_wish = compares && before.is_none_or(|before| before.text != "the");
         let is_adjective = (item.said() && !is_wish)
             || item.is(&Sense::Colour)
@@ -240,9 +241,10 @@ impl Builder<'_> {
 
     /// Whether `as` here holds two subjects against each other, which nothing can do.
     fn compares(&self, segment: &[Item], at: usize) -> bool {
-        let mut rest = segment.iter().skip(at + 1).filter(|item| {
-            !(item.is_filler() && matches!(item.text.as_str(), "the" | "a" | "of"))
-        });
+        let mut rest = segment
+            .iter()
+            .skip(at + 1)
+            .filter(|item| !(item.is_filler() && matches!(item.text.as_str(), "the" | "a" | "of")));
         segment[at].text == "as"
             && rest.next().is_some_and(|next| {
                 let pronoun = next.senses.iter().any(|s| matches!(s, Sense::Pronoun(_)));

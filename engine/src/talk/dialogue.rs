@@ -65,7 +65,11 @@ impl Dialogue {
         let mut all = Vec::new();
         let mut plain: Vec<Item> = Vec::new();
         for segment in found.split_inclusive(Item::is_separator) {
-            let said: Vec<Item> = segment.iter().filter(|i| !i.is_separator()).cloned().collect();
+            let said: Vec<Item> = segment
+                .iter()
+                .filter(|i| !i.is_separator())
+                .cloned()
+                .collect();
             match replacement(&said, lexicon, scene) {
                 Some(clause) => {
                     all.extend(clauses(&std::mem::take(&mut plain), scene));
@@ -216,7 +220,9 @@ impl Dialogue {
             if told.is_empty() {
                 return nothing_changes();
             }
-            return Outcome::Nothing { say: told.join(" ") };
+            return Outcome::Nothing {
+                say: told.join(" "),
+            };
         }
         let mut sentences: Vec<String> = made.iter().map(|own| sentence(&resolver, own)).collect();
         sentences.extend(words.iter().map(words_sentence));
@@ -331,7 +337,10 @@ fn sentence(resolver: &Resolver<'_>, made: &Made) -> String {
     match (own.from, own.to) {
         _ if own.is_neutral => format!("{of} goes back to neutral."),
         (Level::Reading(from), to) => {
-            format!("{of} goes from {from:.2} to {:.2} as the meter reads it{cut}.", to.value())
+            format!(
+                "{of} goes from {from:.2} to {:.2} as the meter reads it{cut}.",
+                to.value()
+            )
         }
         (Level::Units(from), to) => format!(
             "{of} moves from {from:.2} to {:.2} on its slider, as no meter reads it{cut}.",
@@ -353,11 +362,7 @@ fn words_sentence(words: &WordsMove) -> String {
 /// Undo, redo and "never mind", where the sentence says nothing else.
 fn steps_in_time(lexicon: &Lexicon, found: &[Item]) -> Option<Outcome> {
     let has = |sense: &Sense| found.iter().any(|item| item.is(sense));
-    let (undo, redo, drop) = (
-        has(&Sense::Undo),
-        has(&Sense::Redo),
-        has(&Sense::NeverMind),
-    );
+    let (undo, redo, drop) = (has(&Sense::Undo), has(&Sense::Redo), has(&Sense::NeverMind));
     if !(undo || redo || drop) {
         return None;
     }
@@ -372,7 +377,10 @@ fn steps_in_time(lexicon: &Lexicon, found: &[Item]) -> Option<Outcome> {
                 let is_idle = item.is_filler()
                     || item.is_separator()
                     || item.is(&Sense::NeverMind)
-                    || matches!(item.text.as_str(), "that" | "it" | "this" | "times" | "steps" | "changes" | "last" | "both");
+                    || matches!(
+                        item.text.as_str(),
+                        "that" | "it" | "this" | "times" | "steps" | "changes" | "last" | "both"
+                    );
                 if !is_step && !is_idle && !drop {
                     return Some(refusal(
                         "One after the other, please: undo by itself, and then what is to change."
@@ -383,9 +391,9 @@ fn steps_in_time(lexicon: &Lexicon, found: &[Item]) -> Option<Outcome> {
         }
     }
     if drop && !undo && !redo {
-        let only = found.iter().all(|item| {
-            item.is(&Sense::NeverMind) || item.is_filler() || item.is_separator()
-        });
+        let only = found
+            .iter()
+            .all(|item| item.is(&Sense::NeverMind) || item.is_filler() || item.is_separator());
         return only.then(nothing_changes);
     }
     Some(if undo {

@@ -63,10 +63,18 @@ impl Resolver<'_> {
         } else {
             self.named(&clause.who, &|_| true, "settings")?
         };
-        let everything = clause.who.is_empty() || clause.who.iter().any(|w| w.pronoun.is_some() && w.text.starts_with("every") || w.text == "all");
+        let everything = clause.who.is_empty()
+            || clause
+                .who
+                .iter()
+                .any(|w| w.pronoun.is_some() && w.text.starts_with("every") || w.text == "all");
         let mut made = Vec::new();
         for (name, words, _) in &self.scene.settings {
-            let subject = self.scene.subjects.iter().position(|s| s.words == *words && words.is_some());
+            let subject = self
+                .scene
+                .subjects
+                .iter()
+                .position(|s| s.words == *words && words.is_some());
             if !everything && !subjects.contains(&subject) {
                 continue;
             }
@@ -108,7 +116,9 @@ fn onward(before: &Made, clause: &Clause) -> Onward {
         return value(f64::midpoint(from, to));
     }
     match clause.follow {
-        Some(Follow::TooMuch) => return by_step(-before.sign, Some(Amount::Step(PLAIN_STEP / 2.0))),
+        Some(Follow::TooMuch) => {
+            return by_step(-before.sign, Some(Amount::Step(PLAIN_STEP / 2.0)));
+        }
         Some(Follow::Reverse) if is_own => return value((2.0 * from - to).clamp(-1.0, 1.0)),
         Some(Follow::Reverse) => return by_step(-before.sign, before.amount),
         Some(Follow::NotEnough) => return by_step(before.sign, clause.amount),
@@ -141,7 +151,10 @@ fn onward(before: &Made, clause: &Clause) -> Onward {
 fn first_of_each(last: &[Made]) -> Vec<&Made> {
     let mut found: Vec<&Made> = Vec::new();
     for made in last {
-        if found.iter().all(|own| own.control.attribute != made.control.attribute) {
+        if found
+            .iter()
+            .all(|own| own.control.attribute != made.control.attribute)
+        {
             found.push(made);
         }
     }

@@ -68,18 +68,19 @@ impl PictureReadings {
     /// Every reading that both pictures have, of the same subjects in the same order.
     pub fn changes(&self, after: &Self) -> Vec<ReadingChange> {
         let mut changes = Vec::new();
-        let mut compare = |subject: Option<&str>, one: &BTreeMap<String, f64>, two: &BTreeMap<String, f64>| {
-            for (attribute, &before) in one {
-                if let Some(&after) = two.get(attribute) {
-                    changes.push(ReadingChange {
-                        subject: subject.map(str::to_owned),
-                        attribute: attribute.clone(),
-                        before,
-                        after,
-                    });
+        let mut compare =
+            |subject: Option<&str>, one: &BTreeMap<String, f64>, two: &BTreeMap<String, f64>| {
+                for (attribute, &before) in one {
+                    if let Some(&after) = two.get(attribute) {
+                        changes.push(ReadingChange {
+                            subject: subject.map(str::to_owned),
+                            attribute: attribute.clone(),
+                            before,
+                            after,
+                        });
+                    }
                 }
-            }
-        };
+            };
         for (one, two) in self.subjects.iter().zip(&after.subjects) {
             if one.noun == two.noun {
                 compare(Some(&one.noun), &one.readings, &two.readings);

@@ -87,7 +87,12 @@ impl Resolver<'_> {
         if !clause.who.is_empty() {
             return self.named(&clause.who, &fits, &self.wording_of(clause, readings));
         }
-        let known: Vec<usize> = self.inherited.iter().copied().filter(|&at| fits(at)).collect();
+        let known: Vec<usize> = self
+            .inherited
+            .iter()
+            .copied()
+            .filter(|&at| fits(at))
+            .collect();
         if !known.is_empty() {
             return Ok(known.into_iter().map(Some).collect());
         }
@@ -142,15 +147,25 @@ impl Resolver<'_> {
         Stop::Ask { text, choices }
     }
 
-    fn which_attribute(&self, clause: &Clause, several: &[&Picked], subject: Option<usize>) -> Stop {
+    fn which_attribute(
+        &self,
+        clause: &Clause,
+        several: &[&Picked],
+        subject: Option<usize>,
+    ) -> Stop {
         let labels: Vec<String> = several
             .iter()
             .map(|p| self.lexicon.label(&p.attribute))
             .collect();
         let said = clause.said.as_ref().map_or("more", |said| &said.text);
         let name = subject.map_or_else(|| "the picture".to_owned(), |at| self.scene.name_of(at));
-        let text = format!("What of {name} shall be {said}: the {}?", list(&labels, "or the"));
-        let attributes = several.iter().map(|p| Choice::Attribute(p.attribute.clone()));
+        let text = format!(
+            "What of {name} shall be {said}: the {}?",
+            list(&labels, "or the")
+        );
+        let attributes = several
+            .iter()
+            .map(|p| Choice::Attribute(p.attribute.clone()));
         Stop::Ask {
             text,
             choices: labels.into_iter().zip(attributes).collect(),
@@ -168,7 +183,11 @@ impl Resolver<'_> {
 
     /// A control that moves `attribute` of `subject`, or of the whole picture. One that is at work
     /// already comes first, then the one that is called after the attribute.
-    pub(super) fn control_for(&self, attribute: &str, subject: Option<usize>) -> Option<&KnownControl> {
+    pub(super) fn control_for(
+        &self,
+        attribute: &str,
+        subject: Option<usize>,
+    ) -> Option<&KnownControl> {
         let subject = subject.map(|at| &self.scene.subjects[at]);
         let fits = |control: &&KnownControl| {
             control.attribute == attribute
@@ -252,9 +271,13 @@ impl Resolver<'_> {
         };
         if is_neutral {
             let at_work = self.scene.settings.iter();
-            let mut at_work = at_work.filter(|(name, whom, _)| *name == control.name && *whom == words);
+            let mut at_work =
+                at_work.filter(|(name, whom, _)| *name == control.name && *whom == words);
             if at_work.next().is_none() {
-                return Err(Stop::Nothing(format!("{} is neutral already.", capital(&of))));
+                return Err(Stop::Nothing(format!(
+                    "{} is neutral already.",
+                    capital(&of)
+                )));
             }
         }
         // The search goes a quarter past the reliable range, and no farther.
@@ -352,7 +375,10 @@ impl Resolver<'_> {
                 };
                 format!("{name}: I know no control for “{what}”; {rest}.")
             }
-            None => format!("I know no control for “{what}”; {}.", self.what_there_is(None)),
+            None => format!(
+                "I know no control for “{what}”; {}.",
+                self.what_there_is(None)
+            ),
         })
     }
 

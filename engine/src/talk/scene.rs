@@ -106,8 +106,7 @@ impl Scene {
         controls: &[ControlInfo],
         readings: &PictureReadings,
     ) -> Self {
-        let controls: Vec<KnownControl> =
-            controls.iter().flat_map(KnownControl::all_of).collect();
+        let controls: Vec<KnownControl> = controls.iter().flat_map(KnownControl::all_of).collect();
         let mut scene = Self {
             prompt: recipe.prompt.clone(),
             picture: readings.picture.clone(),
@@ -115,7 +114,10 @@ impl Scene {
             ..Self::default()
         };
         let known = |noun: &str| {
-            lexicon.kinds.values().any(|kinds| kinds.iter().any(|k| k == noun))
+            lexicon
+                .kinds
+                .values()
+                .any(|kinds| kinds.iter().any(|k| k == noun))
                 || controls.iter().any(|c| c.is_for(noun))
                 || readings.nouns.iter().any(|n| n == noun)
         };
@@ -141,14 +143,18 @@ impl Scene {
             let calibration = control.and_then(|c| c.info.calibrations.get(&c.attribute));
             let value = match (own.scale, own.resolved) {
                 (ControlScale::Calibrated, _) => Some(own.value),
-                (ControlScale::Raw, _) => Some(calibration.map_or(own.value, |c| c.unit_of_raw(own.value))),
+                (ControlScale::Raw, _) => {
+                    Some(calibration.map_or(own.value, |c| c.unit_of_raw(own.value)))
+                }
                 (ControlScale::Measured, Some(raw)) => {
                     Some(calibration.map_or(raw, |c| c.unit_of_raw(raw)))
                 }
                 (ControlScale::Measured, None) => None,
             };
             if let Some(value) = value {
-                scene.settings.push((own.name.clone(), own.subject.clone(), value));
+                scene
+                    .settings
+                    .push((own.name.clone(), own.subject.clone(), value));
             }
         }
         scene.controls = controls;
@@ -165,16 +171,19 @@ impl Scene {
 
     /// Where the slider of `control` stands for `subject`.
     pub(super) fn setting(&self, control: &KnownControl, words: Option<&str>) -> f64 {
-        let own = self.settings.iter().find(|(name, whom, _)| {
-            *name == control.name && whom.as_deref() == words
-        });
+        let own = self
+            .settings
+            .iter()
+            .find(|(name, whom, _)| *name == control.name && whom.as_deref() == words);
         own.map_or(control.neutral, |(_, _, value)| *value)
     }
 
     /// Labels of all attributes that can be moved, in alphabetical order; of `subject`, where one is
     /// given.
     pub(super) fn labels(&self, lexicon: &Lexicon, subject: Option<usize>) -> Vec<String> {
-        let noun = subject.and_then(|at| self.subjects.get(at)).map(|s| &s.noun);
+        let noun = subject
+            .and_then(|at| self.subjects.get(at))
+            .map(|s| &s.noun);
         let controls = self.controls.iter();
         let fitting = controls.filter(|c| noun.is_none_or(|noun| c.is_for(noun)));
         let mut labels: Vec<String> = fitting.map(|c| lexicon.label(&c.attribute)).collect();

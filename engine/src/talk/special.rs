@@ -54,8 +54,7 @@ pub(super) fn replacement(items: &[Item], lexicon: &Lexicon, scene: &Scene) -> O
 }
 
 fn is_polite(item: &Item) -> bool {
-    item.is_filler()
-        && !matches!(item.text.as_str(), "turn" | "change" | "make")
+    item.is_filler() && !matches!(item.text.as_str(), "turn" | "change" | "make")
 }
 
 /// Without articles, possessives and courtesies at the ends.

@@ -144,17 +144,29 @@ impl Vocabulary {
         }
         for (phrases, sign) in [(&lexicon.more, 1.0), (&lexicon.less, -1.0)] {
             for phrase in phrases {
-                all.add(phrase, Sense::Scale(sign, lexicon.quantity.contains(phrase)));
+                all.add(
+                    phrase,
+                    Sense::Scale(sign, lexicon.quantity.contains(phrase)),
+                );
             }
         }
         for words in &lexicon.steps {
-            words.say.iter().for_each(|p| all.add(p, Sense::Step(words.step)));
+            words
+                .say
+                .iter()
+                .for_each(|p| all.add(p, Sense::Step(words.step)));
         }
         for words in &lexicon.grades {
-            words.say.iter().for_each(|p| all.add(p, Sense::Grade(words.level)));
+            words
+                .say
+                .iter()
+                .for_each(|p| all.add(p, Sense::Grade(words.level)));
         }
         for words in &lexicon.factors {
-            words.say.iter().for_each(|p| all.add(p, Sense::Factor(words.factor)));
+            words
+                .say
+                .iter()
+                .for_each(|p| all.add(p, Sense::Factor(words.factor)));
         }
         for (phrase, &index) in &lexicon.ordinals {
             all.add(phrase, Sense::Spot(Spot::Nth(index)));

@@ -159,18 +159,27 @@ impl Context<'_> {
             return false;
         };
         let before = &words[own.saturating_sub(3)..own];
-        before.iter().any(|bytes| prompt[bytes.clone()].to_lowercase() == word)
+        before
+            .iter()
+            .any(|bytes| prompt[bytes.clone()].to_lowercase() == word)
     }
 
     fn nobody(&self, own: &Ref) -> Unclear {
-        let text = if own.text.is_empty() { "such one" } else { &own.text };
+        let text = if own.text.is_empty() {
+            "such one"
+        } else {
+            &own.text
+        };
         let names: Vec<String> = (0..self.scene.subjects.len())
             .map(|at| self.scene.name_of(at))
             .collect();
         Unclear::Nobody(if names.is_empty() {
             format!("I find no “{text}”: the prompt names no subject that I know.")
         } else {
-            format!("I find no “{text}” in the picture; there is {}.", list(&names, "and"))
+            format!(
+                "I find no “{text}” in the picture; there is {}.",
+                list(&names, "and")
+            )
         })
     }
 }

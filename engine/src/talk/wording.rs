@@ -30,9 +30,9 @@ impl<'a> Wording<'a> {
     }
 
     fn text(&self, at: usize) -> String {
-        self.words
-            .get(at)
-            .map_or_else(String::new, |bytes| self.scene.prompt[bytes.clone()].to_lowercase())
+        self.words.get(at).map_or_else(String::new, |bytes| {
+            self.scene.prompt[bytes.clone()].to_lowercase()
+        })
     }
 
     fn noun_at(&self, subject: usize) -> usize {
@@ -50,7 +50,12 @@ impl<'a> Wording<'a> {
             first -= 1;
         }
         let next = (noun + 1..self.words.len())
-            .find(|&at| self.scene.subjects.iter().any(|s| s.bytes == self.words[at]))
+            .find(|&at| {
+                self.scene
+                    .subjects
+                    .iter()
+                    .any(|s| s.bytes == self.words[at])
+            })
             .unwrap_or(self.words.len());
         let mut end = noun + 1;
         while end < next {
@@ -140,9 +145,9 @@ impl<'a> Wording<'a> {
         let thing = clause.things.first().or(clause.noun_texts.first());
         let same_list = |word: &str| {
             let lists = [&self.lexicon.colours, &self.lexicon.materials];
-            lists.iter().any(|list| {
-                list.iter().any(|w| w == word) && list.iter().any(|w| w == look)
-            })
+            lists
+                .iter()
+                .any(|list| list.iter().any(|w| w == word) && list.iter().any(|w| w == look))
         };
         let Some(thing) = thing else {
             if self.is_person(subject) {
@@ -220,7 +225,8 @@ impl<'a> Wording<'a> {
                 "The prompt gives {name} no “{thing}”, so there are no words to take away."
             ));
         };
-        let is_join = |at: usize| matches!(self.text(at).as_str(), "with" | "and" | "wearing" | "in");
+        let is_join =
+            |at: usize| matches!(self.text(at).as_str(), "with" | "and" | "wearing" | "in");
         let Some(join) = (noun + 1..at).rev().find(|&at| is_join(at)) else {
             return Err(format!(
                 "I do not see which words give {name} the {thing}; change the prompt by hand."
@@ -244,7 +250,10 @@ impl<'a> Wording<'a> {
     pub(super) fn replace(&self, from: &str, to: &str) -> Result<WordsMove, String> {
         let prompt = &self.scene.prompt;
         let found = find_phrase(prompt, from);
-        let nouns = self.lexicon.kinds.get(from.rsplit(' ').next().unwrap_or(from));
+        let nouns = self
+            .lexicon
+            .kinds
+            .get(from.rsplit(' ').next().unwrap_or(from));
         let place = match found.as_slice() {
             [only] => only.clone(),
             [] => {

@@ -9,6 +9,7 @@ mod library;
 mod prompt;
 mod queue;
 mod settings;
+mod talk;
 
 pub(crate) use canvas::{
     CanvasView, HANDLE, Keys, ZOOM_RANGE, canvas_pane, corner_note, heat_scale,
@@ -20,3 +21,4 @@ pub(crate) use library::{LibraryView, library_pane};
 pub(crate) use prompt::{PromptView, prompt_pane};
 pub(crate) use queue::{fraction, progress_text, queue_pane};
 pub(crate) use settings::settings_pane;
+pub(crate) use talk::{TalkView, talk_pane};

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{
-    Dialogue, Level, Lexicon, Move, Outcome, PictureReadings, Scene, SubjectReadings, WordsBy, apply,
+    Dialogue, Level, Lexicon, Move, Outcome, PictureReadings, Scene, SubjectReadings, WordsBy,
+    apply,
 };
 use crate::controls::{Calibration, ControlInfo, ControlKind, ResponsePoint};
 use crate::measure::Place;
@@ -52,7 +53,11 @@ fn controls() -> Vec<ControlInfo> {
     let direction = |name: &str, subjects: &[&str]| {
         let mut info = ControlInfo::new(name, ControlKind::Direction, vec![name.to_owned()]);
         info.subjects = subjects.iter().map(|&s| s.to_owned()).collect();
-        let point = |raw: f64, mean: f64| ResponsePoint { raw, mean, std: 0.1 };
+        let point = |raw: f64, mean: f64| ResponsePoint {
+            raw,
+            mean,
+            std: 0.1,
+        };
         if !matches!(name, "beard" | "glasses" | "elf_ears") {
             let calibration = Calibration {
                 model_hash: String::new(),
@@ -85,7 +90,11 @@ fn controls() -> Vec<ControlInfo> {
         direction("size", &["car", "house", "cup", "apple"]),
         direction("smile", faces),
         direction("elf_ears", &["man", "woman"]),
-        ControlInfo::new("brightness", ControlKind::Value, vec!["brightness".to_owned()]),
+        ControlInfo::new(
+            "brightness",
+            ControlKind::Value,
+            vec!["brightness".to_owned()],
+        ),
     ]
 }
 
@@ -109,13 +118,18 @@ fn readings(spec: &SceneSpec) -> PictureReadings {
     let count = spec.readings.len();
     let subject = |(noun, index, readings): &(String, usize, BTreeMap<String, f64>)| {
         let words = crate::conditioning::split_words(&spec.prompt);
-        let own = words.into_iter().find(|w| w.start >= from && spec.prompt[w.clone()] == *noun);
+        let own = words
+            .into_iter()
+            .find(|w| w.start >= from && spec.prompt[w.clone()] == *noun);
         let bytes = own.unwrap();
         from = bytes.end;
         SubjectReadings {
             noun: noun.clone(),
             bytes,
-            place: Place { index: *index, count },
+            place: Place {
+                index: *index,
+                count,
+            },
             readings: readings.clone(),
         }
     };
@@ -140,7 +154,10 @@ fn written(outcome: &Outcome) -> String {
         Outcome::Change(understood) => {
             let moves = understood.moves.iter().map(|own| match own {
                 Move::Control(own) => {
-                    let whom = own.subject.as_ref().map_or(String::new(), |s| format!("@{s}"));
+                    let whom = own
+                        .subject
+                        .as_ref()
+                        .map_or(String::new(), |s| format!("@{s}"));
                     let unit = match own.to {
                         Level::Reading(_) => "",
                         Level::Units(_) => "u",
@@ -181,12 +198,20 @@ fn sentences_mean_what_the_table_says() {
                 None => got == *meaning,
             };
             if !fits {
-                wrong.push(format!("{} | {sentence}\n   got      {got}\n   expected {meaning}", talk.scene));
+                wrong.push(format!(
+                    "{} | {sentence}\n   got      {got}\n   expected {meaning}",
+                    talk.scene
+                ));
             }
         }
     }
     assert!(count >= 80, "only {count} sentences");
-    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {count}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 #[test]

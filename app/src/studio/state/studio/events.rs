@@ -24,6 +24,9 @@ impl Studio {
             }
             return;
         }
+        if self.receive_talk(&event) {
+            return;
+        }
         match event {
             Event::ModelLoading { model, .. } => self.model = ModelState::Loading(model),
             Event::ModelLoaded {
@@ -138,8 +141,8 @@ impl Studio {
                 let text = format!("{} is calibrated", saved.display());
                 self.toasts.push(ToastKind::Done, text, None);
             }
-            Event::Scene { job, readings } => self.take_readings(job, *readings),
             Event::Queued { .. }
+            | Event::Scene { .. }
             | Event::Started { .. }
             | Event::Preview { .. }
             | Event::Training { .. }
@@ -193,6 +196,7 @@ impl Studio {
         };
         self.queue.progress(job, done);
         self.bench_pictures.insert(asked.clone(), made.clone());
+        self.settle_measured(&asked, &made);
         self.preview = None;
         self.place(kind, &asked, made);
     }

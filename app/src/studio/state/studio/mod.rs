@@ -8,6 +8,7 @@ mod library;
 mod measuring;
 mod scene;
 mod shown;
+mod talking;
 #[cfg(test)]
 mod tests;
 mod tick;
@@ -28,7 +29,7 @@ use super::adapters::Adapters;
 use super::pixel_memory::{MOST_BYTES, PixelMemory};
 use super::{
     Bench, BenchPictures, ContactSheets, EditRoom, Live, LiveNotes, ModelItem, NewPicture, Nouns,
-    Previews, Queue, RackGroup, ResultItem, Subject, Sweep, Timeline, Toasts, Training,
+    Previews, Queue, RackGroup, ResultItem, Subject, Sweep, Talk, Timeline, Toasts, Training,
 };
 
 pub use shown::{Comparison, Preview, Shown};
@@ -106,6 +107,7 @@ pub struct Studio {
     adapters: Adapters,
     previews: Previews,
     contact_sheets: ContactSheets,
+    talk: Talk,
     /// Those that the model's meter knows.
     meter_nouns: Vec<String>,
     subjects: Vec<Subject>,
@@ -164,6 +166,7 @@ impl Studio {
             adapters: Adapters::default(),
             previews: Previews::default(),
             contact_sheets: ContactSheets::default(),
+            talk: Talk::default(),
             meter_nouns: Vec::new(),
             subjects: Vec::new(),
             rack: Arc::new([]),
