@@ -22,6 +22,7 @@ mod project;
 mod prompts;
 mod render;
 mod replay;
+mod talk;
 #[cfg(unix)]
 mod train;
 mod train_pictures;

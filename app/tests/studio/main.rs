@@ -17,5 +17,6 @@ mod measuring;
 mod projects;
 mod real_window;
 mod sources;
+mod talking;
 mod training;
 mod words;

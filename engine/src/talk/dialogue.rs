@@ -1,10 +1,11 @@
 //! What was said before, what is open, and what the next sentence means.
 
 use super::clause::{Clause, Follow, Ref, clauses};
-use super::moves::{Level, Move, Outcome, Question, Understood, WordsBy, WordsMove};
-use super::resolve::{Choice, Made, Resolver, Stop, capital};
+use super::moves::{Move, Outcome, Question, Understood, WordsMove};
+use super::resolve::{Choice, Made, Resolver, Stop};
 use super::scan::{Item, items};
 use super::special::replacement;
+use super::telling::{sentence, words_sentence};
 use super::tokens::tokens;
 use super::vocabulary::{Sense, Vocabulary};
 use super::who::Context;
@@ -324,39 +325,6 @@ fn words_moves(resolver: &Resolver<'_>, clause: &Clause) -> Result<Worded, Stop>
         changes.push(change.map_err(Stop::Refuse)?);
     }
     Ok((changes, subjects))
-}
-
-fn sentence(resolver: &Resolver<'_>, made: &Made) -> String {
-    let own = &made.control;
-    let of = capital(&resolver.of(&resolver.lexicon.label(&own.attribute), made.subject));
-    let cut = if made.is_cut {
-        ", which is as far as it goes"
-    } else {
-        ""
-    };
-    match (own.from, own.to) {
-        _ if own.is_neutral => format!("{of} goes back to neutral."),
-        (Level::Reading(from), to) => {
-            format!(
-                "{of} goes from {from:.2} to {:.2} as the meter reads it{cut}.",
-                to.value()
-            )
-        }
-        (Level::Units(from), to) => format!(
-            "{of} moves from {from:.2} to {:.2} on its slider, as no meter reads it{cut}.",
-            to.value()
-        ),
-    }
-}
-
-fn words_sentence(words: &WordsMove) -> String {
-    match words.by {
-        WordsBy::Edit => format!("The edit turns “{}” into “{}”.", words.from, words.to),
-        WordsBy::Prompt => format!(
-            "In the prompt “{}” becomes “{}”, and the picture is made anew.",
-            words.from, words.to
-        ),
-    }
 }
 
 /// Undo, redo and "never mind", where the sentence says nothing else.

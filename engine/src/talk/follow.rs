@@ -63,11 +63,8 @@ impl Resolver<'_> {
         } else {
             self.named(&clause.who, &|_| true, "settings")?
         };
-        let everything = clause.who.is_empty()
-            || clause
-                .who
-                .iter()
-                .any(|w| w.pronoun.is_some() && w.text.starts_with("every") || w.text == "all");
+        let is_all = |text: &str| text.starts_with("every") || text == "all";
+        let everything = clause.who.is_empty() || clause.who.iter().any(|who| is_all(&who.text));
         let mut made = Vec::new();
         for (name, words, _) in &self.scene.settings {
             let subject = self

@@ -22,6 +22,7 @@ mod resolve;
 mod scan;
 mod scene;
 mod special;
+mod telling;
 mod tokens;
 mod vocabulary;
 mod who;

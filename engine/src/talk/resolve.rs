@@ -4,6 +4,7 @@ use super::amount::{Span, Target, target};
 use super::clause::{Amount, Clause, Ref};
 use super::moves::{ControlMove, Level};
 use super::picked::{Picked, Wish, picked};
+use super::telling::capital;
 use super::who::{Context, Unclear, list};
 use super::{KnownControl, Lexicon, Scene};
 
@@ -173,7 +174,7 @@ impl Resolver<'_> {
     }
 
     /// What a wish is about, in the artist's word where there is one.
-    fn wording_of(&self, clause: &Clause, readings: &[Picked]) -> String {
+    pub(super) fn wording_of(&self, clause: &Clause, readings: &[Picked]) -> String {
         match (clause.noun_texts.first(), readings.first()) {
             (Some(noun), _) => noun.clone(),
             (None, Some(picked)) => self.lexicon.label(&picked.attribute),
@@ -332,73 +333,6 @@ impl Resolver<'_> {
             subject,
             is_cut,
         })
-    }
-
-    /// `the smile of the woman`.
-    pub(super) fn of(&self, label: &str, subject: Option<usize>) -> String {
-        match subject {
-            Some(at) => format!("the {label} of {}", self.scene.name_of(at)),
-            None => format!("the {label} of the picture"),
-        }
-    }
-
-    /// What is said where words name nothing that can be moved.
-    pub(super) fn not_understood(&self, clause: &Clause) -> Stop {
-        let there = self.what_there_is(None);
-        if !clause.unknown.is_empty() {
-            let words = clause.unknown.join(" ");
-            return Stop::Refuse(format!("I know no control for “{words}”; {there}."));
-        }
-        let word = clause
-            .noun_texts
-            .first()
-            .or(clause.said.as_ref().map(|said| &said.text));
-        match word {
-            Some(word) => Stop::Refuse(format!(
-                "What about “{word}”? Say which way and how far, such as “more”, “a bit less” or \
-                 “to 0.8”."
-            )),
-            None => Stop::Refuse(format!("I do not understand what is to change; {there}.")),
-        }
-    }
-
-    fn cannot(&self, clause: &Clause, readings: &[Picked], subject: Option<usize>) -> Stop {
-        let what = self.wording_of(clause, readings);
-        Stop::Refuse(match subject {
-            Some(at) => {
-                let name = capital(&self.scene.name_of(at));
-                let labels = self.scene.labels(self.lexicon, Some(at));
-                let rest = if labels.is_empty() {
-                    "none is for it".to_owned()
-                } else {
-                    format!("there are {}", list(&labels, "and"))
-                };
-                format!("{name}: I know no control for “{what}”; {rest}.")
-            }
-            None => format!(
-                "I know no control for “{what}”; {}.",
-                self.what_there_is(None)
-            ),
-        })
-    }
-
-    /// `there are age, beard and smile`.
-    pub(super) fn what_there_is(&self, subject: Option<usize>) -> String {
-        let labels = self.scene.labels(self.lexicon, subject);
-        if labels.is_empty() {
-            "there are no controls here".to_owned()
-        } else {
-            format!("there are {}", list(&labels, "and"))
-        }
-    }
-}
-
-/// With a capital letter.
-pub(super) fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => first.to_uppercase().chain(chars).collect(),
-        None => String::new(),
     }
 }
 

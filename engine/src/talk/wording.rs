@@ -81,7 +81,7 @@ impl<'a> Wording<'a> {
     fn breaks(&self, before: usize, after: usize) -> bool {
         let between = &self.scene.prompt[self.words[before].end..self.words[after].start];
         let word = self.text(before);
-        !between.trim().is_empty() && between.trim() != "-"
+        (!between.trim().is_empty() && between.trim() != "-")
             || PLACES.contains(&word.as_str())
             || matches!(word.as_str(), "of" | "with")
     }
