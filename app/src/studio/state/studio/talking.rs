@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use vernier_engine::picture::Picture;
 use vernier_engine::recipe::{ControlScale, ControlUse, Recipe};
 use vernier_engine::service::{Command, Event, JobId, SceneRequest};
-use vernier_engine::talk::{Lexicon, Outcome, PictureReadings, Scene, apply};
+use vernier_engine::talk::{Lexicon, Move, Outcome, PictureReadings, Scene, Understood, apply};
 
 use super::super::talk::Unread;
-use super::super::{Made, Shown, Talk, ToastKind};
+use super::super::{ControlKey, Made, Shown, Talk, ToastKind};
 use super::Studio;
 use crate::studio::command::UiCommand;
 
@@ -133,21 +133,7 @@ impl Studio {
         let scene = Scene::new(lexicon, &self.bench.recipe, &controls, readings);
         let outcome = self.talk.dialogue.understand(lexicon, &scene, &sentence);
         let (answer, choices) = match outcome {
-            Outcome::Change(understood) => match apply(&self.bench.recipe, &understood.moves) {
-                Ok(recipe) => {
-                    self.bench.recipe = recipe;
-                    if !self.live.is_on() {
-                        self.render();
-                    }
-                    let summary = understood.summary.clone();
-                    self.talk.unread = Some(Unread {
-                        understood,
-                        before: readings.clone(),
-                    });
-                    (summary, Vec::new())
-                }
-                Err(error) => (error.to_string(), Vec::new()),
-            },
+            Outcome::Change(understood) => (self.carry_out(understood, readings), Vec::new()),
             Outcome::Undo { count } => {
                 let mut done = 0;
                 while done < count && self.allows(UiCommand::Undo) {
@@ -170,6 +156,35 @@ impl Studio {
             Outcome::Ask(question) => (question.text, question.choices),
         };
         self.talk.answer(sentence, answer, choices);
+    }
+
+    /// Makes the moves on the bench; gives what is answered.
+    fn carry_out(&mut self, understood: Understood, readings: &PictureReadings) -> String {
+        for own in &understood.moves {
+            let Move::Control(own) = own else { continue };
+            let key = ControlKey::new(own.control.clone(), own.subject.as_deref());
+            if self.bench.is_locked(&key) {
+                return format!("{key} is locked; unlock its slider first.");
+            }
+            if self.bench.is_muted(&key) {
+                self.bench.toggle_mute(&key);
+            }
+        }
+        match apply(&self.bench.recipe, &understood.moves) {
+            Ok(recipe) => {
+                self.bench.recipe = recipe;
+                if !self.live.is_on() {
+                    self.render();
+                }
+                let summary = understood.summary.clone();
+                self.talk.unread = Some(Unread {
+                    understood,
+                    before: readings.clone(),
+                });
+                summary
+            }
+            Err(error) => error.to_string(),
+        }
     }
 
     /// Puts the settings that a closed loop found for the bench on it, as a part of the change that
