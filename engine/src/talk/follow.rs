@@ -2,6 +2,7 @@
 
 use super::amount::PLAIN_STEP;
 use super::clause::{Amount, Clause, Follow};
+use super::moves::Level;
 use super::picked::{Picked, Wish};
 use super::resolve::{Made, Resolver, Stop};
 
@@ -46,7 +47,12 @@ impl Resolver<'_> {
     }
 
     fn again(&self, before: &Made, clause: &Clause, subject: Option<usize>) -> Result<Made, Stop> {
-        let onward = onward(before, clause);
+        // What was reached, which may be less than what was asked for.
+        let reached = match before.control.to {
+            Level::Reading(_) => self.scene.reading(subject, &before.control.attribute),
+            Level::Units(_) => None,
+        };
+        let onward = onward(before, clause, reached);
         let picked = Picked {
             attribute: before.control.attribute.clone(),
             wish: onward.wish,
@@ -95,8 +101,9 @@ impl Resolver<'_> {
 }
 
 /// What `clause` makes of the change `before`.
-fn onward(before: &Made, clause: &Clause) -> Onward {
-    let (from, to) = (before.control.from.value(), before.control.to.value());
+fn onward(before: &Made, clause: &Clause, reached: Option<f64>) -> Onward {
+    let from = before.control.from.value();
+    let to = reached.unwrap_or(before.control.to.value());
     let value = |to: f64| Onward {
         wish: Wish::Value,
         sign: if to < from { -1.0 } else { 1.0 },

@@ -144,6 +144,31 @@ fn scene_of(spec: &SceneSpec, lexicon: &Lexicon) -> Scene {
     Scene::new(lexicon, &recipe(spec), &controls(), &readings(spec))
 }
 
+/// The scene after a picture in which every move has got where it should.
+fn reach(scene: &mut Scene, moves: &[Move]) {
+    for own in moves {
+        let Move::Control(own) = own else { continue };
+        let words = own.subject.as_deref();
+        let subject = scene
+            .subjects
+            .iter_mut()
+            .find(|s| s.words.as_deref() == words);
+        match (own.to, subject) {
+            (Level::Reading(to), Some(subject)) => {
+                subject.readings.insert(own.attribute.clone(), to);
+            }
+            (Level::Reading(to), None) => {
+                scene.picture.insert(own.attribute.clone(), to);
+            }
+            (Level::Units(to), _) => {
+                let (name, whom) = (own.control.clone(), own.subject.clone());
+                scene.settings.retain(|(n, w, _)| (n, w) != (&name, &whom));
+                scene.settings.push((name, whom, to));
+            }
+        }
+    }
+}
+
 /// An outcome as the table writes it.
 fn written(outcome: &Outcome) -> String {
     match outcome {
@@ -187,12 +212,15 @@ fn sentences_mean_what_the_table_says() {
     let mut wrong = Vec::new();
     let mut count = 0;
     for talk in &table.talks {
-        let scene = scene_of(&table.scenes[&talk.scene], &lexicon);
+        let mut scene = scene_of(&table.scenes[&talk.scene], &lexicon);
         let mut dialogue = Dialogue::new();
         for (sentence, meaning) in &talk.say {
             count += 1;
             let outcome = dialogue.understand(&lexicon, &scene, sentence);
             let got = written(&outcome);
+            if let Outcome::Change(understood) = &outcome {
+                reach(&mut scene, &understood.moves);
+            }
             let fits = match meaning.strip_suffix('…') {
                 Some(start) => got.starts_with(start),
                 None => got == *meaning,
