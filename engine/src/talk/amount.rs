@@ -120,9 +120,10 @@ mod tests {
         none: 0.0,
     };
 
-    fn reached(wish: Wish, sign: f64, amount: Option<Amount>, from: f64) -> f64 {
+    /// In thousandths.
+    fn reached(wish: Wish, sign: f64, amount: Option<Amount>, from: f64) -> i64 {
         match target(wish, sign, amount, from, READING) {
-            Target::To(to, _) => (to * 1000.0).round() / 1000.0,
+            Target::To(to, _) => (to * 1000.0).round() as i64,
             other => panic!("{other:?}"),
         }
     }
@@ -130,20 +131,20 @@ mod tests {
     #[test]
     fn amounts_are_parts_of_the_range() {
         let relative = |sign, amount, from| reached(Wish::Relative, sign, amount, from);
-        assert_eq!(relative(1.0, None, 0.4), 0.6);
-        assert_eq!(relative(-1.0, Some(Amount::Step(0.12)), 0.4), 0.28);
-        assert_eq!(relative(1.0, Some(Amount::By(0.1)), 0.4), 0.5);
-        assert_eq!(relative(1.0, Some(Amount::Factor(2.0)), 0.4), 0.8);
-        assert_eq!(relative(-1.0, Some(Amount::Factor(2.0)), 0.4), 0.2);
-        assert_eq!(relative(1.0, Some(Amount::Halfway), 0.4), 0.7);
-        assert_eq!(relative(-1.0, Some(Amount::End), 0.4), 0.0);
-        assert_eq!(reached(Wish::Value, 1.0, Some(Amount::Neutral), 0.7), 0.4);
-        assert_eq!(reached(Wish::Much, 1.0, None, 0.4), 0.8);
+        assert_eq!(relative(1.0, None, 0.4), 600);
+        assert_eq!(relative(-1.0, Some(Amount::Step(0.12)), 0.4), 280);
+        assert_eq!(relative(1.0, Some(Amount::By(0.1)), 0.4), 500);
+        assert_eq!(relative(1.0, Some(Amount::Factor(2.0)), 0.4), 800);
+        assert_eq!(relative(-1.0, Some(Amount::Factor(2.0)), 0.4), 200);
+        assert_eq!(relative(1.0, Some(Amount::Halfway), 0.4), 700);
+        assert_eq!(relative(-1.0, Some(Amount::End), 0.4), 0);
+        assert_eq!(reached(Wish::Value, 1.0, Some(Amount::Neutral), 0.7), 400);
+        assert_eq!(reached(Wish::Much, 1.0, None, 0.4), 800);
         assert_eq!(
             reached(Wish::Much, -1.0, Some(Amount::Grade(0.95)), 0.4),
-            0.05
+            50
         );
-        assert_eq!(reached(Wish::Off, -1.0, None, 0.4), 0.0);
+        assert_eq!(reached(Wish::Off, -1.0, None, 0.4), 0);
     }
 
     #[test]

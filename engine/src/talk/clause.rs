@@ -57,6 +57,10 @@ pub(super) struct SaidWord {
 }
 
 /// One wish.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a word that was said or was not"
+)]
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Clause {
     pub(super) who: Vec<Ref>,
@@ -149,18 +153,15 @@ fn shared(all: Vec<Clause>) -> Vec<Clause> {
             done.push(clause);
         } else if clause.is_also {
             clause.who.splice(0..0, waiting.drain(..));
-            match done.last() {
-                Some(before) => {
-                    let who = clause.who;
-                    done.push(Clause {
-                        who,
-                        ..before.clone()
-                    });
-                }
-                None => {
-                    clause.follow = Some(Follow::Also);
-                    done.push(clause);
-                }
+            if let Some(before) = done.last() {
+                let who = clause.who;
+                done.push(Clause {
+                    who,
+                    ..before.clone()
+                });
+            } else {
+                clause.follow = Some(Follow::Also);
+                done.push(clause);
             }
         } else {
             waiting.append(&mut clause.who);
@@ -228,7 +229,7 @@ impl Builder<'_> {
             self.subject().adjectives.push(item.text.clone());
             return;
         }
-        if item.senses.is_empty() || self.compares(segment, at) {
+        if item.senses.is_empty() || Self::compares(segment, at) {
             self.now.unknown.push(item.text.clone());
             self.spoken = true;
             return;
@@ -240,7 +241,7 @@ impl Builder<'_> {
     }
 
     /// Whether `as` here holds two subjects against each other, which nothing can do.
-    fn compares(&self, segment: &[Item], at: usize) -> bool {
+    fn compares(segment: &[Item], at: usize) -> bool {
         let mut rest = segment
             .iter()
             .skip(at + 1)

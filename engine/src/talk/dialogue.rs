@@ -97,7 +97,7 @@ impl Dialogue {
         if found.iter().any(|item| item.is(&Sense::NeverMind)) {
             return Some(nothing_changes());
         }
-        let choice = self.chosen(&open, lexicon, scene, found)?;
+        let choice = Self::chosen(&open, lexicon, scene, found)?;
         let mut all = open.clauses;
         match choice {
             Choice::Subjects(subjects) => {
@@ -112,13 +112,7 @@ impl Dialogue {
         Some(self.settle(all, lexicon, scene))
     }
 
-    fn chosen(
-        &self,
-        open: &Open,
-        lexicon: &Lexicon,
-        scene: &Scene,
-        found: &[Item],
-    ) -> Option<Choice> {
+    fn chosen(open: &Open, lexicon: &Lexicon, scene: &Scene, found: &[Item]) -> Option<Choice> {
         let said: Vec<&Item> = found.iter().filter(|i| !i.is_separator()).collect();
         let texts: Vec<&str> = said.iter().map(|item| item.text.as_str()).collect();
         let text = texts.join(" ");
@@ -338,23 +332,22 @@ fn steps_in_time(lexicon: &Lexicon, found: &[Item]) -> Option<Outcome> {
     for item in found {
         let times = lexicon.times.get(&item.text).copied();
         let number = item.number.filter(|n| *n >= 1.0).map(|n| n as usize);
-        match times.or(number) {
-            Some(times) => count = times,
-            None => {
-                let is_step = item.is(&Sense::Undo) || item.is(&Sense::Redo);
-                let is_idle = item.is_filler()
-                    || item.is_separator()
-                    || item.is(&Sense::NeverMind)
-                    || matches!(
-                        item.text.as_str(),
-                        "that" | "it" | "this" | "times" | "steps" | "changes" | "last" | "both"
-                    );
-                if !is_step && !is_idle && !drop {
-                    return Some(refusal(
-                        "One after the other, please: undo by itself, and then what is to change."
-                            .to_owned(),
-                    ));
-                }
+        if let Some(times) = times.or(number) {
+            count = times;
+        } else {
+            let is_step = item.is(&Sense::Undo) || item.is(&Sense::Redo);
+            let is_idle = item.is_filler()
+                || item.is_separator()
+                || item.is(&Sense::NeverMind)
+                || matches!(
+                    item.text.as_str(),
+                    "that" | "it" | "this" | "times" | "steps" | "changes" | "last" | "both"
+                );
+            if !is_step && !is_idle && !drop {
+                return Some(refusal(
+                    "One after the other, please: undo by itself, and then what is to change."
+                        .to_owned(),
+                ));
             }
         }
     }

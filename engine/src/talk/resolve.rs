@@ -242,33 +242,30 @@ impl Resolver<'_> {
         let is_neutral = amount == Some(Amount::Neutral) && picked.wish != Wish::Off;
         let own = self.lexicon.attributes.get(attribute);
         let none = own.and_then(|words| words.none);
-        let (from, span) = match reading.filter(|_| !is_neutral) {
-            Some(reading) => {
-                let calibration = control.info.calibrations.get(attribute);
-                let neutral = calibration.and_then(|c| c.expected(c.neutral_raw));
-                let span = Span {
-                    low: 0.0,
-                    high: 1.0,
-                    neutral: neutral.unwrap_or(0.5),
-                    none: none.unwrap_or(0.0),
-                };
-                (Level::Reading(reading), span)
-            }
-            None => {
-                let [low, high] = control.range;
-                let none = match (own, none) {
-                    (None, _) => control.neutral,
-                    (Some(_), Some(none)) => low + none * (high - low),
-                    (Some(_), None) => low,
-                };
-                let span = Span {
-                    low,
-                    high,
-                    neutral: control.neutral,
-                    none,
-                };
-                (Level::Units(setting), span)
-            }
+        let (from, span) = if let Some(reading) = reading.filter(|_| !is_neutral) {
+            let calibration = control.info.calibrations.get(attribute);
+            let neutral = calibration.and_then(|c| c.expected(c.neutral_raw));
+            let span = Span {
+                low: 0.0,
+                high: 1.0,
+                neutral: neutral.unwrap_or(0.5),
+                none: none.unwrap_or(0.0),
+            };
+            (Level::Reading(reading), span)
+        } else {
+            let [low, high] = control.range;
+            let none = match (own, none) {
+                (None, _) => control.neutral,
+                (Some(_), Some(none)) => low + none * (high - low),
+                (Some(_), None) => low,
+            };
+            let span = Span {
+                low,
+                high,
+                neutral: control.neutral,
+                none,
+            };
+            (Level::Units(setting), span)
         };
         if is_neutral {
             let at_work = self.scene.settings.iter();

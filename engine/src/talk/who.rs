@@ -121,17 +121,16 @@ impl Context<'_> {
             let lists = [&genders.feminine, &genders.masculine, &genders.either];
             lists.iter().any(|list| list.contains(noun(at))) && !genders.animals.contains(noun(at))
         };
-        let fitting: Vec<usize> = match pronoun {
-            Pronoun::Neuter => pool.iter().copied().filter(|&at| !people(at)).collect(),
-            _ => {
-                let own = if pronoun == Pronoun::Feminine {
-                    &genders.feminine
-                } else {
-                    &genders.masculine
-                };
-                let own = |at: usize| own.contains(noun(at)) || genders.either.contains(noun(at));
-                pool.iter().copied().filter(|&at| own(at)).collect()
-            }
+        let fitting: Vec<usize> = if pronoun == Pronoun::Neuter {
+            pool.iter().copied().filter(|&at| !people(at)).collect()
+        } else {
+            let own = if pronoun == Pronoun::Feminine {
+                &genders.feminine
+            } else {
+                &genders.masculine
+            };
+            let own = |at: usize| own.contains(noun(at)) || genders.either.contains(noun(at));
+            pool.iter().copied().filter(|&at| own(at)).collect()
         };
         // People before animals and robots.
         let first: Vec<usize> = fitting.iter().copied().filter(|&at| people(at)).collect();
