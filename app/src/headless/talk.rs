@@ -264,7 +264,7 @@ impl Session<'_> {
                     self.at = self.at.saturating_sub(count);
                     self.back_at()
                 };
-                self.tell(text, reporter);
+                Self::tell(text, reporter);
             }
             Outcome::Redo => {
                 let text = if self.at + 1 < self.states.len() {
@@ -273,9 +273,9 @@ impl Session<'_> {
                 } else {
                     "There is nothing to make again.".to_owned()
                 };
-                self.tell(text, reporter);
+                Self::tell(text, reporter);
             }
-            Outcome::Nothing { say } => self.tell(say, reporter),
+            Outcome::Nothing { say } => Self::tell(say, reporter),
             Outcome::Ask(question) => return Ok(Some(question)),
         }
         Ok(None)
@@ -288,12 +288,12 @@ impl Session<'_> {
         }
     }
 
-    fn tell(&self, text: String, reporter: &mut Reporter) {
+    fn tell(text: String, reporter: &mut Reporter) {
         job::note(text, reporter);
     }
 
     fn change(&mut self, understood: &Understood, reporter: &mut Reporter) -> Result<(), Failure> {
-        self.tell(understood.summary.clone(), reporter);
+        Self::tell(understood.summary.clone(), reporter);
         let before = self.states[self.at].readings.clone();
         let recipe = apply(&self.states[self.at].recipe, &understood.moves)?;
         let state = self.make(recipe, reporter)?;
@@ -325,7 +325,7 @@ impl Session<'_> {
             let Some(change) = change else { continue };
             asked.push(change.clone());
             let text = format!("{change}, {wanted:.2} was asked for");
-            self.tell(text, reporter);
+            Self::tell(text, reporter);
         }
         let others = changes.into_iter().filter(|change| {
             (change.after - change.before).abs() > WORTH_TELLING && !asked.contains(change)
@@ -333,7 +333,7 @@ impl Session<'_> {
         let others: Vec<_> = others.collect();
         if !others.is_empty() {
             let told: Vec<String> = others.iter().map(ToString::to_string).collect();
-            self.tell(format!("nobody asked for: {}", told.join("; ")), reporter);
+            Self::tell(format!("nobody asked for: {}", told.join("; ")), reporter);
         }
         if self.json {
             let event = json!({"event": "readings", "asked": asked, "others": others});
