@@ -1,5 +1,7 @@
 //! `vernier talk` on the embedded model.
 
+#![allow(clippy::unwrap_used, reason = "clippy only knows test functions")]
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
