@@ -28,6 +28,7 @@ pub mod recipe;
 pub mod render;
 pub mod sampling;
 pub mod service;
+pub mod talk;
 pub mod train;
 pub mod upscale;
 pub mod user_folders;

@@ -21,6 +21,7 @@ use super::merge::MergeCommand;
 use super::models::ModelsCommand;
 use super::project::ProjectCommand;
 use super::schedule_args::ScheduleArgs;
+use super::talk::TalkArgs;
 use super::text_args::TextArgs;
 use super::train::TrainCommand;
 use super::upscale::UpscaleArgs;
@@ -44,6 +45,9 @@ pub(super) enum Command {
     Render(Box<RenderArgs>),
     /// Change things of a picture by words, and nothing else
     Edit(Box<EditCommand>),
+    /// Change a picture by what is said: "make her smile a bit more", "the left one older", "undo
+    /// that"
+    Talk(TalkArgs),
     /// Enlarge pictures, by a network of the ESRGAN family or by interpolation
     Upscale(UpscaleArgs),
     /// Render the named recipes of a project, or one part of them, and list what came out

@@ -11,8 +11,9 @@ use vernier_engine::picture::{self, Picture};
 use vernier_engine::recipe::{self, Recipe};
 use vernier_engine::render::{EditReport, Latents, save_latents};
 use vernier_engine::service::{
-    Command, Event, JobId, MeasureRequest, Measured, RenderOptions, Service,
+    Command, Event, JobId, MeasureRequest, Measured, RenderOptions, SceneRequest, Service,
 };
+use vernier_engine::talk::PictureReadings;
 use vernier_engine::{EngineError, Result as EngineResult};
 
 use super::report::Reporter;
@@ -261,6 +262,36 @@ impl Engine {
             }
         }
         result.ok_or_else(no_answer)
+    }
+}
+
+impl Engine {
+    /// What the meter reads of everybody in a picture.
+    pub(super) fn read_scene(
+        &self,
+        request: SceneRequest,
+        options: RenderOptions,
+        reporter: &mut Reporter,
+    ) -> Result<PictureReadings, Failure> {
+        self.service.send(Command::ReadScene {
+            job: JOB,
+            request: Box::new(request),
+            options,
+        });
+        let mut read = None;
+        for event in self.service.events() {
+            match event {
+                Event::Scene { readings, .. } => read = Some(*readings),
+                Event::Finished { .. } => break,
+                Event::Cancelled { .. } => return Err(Failure::Cancelled("cancelled".to_owned())),
+                Event::Failed {
+                    message, is_usage, ..
+                } => return Err(failed(message, is_usage)),
+                Event::Note { .. } => reporter.tell(&event),
+                _ => {}
+            }
+        }
+        read.ok_or_else(no_answer)
     }
 }
 

@@ -22,6 +22,7 @@ mod report;
 mod results;
 mod samples;
 mod schedule_args;
+mod talk;
 mod text_args;
 mod train;
 mod upscale;
@@ -44,6 +45,7 @@ pub(crate) fn run() -> ExitCode {
         Some(cli::Command::Studio(args)) => open_studio(args.open),
         Some(cli::Command::Render(args)) => render::run(&args),
         Some(cli::Command::Edit(args)) => edit::run(&args),
+        Some(cli::Command::Talk(args)) => talk::run(&args),
         Some(cli::Command::Upscale(args)) => upscale::run(&args),
         Some(cli::Command::Batch(args)) => batch::run(&args),
         Some(cli::Command::Project(command)) => project::run(&command),

@@ -300,7 +300,8 @@ fn as_json(event: &Event) -> Option<Value> {
         | Event::Strip { .. }
         | Event::Trained { .. }
         | Event::TrainingStopped { .. }
-        | Event::Readings { .. } => return None,
+        | Event::Readings { .. }
+        | Event::Scene { .. } => return None,
     })
 }
 

@@ -24,6 +24,7 @@ mod prompts;
 mod pull;
 mod render;
 mod replay;
+mod talk;
 #[cfg(unix)]
 mod train;
 mod train_pictures;

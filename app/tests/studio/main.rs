@@ -18,5 +18,6 @@ mod picture_prompts;
 mod projects;
 mod real_window;
 mod sources;
+mod talking;
 mod training;
 mod words;

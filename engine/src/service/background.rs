@@ -7,7 +7,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::worker::internal_error;
-use super::{Event, JobId, ReadRequest, RenderOptions, readings};
+use super::{Event, JobId, ReadRequest, RenderOptions, SceneRequest, readings, scene};
 use crate::control_training::{TrainingEnd, TrainingNews, TrainingTask};
 use crate::{EngineError, Result, device, picture};
 
@@ -17,6 +17,7 @@ pub(super) const THREAD_NAME: &str = "vernier-background";
 pub(super) enum Work {
     Train(Box<TrainingTask>),
     Read(ReadRequest, Box<RenderOptions>),
+    Scene(Box<SceneRequest>, Box<RenderOptions>),
 }
 
 /// The queue, shared by the thread that works it off and the one that fills it.
@@ -91,6 +92,7 @@ impl Background {
                 Work::Read(request, options) => {
                     readings::read(job, request, options, &stop, &self.events)
                 }
+                Work::Scene(request, options) => scene::read(job, request, options, &self.events),
             };
             let outcome = catch_unwind(AssertUnwindSafe(attempt));
             // A panic may have left the threads as a training wants them.

@@ -18,6 +18,7 @@ mod measuring;
 mod pace;
 mod post;
 mod readings;
+mod scene;
 mod worker;
 
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ use crate::picture::{Picture, PictureShelf};
 use crate::prompt::Wildcards;
 use crate::recipe::Recipe;
 use crate::render::{EditReport, LatentRgb, Latents};
+use crate::talk::PictureReadings;
 use crate::upscale::UpscalerLibrary;
 
 pub use handle::Service;
@@ -85,6 +87,17 @@ pub struct ReadRequest {
     pub model: Option<PathBuf>,
 }
 
+/// Everybody in one picture to be read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SceneRequest {
+    /// The picture.
+    pub picture: Picture,
+    /// What it was made from: who is looked for, and where.
+    pub prompt: String,
+    /// The model's folder; `None` for the embedded one.
+    pub model: Option<PathBuf>,
+}
+
 /// What is read from a picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReadWhat {
@@ -129,6 +142,15 @@ pub enum Command {
         job: JobId,
         /// Which, and what.
         request: ReadRequest,
+        /// Device, embedded model and meter.
+        options: RenderOptions,
+    },
+    /// Read everybody in a picture, beside renders and after trainings.
+    ReadScene {
+        /// The job's number, unused so far.
+        job: JobId,
+        /// Which picture.
+        request: Box<SceneRequest>,
         /// Device, embedded model and meter.
         options: RenderOptions,
     },
@@ -289,6 +311,13 @@ pub enum Event {
         first: usize,
         /// The numbers, or why a picture has none.
         readings: Vec<Result<f64, String>>,
+    },
+    /// Everybody in a picture was read.
+    Scene {
+        /// Which job.
+        job: JobId,
+        /// What the meter reads; nothing where there is none.
+        readings: Box<PictureReadings>,
     },
     /// All pictures are done, or whatever else the job was to make.
     Finished {

@@ -21,6 +21,14 @@ pub(super) fn run(letters: &Receiver<Command>, engine: &Sender<Command>, backgro
                 background.queue(job, Work::Read(request, Box::new(options)));
                 continue;
             }
+            Command::ReadScene {
+                job,
+                request,
+                options,
+            } => {
+                background.queue(job, Work::Scene(request, Box::new(options)));
+                continue;
+            }
             Command::Cancel(job) if background.cancel(job) => continue,
             command => command,
         };

@@ -68,6 +68,12 @@ impl StudioApp {
                 self.docks.bring_forward(Pane::Library);
                 self.library.wants_focus = true;
             }
+            UiCommand::Talk => {
+                if !matches!(self.workspace, Workspace::Generate | Workspace::Edit) {
+                    self.workspace = Workspace::Generate;
+                }
+                (self.talk.is_open, self.talk.wants_focus) = (true, true);
+            }
             UiCommand::FocusPrompt => self.prompt.wants_focus = true,
             UiCommand::Palette => self.palette.open(),
             UiCommand::ToggleTheme => {

@@ -11,7 +11,7 @@ use crate::studio::gpu::{self, Pixels};
 use crate::studio::keeper::KeeperCommand;
 use crate::studio::panes::{
     canvas_pane, controls_pane, filmstrip_pane, library_pane, prompt_pane, queue_pane,
-    settings_pane,
+    settings_pane, talk_pane,
 };
 use crate::studio::shell::{Asked, Pane, Relinked, keys_window, menu_bar, status_bar, toasts_ui};
 use crate::studio::state::ToastKind;
@@ -157,6 +157,12 @@ impl eframe::App for StudioApp {
             let zoom = self.canvas.zoom();
             asked = status_bar(ui, &self.studio, zoom, self.adapter.as_deref()).or(asked);
         });
+        let has_picture = matches!(self.workspace, Workspace::Generate | Workspace::Edit);
+        if self.talk.is_open && has_picture {
+            Panel::bottom("talk").frame(roomy).show(ui, |ui| {
+                talk_pane(ui, &mut self.studio, &mut self.talk);
+            });
+        }
         CentralPanel::no_frame().show(ui, |ui| match self.workspace {
             Workspace::Generate => asked = self.panes(ui).or(asked),
             Workspace::Edit => {

@@ -24,7 +24,7 @@ use super::gpu;
 use super::keeper::Keeper;
 use super::keeping::Keeping;
 use super::link::EngineLink;
-use super::panes::{CanvasView, HistogramPanel, LibraryView, PromptView, Thumbnails};
+use super::panes::{CanvasView, HistogramPanel, LibraryView, PromptView, TalkView, Thumbnails};
 use super::settings::Settings;
 use super::shell::{Dialogs, Docks, Palette, Relink};
 use super::state::{Studio, ToastKind, TrainingPlaces};
@@ -41,6 +41,7 @@ pub struct StudioApp {
     link: EngineLink,
     docks: Docks,
     prompt: PromptView,
+    talk: TalkView,
     canvas: CanvasView,
     thumbnails: Thumbnails,
     histogram: HistogramPanel,
@@ -136,6 +137,7 @@ impl StudioApp {
             link,
             docks: Docks::from_json(&settings.layout),
             prompt: PromptView::default(),
+            talk: TalkView::default(),
             canvas: CanvasView::default(),
             thumbnails: Thumbnails::default(),
             histogram: HistogramPanel::new(cc.wgpu_render_state.clone()),

@@ -121,6 +121,7 @@ fn usual(command: UiCommand) -> Option<&'static str> {
         UiCommand::ZoomIn => "Ctrl+Plus",
         UiCommand::ZoomOut => "Ctrl+Minus",
         UiCommand::FocusPrompt => "Ctrl+T",
+        UiCommand::Talk => "Ctrl+J",
         UiCommand::ShowTrain => "Ctrl+Shift+T",
         UiCommand::ToggleTraining => "Ctrl+Shift+Enter",
         UiCommand::Palette => "Ctrl+K",

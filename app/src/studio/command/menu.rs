@@ -61,6 +61,7 @@ impl UiCommand {
             | Self::CopyRecipe
             | Self::PasteRecipe
             | Self::FocusPrompt
+            | Self::Talk
             | Self::SearchLibrary
             | Self::Palette => MenuName::Edit,
             Self::Render

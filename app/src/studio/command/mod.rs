@@ -117,6 +117,8 @@ pub enum UiCommand {
     ToggleTraining,
     /// Writing goes to the prompt.
     FocusPrompt,
+    /// What shall change, in plain words.
+    Talk,
     /// Models and controls, to be searched.
     SearchLibrary,
     /// Another folder of models.
@@ -137,7 +139,7 @@ pub enum UiCommand {
 
 impl UiCommand {
     /// All of them, in the order of menus and palette.
-    pub const ALL: [Self; 62] = [
+    pub const ALL: [Self; 63] = [
         Self::NewProject,
         Self::Open,
         Self::Save,
@@ -152,6 +154,7 @@ impl UiCommand {
         Self::CopyRecipe,
         Self::PasteRecipe,
         Self::FocusPrompt,
+        Self::Talk,
         Self::SearchLibrary,
         Self::Palette,
         Self::Render,
@@ -279,6 +282,7 @@ impl UiCommand {
             Self::ShowTrain => ("show_train", "Train", "Makes controls, from words or from pictures"),
             Self::ToggleTraining => ("toggle_training", "Start or pause training", "Starts what the form asks for, pauses the shown training or goes on with it"),
             Self::FocusPrompt => ("focus_prompt", "Edit prompt", "Writing goes to the prompt"),
+            Self::Talk => ("talk", "Say what to change", "Changes the picture by plain words, such as \"make her smile a bit more\""),
             Self::SearchLibrary => ("search_library", "Search the library", "Models, controls and adapters at hand; they can be drawn onto the prompt"),
             Self::AddAdapter => ("add_adapter", "Add a LoRA or embedding…", "Puts another program's LoRA or embedding to work"),
             Self::AddModels => ("add_models", "Add a folder of models…", "Models are looked for there, too"),

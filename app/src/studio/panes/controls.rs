@@ -56,7 +56,7 @@ fn group_ui(ui: &mut Ui, studio: &mut Studio, group: &RackGroup, tokens: Tokens)
     }
     for spec in &group.sliders {
         let control = studio.bench.control(&spec.key);
-        let value = control.map(|control| control.value);
+        let value = control.map(|control| spec.shown(control));
         let is_muted = studio.bench.is_muted(&spec.key);
         let is_locked = studio.bench.is_locked(&spec.key);
         ui.push_id(spec.key.to_string(), |ui| {

@@ -10,6 +10,7 @@ mod picture_prompts;
 mod prompt;
 mod queue;
 mod settings;
+mod talk;
 
 pub(crate) use canvas::{
     CanvasView, HANDLE, Keys, ZOOM_RANGE, canvas_pane, corner_note, heat_scale,
@@ -21,3 +22,4 @@ pub(crate) use library::{LibraryView, library_pane};
 pub(crate) use prompt::{PromptView, prompt_pane};
 pub(crate) use queue::{fraction, progress_text, queue_pane};
 pub(crate) use settings::settings_pane;
+pub(crate) use talk::{TalkView, talk_pane};

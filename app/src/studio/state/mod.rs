@@ -17,6 +17,7 @@ mod rack;
 mod studio;
 mod subjects;
 mod sweep;
+mod talk;
 #[cfg(test)]
 pub(crate) mod testing;
 mod timeline;
@@ -41,6 +42,7 @@ pub use rack::{RackGroup, SliderSpec, in_words, rack};
 pub use studio::{Comparison, LoadedModel, ModelState, Preview, Shown, Studio};
 pub use subjects::{Nouns, Subject, word_at};
 pub use sweep::{Axis, AxisField, Sweep};
+pub use talk::{Exchange, Talk};
 pub use timeline::Timeline;
 pub use toasts::{Toast, ToastKind, Toasts};
 pub use training::{

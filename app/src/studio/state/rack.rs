@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use vernier_engine::controls::{Calibration, ControlInfo, ControlKind, FoundControl};
-use vernier_engine::recipe::ControlScale;
+use vernier_engine::recipe::{ControlScale, ControlUse};
 
 use super::{ControlKey, Subject};
 
@@ -63,6 +63,17 @@ impl SliderSpec {
             .map(|point| (calibration.unit_of_raw(point.raw), point.mean))
             .filter(|(unit, _)| self.range.contains(unit))
             .collect()
+    }
+
+    /// Where the slider of `control` stands: what a closed loop found for one that is to reach a
+    /// reading, and rest while it is being searched for.
+    pub fn shown(&self, control: &ControlUse) -> f64 {
+        match (control.scale, control.resolved, &self.calibration) {
+            (ControlScale::Measured, Some(raw), Some(calibration)) => calibration.unit_of_raw(raw),
+            (ControlScale::Measured, Some(raw), None) => raw,
+            (ControlScale::Measured, None, _) => self.rest,
+            _ => control.value,
+        }
     }
 
     /// The reading to expect at `value`, from 0 to 1.

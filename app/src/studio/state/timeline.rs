@@ -34,6 +34,14 @@ impl<T: Clone + PartialEq> Timeline<T> {
         self.cursor = self.states.len() - 1;
     }
 
+    /// Puts `now` in the place of `was`, where that is the present state: what came of a change
+    /// belongs to it.
+    pub fn amend(&mut self, was: &T, now: T) {
+        if self.states[self.cursor] == *was {
+            self.states[self.cursor] = now;
+        }
+    }
+
     /// The state before `present`; a change that was not kept yet is kept first, so that redo
     /// finds it.
     pub fn undo(&mut self, present: &T) -> Option<&T> {

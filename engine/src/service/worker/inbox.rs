@@ -83,7 +83,7 @@ impl Inbox {
                 }
             }
             // These go elsewhere before they come here.
-            Command::Train { .. } | Command::ReadPictures { .. } => {}
+            Command::Train { .. } | Command::ReadPictures { .. } | Command::ReadScene { .. } => {}
             Command::Shutdown => {
                 self.shutdown = true;
                 for job in std::mem::take(&mut self.waiting) {

@@ -24,6 +24,9 @@ impl Studio {
             }
             return;
         }
+        if self.receive_talk(&event) {
+            return;
+        }
         match event {
             Event::ModelLoading { model, .. } => self.model = ModelState::Loading(model),
             Event::ModelLoaded {
@@ -139,6 +142,7 @@ impl Studio {
                 self.toasts.push(ToastKind::Done, text, None);
             }
             Event::Queued { .. }
+            | Event::Scene { .. }
             | Event::Started { .. }
             | Event::Preview { .. }
             | Event::Training { .. }
@@ -192,6 +196,7 @@ impl Studio {
         };
         self.queue.progress(job, done);
         self.bench_pictures.insert(asked.clone(), made.clone());
+        self.settle_measured(&asked, &made);
         self.preview = None;
         self.place(kind, &asked, made);
     }

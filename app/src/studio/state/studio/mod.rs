@@ -9,6 +9,7 @@ mod measuring;
 mod picture_prompts;
 mod scene;
 mod shown;
+mod talking;
 #[cfg(test)]
 mod tests;
 mod tick;
@@ -29,7 +30,7 @@ use super::adapters::Adapters;
 use super::pixel_memory::{MOST_BYTES, PixelMemory};
 use super::{
     Bench, BenchPictures, ContactSheets, EditRoom, Live, LiveNotes, ModelItem, NewPicture, Nouns,
-    Previews, Queue, RackGroup, ResultItem, Subject, Sweep, Timeline, Toasts, Training,
+    Previews, Queue, RackGroup, ResultItem, Subject, Sweep, Talk, Timeline, Toasts, Training,
 };
 
 pub use shown::{Comparison, Preview, Shown};
@@ -111,6 +112,7 @@ pub struct Studio {
     pointed_picture_prompt: Option<usize>,
     previews: Previews,
     contact_sheets: ContactSheets,
+    talk: Talk,
     /// Those that the model's meter knows.
     meter_nouns: Vec<String>,
     subjects: Vec<Subject>,
@@ -171,6 +173,7 @@ impl Studio {
             adapters: Adapters::default(),
             previews: Previews::default(),
             contact_sheets: ContactSheets::default(),
+            talk: Talk::default(),
             meter_nouns: Vec::new(),
             subjects: Vec::new(),
             rack: Arc::new([]),

@@ -21,6 +21,7 @@ impl Studio {
         for sentence in self.training.take_messages() {
             self.toasts.push(ToastKind::Trouble, sentence, None);
         }
+        self.look_after_talk();
         let scene = self.scene();
         self.timeline.observe(&scene, is_interacting);
         let changes = self.bench.recipe.edit.as_ref();
