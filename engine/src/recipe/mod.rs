@@ -3,12 +3,14 @@
 mod adapter;
 mod check;
 mod control;
+mod controlnet;
 mod edit;
 mod edit_method;
 mod file;
 mod highres;
 mod identity;
 mod options;
+mod preprocessor;
 mod source;
 mod text;
 
@@ -16,12 +18,14 @@ use serde::{Deserialize, Serialize};
 
 pub use adapter::{AdapterUse, EmbeddingUse};
 pub use control::{ControlScale, ControlUse};
+pub use controlnet::ControlNetUse;
 pub use edit::{Change, Edit, EditedPlace, EditedPrompt};
 pub use edit_method::{EditMethod, EditPart};
 pub use file::{from_json, read, to_json, write};
 pub use highres::{Highres, UpscalerUse};
 pub use identity::{hex_of, is_sha256_hex, sha256_hex, short_hash};
 pub use options::{ResolvedSchedule, WalkOptions};
+pub use preprocessor::Preprocessor;
 pub use source::{MaskUse, PictureRef, Region, Source};
 pub use text::TextOptions;
 
@@ -79,6 +83,9 @@ pub struct Recipe {
     /// found by their names alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub embeddings: Vec<EmbeddingUse>,
+    /// ControlNets at work; what they add to the U-Net is summed up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controlnets: Vec<ControlNetUse>,
     /// The picture that it starts from; absent for noise alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
@@ -137,6 +144,7 @@ impl Recipe {
             controls: Vec::new(),
             adapters: Vec::new(),
             embeddings: Vec::new(),
+            controlnets: Vec::new(),
             source: None,
             regions: Vec::new(),
             highres: None,

@@ -88,7 +88,7 @@ impl PictureRef {
         }
     }
 
-    fn validate(&self, field: &str) -> Result<()> {
+    pub(super) fn validate(&self, field: &str) -> Result<()> {
         if self.hash.is_empty() && self.path.is_none() {
             return Err(EngineError::request(
                 field,
