@@ -8,12 +8,17 @@ use serde::de::DeserializeOwned;
 use tch::{Device, Kind, Tensor};
 use vernier_engine::Result;
 use vernier_engine::models::clip::ClipTextModel;
+use vernier_engine::models::controlnet::ControlNet;
 use vernier_engine::models::unet::UNet;
 use vernier_engine::models::vae::Vae;
 use vernier_engine::weights::{ParamStore, Params, save};
 
 /// Names of the models in `tests/fixtures/tiny`, as `make_tiny.py` makes them.
 pub const TINY_MODELS: [&str; 5] = ["sd1", "sd2", "sdxl", "sd1_inpainting", "sdxl_inpainting"];
+
+/// Names of the ControlNets in `tests/fixtures/controlnets`, as `make_controlnets.py` makes them.
+pub const TINY_CONTROLNETS: [&str; 6] =
+    ["edges", "depth", "shuffle", "edges2", "edgesxl", "smallxl"];
 
 /// The folder of the fixtures.
 pub fn fixtures() -> PathBuf {
@@ -32,6 +37,22 @@ pub fn write_tiny_models(folder: &Path) -> Result<()> {
         let to = folder.join(name);
         copy_folder(&fixtures().join("tiny").join(name), &to);
         write_weights(&to)?;
+    }
+    Ok(())
+}
+
+/// Writes all of [`TINY_CONTROLNETS`] into `folder`, each into one of its own; see
+/// [`write_tiny_models`].
+///
+/// # Errors
+/// A file cannot be read or written.
+pub fn write_tiny_controlnets(folder: &Path) -> Result<()> {
+    for name in TINY_CONTROLNETS {
+        let to = folder.join(name);
+        copy_folder(&fixtures().join("controlnets").join(name), &to);
+        write_part(&to, |params, config| {
+            ControlNet::new(params, config).map(drop)
+        })?;
     }
     Ok(())
 }
@@ -128,6 +149,13 @@ fn parameter(component: &str, name: &str, shape: &[i64]) -> Tensor {
         })
         .collect();
     Tensor::from_slice(&values).view(shape)
+}
+
+/// A tensor of numbers in -1..1 that follow from `name`, as `noise` in make_tiny.py makes them.
+pub fn noise_tensor(name: &str, shape: &[i64]) -> Tensor {
+    let count: i64 = shape.iter().product();
+    let values = noise(name, count as usize).into_iter().map(|x| x as f32);
+    Tensor::from_slice(&values.collect::<Vec<_>>()).view(shape)
 }
 
 /// `count` numbers in -1..1 that follow from `name`.

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use vernier_engine::EngineError;
-use vernier_engine::checkpoint::Checkpoint;
+use vernier_engine::checkpoint::{Checkpoint, ControlNetFile};
 use vernier_engine::controls::tensor_kind::TensorKind;
 use vernier_engine::picture::{self, ForeignRecipe};
-use vernier_engine::recipe::{self, PictureRef, Recipe};
+use vernier_engine::recipe::{self, PictureRef, Preprocessor, Recipe};
 use vernier_engine::render::Defaults;
 use vernier_engine::weights::pickle::PickleValue;
 use vernier_engine::weights::{TensorFile, TensorHeader};
@@ -27,6 +27,10 @@ pub(super) fn run(args: &InfoArgs) -> Result<(), Failure> {
     let path = &args.path;
     let about = std::fs::metadata(path).map_err(|e| EngineError::io(path, e))?;
     if about.is_dir() {
+        let is_network = path.join("config.json").is_file();
+        if is_network && let Ok(net) = ControlNetFile::open(path) {
+            return controlnet(&net);
+        }
         return model(path);
     }
     let ending = path
@@ -65,6 +69,12 @@ fn model(path: &Path) -> Result<(), Failure> {
             .sampler()
             .unwrap_or_else(|_| "to be chosen".to_owned())
     ));
+    Ok(())
+}
+
+fn controlnet(net: &ControlNetFile) -> Result<(), Failure> {
+    say(&net.in_a_line());
+    say(&format!("hash            {}", net.hash()?));
     Ok(())
 }
 
@@ -108,7 +118,9 @@ fn weights(path: &Path) -> Result<(), Failure> {
         values as f64 / 1e6
     ));
     let kind = TensorKind::of(&file)?;
-    if kind == Some(TensorKind::Checkpoint) {
+    if let Ok(net) = ControlNetFile::open(path) {
+        controlnet(&net)?;
+    } else if kind == Some(TensorKind::Checkpoint) {
         model(path)?;
     } else if let Some(kind) = kind {
         say(&kind.to_string());
@@ -207,6 +219,20 @@ fn describe(recipe: &Recipe) -> String {
         lines.push(format!(
             "starts from: {from}, strength {}{mask}",
             source.strength
+        ));
+    }
+    for used in &recipe.controlnets {
+        lines.push(format!(
+            "ControlNet {} follows {} ({}), weight {}, from {} to {} of the steps",
+            used.name,
+            named(&used.picture),
+            match used.preprocessor {
+                Preprocessor::None => "a map already".to_owned(),
+                preprocessor => format!("by {preprocessor}"),
+            },
+            used.weight,
+            used.start,
+            used.end
         ));
     }
     for region in &recipe.regions {

@@ -16,10 +16,11 @@ use crate::failure::Failure;
 /// What can be done with models.
 #[derive(Debug, Subcommand)]
 pub(super) enum ModelsCommand {
-    /// List the models in Vernier's data folder and in the folders that were added
+    /// List the models, and the ControlNets, in Vernier's data folder and in the folders that were
+    /// added
     List,
-    /// Use the models, LoRAs, embeddings and upscalers of a folder where they lie: of ComfyUI,
-    /// A1111 and its kin, InvokeAI, or any folder of models
+    /// Use the models, LoRAs, embeddings, upscalers and ControlNets of a folder where they lie: of
+    /// ComfyUI, A1111 and its kin, InvokeAI, or any folder of models
     Add(FolderArgs),
     /// Use a folder no longer; its files stay as they are
     Remove(FolderArgs),
@@ -45,6 +46,7 @@ pub(super) fn run(command: &ModelsCommand) -> Result<(), Failure> {
     match command {
         ModelsCommand::List => {
             list(&all());
+            list_controlnets();
             Ok(())
         }
         ModelsCommand::Add(args) => add(&args.folder),
@@ -83,6 +85,16 @@ fn list(models: &[FoundModel]) {
     }
 }
 
+fn list_controlnets() {
+    let all = assets::controlnets().list();
+    let width = all.iter().map(|found| found.name.chars().count());
+    let width = width.max().unwrap_or(0);
+    for found in &all {
+        let (name, about) = (&found.name, found.in_a_line());
+        say(&format!("{name:width$}  {about}  {}", found.path.display()));
+    }
+}
+
 /// A model in one line: `Stable Diffusion 1.x, epsilon, 2.1 GB`.
 fn in_short(description: &ModelDescription) -> String {
     let bytes: u64 = description.components.iter().map(|c| c.bytes).sum();
@@ -109,6 +121,7 @@ fn add(folder: &Path) -> Result<(), Failure> {
         adapters,
         embeddings,
         upscalers,
+        controlnets,
     } = places_in(folder);
     let found = ModelLibrary::new(models).list().len();
     let what = program.map_or_else(|| "a folder of models".to_owned(), |p| format!("{p}'s"));
@@ -119,9 +132,10 @@ fn add(folder: &Path) -> Result<(), Failure> {
         ("LoRAs", adapters),
         ("embeddings", embeddings),
         ("upscalers", upscalers),
+        ("ControlNets", controlnets),
     ] {
         for folder in folders {
-            say(&format!("{name:10}  {}", folder.display()));
+            say(&format!("{name:11} {}", folder.display()));
         }
     }
     Ok(())

@@ -141,7 +141,9 @@ fn differences(recorded: (&Recipe, &Picture), made: (&Recipe, &Picture)) -> Vec<
         let adapters = adapters.map(|a| (format!("adapter {}", a.name), a.hash.clone()));
         let embeddings = recipe.embeddings.iter();
         let embeddings = embeddings.map(|e| (format!("embedding {}", e.name), e.hash.clone()));
-        adapters.chain(embeddings).collect()
+        let nets = recipe.controlnets.iter();
+        let nets = nets.map(|c| (format!("controlnet {}", c.name), c.hash.clone()));
+        adapters.chain(embeddings).chain(nets).collect()
     };
     let here = hashes(made.0);
     for (name, old) in hashes(recorded.0) {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vernier_engine::adapters::{FoundAdapter, is_called_like_one};
+use vernier_engine::checkpoint::FoundControlNet;
 use vernier_engine::controls::FoundControl;
 use vernier_engine::picture::{self, ComfyGraph, ForeignRecipe, Picture, PictureShelf};
 use vernier_engine::project::{PROJECT_ENDING, Project};
@@ -20,6 +21,8 @@ pub(crate) enum FileEvent {
         models: Vec<ModelItem>,
         /// Adapters and embeddings of other programs.
         adapters: Vec<FoundAdapter>,
+        /// ControlNets.
+        controlnets: Vec<FoundControlNet>,
         /// The controls.
         controls: Vec<FoundControl>,
         /// Nouns that the model's meter knows, in lower case.
@@ -69,6 +72,8 @@ pub(crate) enum FileEvent {
     Adapter(AdapterQuestion, Result<FoundAdapter, String>),
     /// A picture to start from; it is in the shelf.
     Source(PictureRef),
+    /// A picture for a ControlNet to follow; it is in the shelf.
+    Map(PictureRef),
     /// A file was written.
     Written(PathBuf),
     /// It did not work; one sentence.
@@ -118,6 +123,20 @@ pub(crate) fn open(path: &Path, shelf: &PictureShelf) -> FileEvent {
 pub(crate) fn open_source(path: &Path, shelf: &PictureShelf) -> FileEvent {
     match shelf.read(path) {
         Ok(picture) => FileEvent::Source(picture),
+        Err(e) => FileEvent::Failed(e.to_string()),
+    }
+}
+
+/// Whether `path` is called as pictures are.
+pub(crate) fn is_picture(path: &Path) -> bool {
+    let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    matches!(ending.as_deref(), Some("png" | "jpg" | "jpeg"))
+}
+
+/// Reads a picture of any program into `shelf`, for a ControlNet to follow.
+pub(crate) fn open_map(path: &Path, shelf: &PictureShelf) -> FileEvent {
+    match shelf.read(path) {
+        Ok(picture) => FileEvent::Map(picture),
         Err(e) => FileEvent::Failed(e.to_string()),
     }
 }

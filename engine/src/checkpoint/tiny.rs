@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tch::{Device, Kind};
 
 use crate::models::clip::{ClipTextConfig, ClipTextModel};
+use crate::models::controlnet::{ControlNet, ControlNetConfig};
 use crate::models::unet::{UNet, UNetConfig};
 use crate::models::vae::{Vae, VaeConfig};
 use crate::prompt::vocabulary_of;
@@ -104,6 +105,31 @@ pub fn write_model(folder: &Path, seed: i64) -> Result<()> {
             "norm_num_groups": 4,
         }),
         |params, config: &VaeConfig| Vae::new(params, config).map(drop),
+    )
+}
+
+/// Writes a ControlNet for that model into `folder`; see [`write_model`].
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn write_controlnet(folder: &Path, seed: i64) -> Result<()> {
+    let _generator = lock_generator();
+    tch::manual_seed(seed);
+    write_part(
+        folder,
+        "diffusion_pytorch_model.safetensors",
+        &json!({
+            "_class_name": "ControlNetModel",
+            "in_channels": 4,
+            "block_out_channels": [16, 32],
+            "down_block_types": ["CrossAttnDownBlock2D", "DownBlock2D"],
+            "layers_per_block": 1,
+            "cross_attention_dim": 32,
+            "attention_head_dim": 4,
+            "norm_num_groups": 8,
+            "conditioning_embedding_out_channels": [4, 4, 8, 8],
+        }),
+        |params, config: &ControlNetConfig| ControlNet::new(params, config).map(drop),
     )
 }
 

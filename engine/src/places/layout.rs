@@ -15,6 +15,8 @@ pub struct Places {
     pub embeddings: Vec<PathBuf>,
     /// Folders of upscalers.
     pub upscalers: Vec<PathBuf>,
+    /// Folders of ControlNets.
+    pub controlnets: Vec<PathBuf>,
 }
 
 /// A program's folder: how it is recognised, and what lies in it where.
@@ -26,6 +28,7 @@ struct Layout {
     adapters: &'static [&'static str],
     embeddings: &'static [&'static str],
     upscalers: &'static [&'static str],
+    controlnets: &'static [&'static str],
 }
 
 const LAYOUTS: [Layout; 3] = [
@@ -36,6 +39,7 @@ const LAYOUTS: [Layout; 3] = [
         adapters: &["models/loras"],
         embeddings: &["models/embeddings"],
         upscalers: &["models/upscale_models"],
+        controlnets: &["models/controlnet"],
     },
     Layout {
         program: "A1111",
@@ -44,6 +48,7 @@ const LAYOUTS: [Layout; 3] = [
         adapters: &["models/Lora", "models/LyCORIS"],
         embeddings: &["embeddings"],
         upscalers: &["models/ESRGAN", "models/RealESRGAN"],
+        controlnets: &["models/ControlNet", "extensions/sd-webui-controlnet/models"],
     },
     Layout {
         program: "InvokeAI",
@@ -56,6 +61,11 @@ const LAYOUTS: [Layout; 3] = [
             "models/sdxl/embedding",
         ],
         upscalers: &["models/any/spandrel_image_to_image"],
+        controlnets: &[
+            "models/sd-1/controlnet",
+            "models/sd-2/controlnet",
+            "models/sdxl/controlnet",
+        ],
     },
 ];
 
@@ -82,6 +92,7 @@ pub fn places_in(folder: &Path) -> Places {
         adapters: there(layout.adapters),
         embeddings: there(layout.embeddings),
         upscalers: there(layout.upscalers),
+        controlnets: there(layout.controlnets),
     }
 }
 
@@ -101,13 +112,19 @@ mod tests {
             "comfy/models/checkpoints",
             "comfy/models/loras",
             "comfy/models/upscale_models",
+            "comfy/models/controlnet",
         ]);
         make(&[
             "webui/models/Stable-diffusion",
             "webui/embeddings",
             "webui/models/ESRGAN",
+            "webui/models/ControlNet",
         ]);
-        make(&["invoke/models/sd-1/lora", "plain/deep"]);
+        make(&[
+            "invoke/models/sd-1/lora",
+            "invoke/models/sdxl/controlnet",
+            "plain/deep",
+        ]);
         std::fs::write(place.path().join("invoke/invokeai.yaml"), "").unwrap();
         let found = |name: &str| {
             let places = places_in(&place.path().join(name));
@@ -116,12 +133,13 @@ mod tests {
                 &places.adapters,
                 &places.embeddings,
                 &places.upscalers,
+                &places.controlnets,
             ];
             (places.program, counts.map(Vec::len))
         };
-        assert_eq!(found("comfy"), (Some("ComfyUI"), [1, 1, 0, 1]));
-        assert_eq!(found("webui"), (Some("A1111"), [1, 0, 1, 1]));
-        assert_eq!(found("invoke"), (Some("InvokeAI"), [1, 1, 0, 0]));
-        assert_eq!(found("plain"), (None, [1, 0, 0, 0]));
+        assert_eq!(found("comfy"), (Some("ComfyUI"), [1, 1, 0, 1, 1]));
+        assert_eq!(found("webui"), (Some("A1111"), [1, 0, 1, 1, 1]));
+        assert_eq!(found("invoke"), (Some("InvokeAI"), [1, 1, 0, 0, 1]));
+        assert_eq!(found("plain"), (None, [1, 0, 0, 0, 0]));
     }
 }

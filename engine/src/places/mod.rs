@@ -1,5 +1,5 @@
-//! Folders of other programs whose models, LoRAs, embeddings and upscalers are used where they
-//! lie.
+//! Folders of other programs whose models, LoRAs, embeddings, upscalers and ControlNets are used
+//! where they lie.
 
 mod layout;
 mod list;

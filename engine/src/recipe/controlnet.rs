@@ -30,6 +30,9 @@ pub struct ControlNetUse {
     /// Part of the steps, 0..=1, after which it ends (`control_guidance_end`).
     #[serde(default = "one")]
     pub end: f64,
+    /// Whether it is switched off for now; it keeps its settings.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub muted: bool,
     /// Where its file or folder was found; absent where it was found by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
@@ -55,6 +58,7 @@ impl ControlNetUse {
             weight: 1.0,
             start: 0.0,
             end: 1.0,
+            muted: false,
             path: None,
             hash: String::new(),
             unknown: serde_json::Map::new(),
@@ -63,7 +67,7 @@ impl ControlNetUse {
 
     /// Whether it changes nothing.
     pub fn is_idle(&self) -> bool {
-        self.weight == 0.0
+        self.muted || self.weight == 0.0
     }
 
     /// Whether it is at work in model call `call` of `calls`, counted from 0 over the calls that are
@@ -208,7 +212,7 @@ mod tests {
         used.unknown.insert("mode".to_owned(), 2.into());
         recipe.controlnets = vec![used];
         let text = to_json(std::slice::from_ref(&recipe)).unwrap();
-        assert!(!text.contains("preprocessor"));
+        assert!(!text.contains("preprocessor") && !text.contains("muted"));
         let back = from_json(&text, Path::new("r.json")).unwrap();
         assert_eq!(back, [recipe.clone()]);
         assert_eq!(recipe.pictures().len(), 1);
@@ -231,7 +235,7 @@ mod tests {
             for call in 0..calls {
                 prop_assert!(!(at_work[call] && second.is_at_work(call, calls)));
             }
-            first.weight = 0.0;
+            first.muted = true;
             prop_assert!((0..calls).all(|i| !first.is_at_work(i, calls)));
             let whole = ControlNetUse::new("a", PictureRef::default());
             prop_assert!((0..calls).all(|i| whole.is_at_work(i, calls)));

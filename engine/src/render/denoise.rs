@@ -156,7 +156,7 @@ impl Denoiser<'_> {
         let input = widened.as_ref().unwrap_or(input);
         let (cond, uncond) =
             self.halves
-                .predict(input, timestep, &contexts.positive, negative, hook)?;
+                .predict(input, timestep, &contexts.positive, negative, hook, &contexts.nets)?;
         match (guidance, uncond) {
             (Some(guidance), Some(uncond)) => guidance.combine(&uncond, &cond),
             _ => Ok(cond),

@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 use std::rc::Rc;
+use std::sync::{Arc, PoisonError};
 
 use tch::Tensor;
 
+use super::controlnets::ResolvedNet;
+use super::halves::{NetCall, NetOnHalves};
 use super::meter_push::MeterPush;
 use super::regions::Regions;
 use super::shelf::{Loaded, Resolved, Shelf};
@@ -29,6 +32,8 @@ pub(super) struct EncodedPrompt {
 pub(super) struct Contexts {
     pub(super) positive: TextContext,
     pub(super) negative: Option<TextContext>,
+    /// The ControlNets at work, with their own keys and values of the same texts.
+    pub(super) nets: Vec<NetOnHalves>,
 }
 
 impl Contexts {
@@ -42,6 +47,7 @@ impl Contexts {
         Ok(Self {
             positive: text_context(unet, positive)?,
             negative: negative.transpose()?,
+            nets: Vec::new(),
         })
     }
 
@@ -49,14 +55,23 @@ impl Contexts {
         Self {
             positive: self.positive.shallow_clone(),
             negative: self.negative.as_ref().map(TextContext::shallow_clone),
+            nets: self.nets.iter().map(NetOnHalves::shallow_clone).collect(),
         }
     }
 }
 
 /// Keys and values of one text, batch 1, and what the model takes beside it.
 pub(super) fn text_context(unet: &UNet, conditioning: &Conditioning) -> Result<TextContext> {
+    context_of(conditioning, |tokens| unet.text_context(tokens))
+}
+
+/// As [`text_context`], of what `read` reads the text with.
+fn context_of(
+    conditioning: &Conditioning,
+    read: impl FnOnce(&Tensor) -> Result<TextContext>,
+) -> Result<TextContext> {
     let tokens: Tensor = conditioning.context()?.f_unsqueeze(0)?;
-    let context = unet.text_context(&tokens)?;
+    let context = read(&tokens)?;
     let (Some(sizes), Some(pooled)) = (conditioning.sizes, &conditioning.pooled) else {
         return Ok(context);
     };
@@ -95,6 +110,8 @@ pub(super) struct PhaseMaker<'a> {
     pub(super) meter: Option<&'a dyn Meter>,
     /// Words for parts of the picture that do something.
     pub(super) regions: Option<&'a Regions>,
+    /// ControlNets that do something.
+    pub(super) nets: &'a [ResolvedNet],
 }
 
 impl PhaseMaker<'_> {
@@ -102,14 +119,21 @@ impl PhaseMaker<'_> {
     /// last of `calls_from_noise`, of which the controls' starts are fractions.
     ///
     /// A control that is there but does nothing still begins a phase, so that moving it away from
-    /// 0 finds the work up to there done.
+    /// 0 finds the work up to there done. A ControlNet begins one where it sets in and where it
+    /// ends.
     pub(super) fn phases(&self, calls: usize, calls_from_noise: usize) -> Result<Vec<Phase>> {
         let skipped = calls_from_noise.saturating_sub(calls);
         let first_call = |start: f64| {
             ((start * calls_from_noise as f64).round() as usize).saturating_sub(skipped)
         };
         let starts = self.controls.iter().map(|c| first_call(c.start));
-        let mut starts: Vec<usize> = starts.chain([0]).collect();
+        let nets = self.nets.iter().flat_map(|net| {
+            let at_work = |call: &usize| net.wanted.is_at_work(*call, calls);
+            let first = (0..calls).find(at_work);
+            let end = first.and_then(|first| (first..calls).find(|call| !at_work(call)));
+            first.into_iter().chain(end)
+        });
+        let mut starts: Vec<usize> = starts.chain(nets).chain([0]).collect();
         starts.sort_unstable();
         starts.dedup();
         starts.retain(|&start| start == 0 || start < calls);
@@ -118,15 +142,22 @@ impl PhaseMaker<'_> {
             .map(|from| {
                 let active = |c: &Resolved| c.raw.is_some() && first_call(c.start) <= from;
                 let indices = 0..self.controls.len();
+                let nets = self.nets.iter();
                 self.phase(
                     from,
                     indices.filter(|&i| active(&self.controls[i])).collect(),
+                    nets.filter(|net| net.wanted.is_at_work(from, calls)),
                 )
             })
             .collect()
     }
 
-    fn phase(&self, from: usize, active: Vec<usize>) -> Result<Phase> {
+    fn phase<'n>(
+        &self,
+        from: usize,
+        active: Vec<usize>,
+        nets: impl Iterator<Item = &'n ResolvedNet>,
+    ) -> Result<Phase> {
         let at_work: Vec<&Resolved> = active.iter().map(|&i| &self.controls[i]).collect();
         let adapters = by_adapter(&at_work);
         let mut positive = self.prompt(&adapters)?;
@@ -162,7 +193,7 @@ impl PhaseMaker<'_> {
             }
         }
         let is_plain = at_work.iter().all(|c| !c.loaded.changes_text());
-        let (contexts, region_texts) = if is_plain {
+        let (mut contexts, region_texts) = if is_plain {
             let texts = self.regions.map(Regions::contexts).unwrap_or_default();
             (self.encoded.contexts.shallow_clone(), texts)
         } else {
@@ -175,6 +206,10 @@ impl PhaseMaker<'_> {
             self.shelf.set_strengths(&[]);
             (contexts?, texts?)
         };
+        for net in nets {
+            let _ = write!(key, "{};", net.key());
+            contexts.nets.push(self.net(net, &positive)?);
+        }
         let adapters = DecoupledAttention::new(branches);
         let hook: Option<Box<dyn AttentionHook>> = match self.regions {
             Some(regions) => Some(Box::new(regions.hook(region_texts, adapters))),
@@ -188,6 +223,27 @@ impl PhaseMaker<'_> {
             pushes,
             active,
             key,
+        })
+    }
+
+    /// What both halves ask of `net`, which reads what the U-Net reads.
+    fn net(&self, net: &ResolvedNet, positive: &Conditioning) -> Result<NetOnHalves> {
+        let call = |half: usize, text: &Conditioning| -> Result<NetCall> {
+            let shared = &net.loaded.halves[half];
+            let own = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(NetCall {
+                text: context_of(text, |tokens| own.text_context(tokens))?,
+                net: Arc::clone(shared),
+                hint: net.hint.shallow_clone(),
+                weight: net.wanted.weight,
+            })
+        };
+        // What says nothing of where things are steers the prompt alone, as in Python diffusers.
+        let negative = self.encoded.negative.as_ref();
+        let negative = negative.filter(|_| !net.loaded.config.global_pool_conditions);
+        Ok(NetOnHalves {
+            positive: call(0, positive)?,
+            negative: negative.map(|text| call(1, text)).transpose()?,
         })
     }
 

@@ -1,5 +1,6 @@
 //! One loaded model.
 
+mod controlled;
 mod edited;
 mod load;
 
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
 
 use super::adapters::AdapterShelf;
+use super::controlnets::ControlNetShelf;
 use super::denoise::{Denoiser, Walk};
 use super::edit::EditReport;
 use super::halves::Halves;
@@ -71,6 +73,7 @@ pub struct Renderer {
     sources: SourceEncoder,
     adapters: AdapterShelf,
     pub(super) upscalers: UpscalerShelf,
+    controlnets: ControlNetShelf,
     shelf: Shelf,
     snapshots: Snapshots,
     meter_options: MeterOptions,
@@ -182,11 +185,13 @@ impl Renderer {
         if source.as_ref().is_some_and(SourcePixels::is_fixed) {
             notes.push("mask: nothing may change, so the picture stays as it is".to_owned());
         }
+        let frame = source
+            .as_ref()
+            .map_or_else(|| Frame::whole(&recipe), |source| source.frame);
+        let nets = self.resolve_nets(&mut recipe, frame, source.as_ref(), &mut notes)?;
         let regions = self.region_texts.regions(
             &recipe,
-            source
-                .as_ref()
-                .map_or_else(|| Frame::whole(&recipe), |source| source.frame),
+            frame,
             &self.pictures,
             (&self.text, self.halves.unet(), self.sizes(&recipe)),
             (plan.latent_shape, self.device),
@@ -214,6 +219,7 @@ impl Renderer {
             shelf: &self.shelf,
             meter,
             regions: regions.as_ref(),
+            nets: &nets,
         };
         let phases = maker.phases(calls, plan.calls_from_noise)?;
         let pushed = match meter.filter(|_| phases.iter().any(|p| !p.pushes.is_empty())) {

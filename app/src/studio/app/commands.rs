@@ -94,6 +94,7 @@ impl StudioApp {
                     files::open_source(&path, &shelf)
                 });
             }
+            Asked::Map => self.read_map(ctx, answer.into()),
             Asked::Pictures => self.studio.training.open(answer),
             Asked::ExportSweep => {
                 let work = export_sweep(&self.studio, answer.into());

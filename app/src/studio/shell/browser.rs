@@ -53,7 +53,7 @@ fn start(asked: Asked, text: &str, ctx: &egui::Context) -> Option<Receiver<Optio
                         &["safetensors", "pt", "bin", "ckpt", "pth"],
                     )
                     .pick_file(),
-                Asked::OpenSource => dialog
+                Asked::OpenSource | Asked::Map => dialog
                     .add_filter("Pictures", &["png", "jpg", "jpeg"])
                     .pick_file(),
                 Asked::SaveAs => dialog

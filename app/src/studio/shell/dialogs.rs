@@ -11,6 +11,8 @@ pub(crate) enum Asked {
     Open,
     /// A picture to start from.
     OpenSource,
+    /// A picture for a ControlNet to follow.
+    Map,
     /// Where to save the project.
     SaveAs,
     /// Where to write the picture.
@@ -32,6 +34,7 @@ impl Asked {
         match self {
             Self::Open => "Open a project, a recipe or a picture",
             Self::OpenSource => "Open a picture to start from",
+            Self::Map => "Open a picture for the ControlNet to follow",
             Self::SaveAs => "Save the project as",
             Self::ExportPicture => "Write the picture to",
             Self::ExportSweep => "Write the grid to",
@@ -51,7 +54,7 @@ impl Asked {
 
     fn go(self) -> &'static str {
         match self {
-            Self::Open | Self::OpenSource | Self::Pictures => "Open",
+            Self::Open | Self::OpenSource | Self::Map | Self::Pictures => "Open",
             Self::SaveAs => "Save",
             Self::ExportPicture | Self::ExportSweep => "Write",
             Self::Adapter => "Add",

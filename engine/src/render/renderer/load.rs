@@ -5,6 +5,7 @@ use std::path::Path;
 use tch::{Device, Kind};
 
 use super::super::adapters::AdapterShelf;
+use super::super::controlnets::ControlNetShelf;
 use super::super::halves::Halves;
 use super::super::highres::UpscalerShelf;
 use super::super::plan::LatentSpace;
@@ -75,6 +76,7 @@ impl Renderer {
             sources: SourceEncoder::default(),
             adapters: AdapterShelf::default(),
             upscalers: UpscalerShelf::default(),
+            controlnets: ControlNetShelf::default(),
             shelf: Shelf::default(),
             snapshots: Snapshots::default(),
             meter_options: MeterOptions::default(),

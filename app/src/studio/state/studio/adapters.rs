@@ -39,8 +39,11 @@ impl Studio {
         self.adapters.rows(&self.bench, self.model_family())
     }
 
-    /// The sentence of the first adapter at work that cannot work.
+    /// The sentence of the first adapter or ControlNet at work that cannot work.
     pub fn unfit_adapter(&self) -> Option<String> {
+        if let Some(sentence) = self.unfit_controlnet() {
+            return Some(sentence);
+        }
         if self.bench.recipe.adapters.is_empty() && self.bench.recipe.embeddings.is_empty() {
             return None;
         }

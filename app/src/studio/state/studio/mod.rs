@@ -2,6 +2,7 @@
 
 mod adapters;
 mod commands;
+mod controlnets;
 mod events;
 mod keeping;
 mod library;
@@ -25,6 +26,7 @@ use vernier_engine::service::{Command, RenderOptions};
 
 use self::scene::Scene;
 use super::adapters::Adapters;
+use super::controlnets::ControlNets;
 use super::pixel_memory::{MOST_BYTES, PixelMemory};
 use super::{
     Bench, BenchPictures, ContactSheets, EditRoom, Live, LiveNotes, ModelItem, NewPicture, Nouns,
@@ -104,6 +106,7 @@ pub struct Studio {
     controls: Vec<FoundControl>,
     models: Vec<ModelItem>,
     adapters: Adapters,
+    controlnets: ControlNets,
     previews: Previews,
     contact_sheets: ContactSheets,
     /// Those that the model's meter knows.
@@ -162,6 +165,7 @@ impl Studio {
             controls: Vec::new(),
             models: Vec::new(),
             adapters: Adapters::default(),
+            controlnets: ControlNets::default(),
             previews: Previews::default(),
             contact_sheets: ContactSheets::default(),
             meter_nouns: Vec::new(),
