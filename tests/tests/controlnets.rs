@@ -56,14 +56,17 @@ fn load(path: &Path, unet: &UNetConfig) -> vernier_engine::Result<ControlNet> {
 
 /// How far the residuals of `net` are from those that Python diffusers has for `name`.
 fn apart(net: &ControlNet, name: &str) -> f64 {
-    let file = SafetensorsFile::open(&fixtures().join("controlnets/residuals.safetensors")).unwrap();
+    let file =
+        SafetensorsFile::open(&fixtures().join("controlnets/residuals.safetensors")).unwrap();
     let expected = |place: &str| {
         let name = format!("{name}.{place}");
         let tensor = file.tensor(&name, Kind::Float, Device::Cpu).unwrap();
         tensor.unwrap_or_else(|| panic!("no {name}"))
     };
     let width = net.config().encoder.cross_attention_dim.get(0).unwrap();
-    let text = net.text_context(&noise_tensor("text", &[1, 7, width])).unwrap();
+    let text = net
+        .text_context(&noise_tensor("text", &[1, 7, width]))
+        .unwrap();
     let added = AddedConditions {
         pooled: Some(noise_tensor("pooled", &[1, 128])),
         time_ids: Some(Tensor::from_slice(&[64_f32, 96.0, 0.0, 0.0, 64.0, 96.0]).view([1, 6])),
@@ -148,11 +151,22 @@ fn pictures_are_those_that_python_diffusers_makes() {
         let mut plain = recipe.clone();
         plain.controlnets.clear();
         let without = largest_difference(&render(&mut renderer, &plain), &expected, masked);
-        println!("picture {}: {apart} of 255 apart, {without} without", number + 1);
+        println!(
+            "picture {}: {apart} of 255 apart, {without} without",
+            number + 1
+        );
         if apart > TOLERANCE || without < 20 {
-            wrong.push(format!("picture {}: {apart}, {without} without", number + 1));
+            wrong.push(format!(
+                "picture {}: {apart}, {without} without",
+                number + 1
+            ));
         }
-        assert!(made.recipe.controlnets.iter().all(|used| used.hash.len() == 64));
+        assert!(
+            made.recipe
+                .controlnets
+                .iter()
+                .all(|used| used.hash.len() == 64)
+        );
         assert!(recipe.asks_for(&made.recipe));
     }
     assert!(wrong.is_empty(), "{wrong:?}");
@@ -204,7 +218,7 @@ fn the_way_up_to_a_later_start_is_walked_once() {
 fn a_second_pass_follows_the_map_at_its_own_size() {
     let mut recipe = recipes()[0].clone();
     recipe.highres = Some(Highres {
-        scale: 1.5,
+        factor: 1.5,
         ..Highres::default()
     });
     let mut renderer = renderer("sd1");
@@ -236,7 +250,9 @@ fn what_does_not_fit_is_refused_by_name() {
     of_xl.controlnets = all[9].controlnets.clone();
     let said = refusal(&mut renderer("sd1"), &of_xl);
     assert!(
-        said.contains("edgesxl") && said.contains("is a ControlNet for") && said.contains("not for"),
+        said.contains("edgesxl")
+            && said.contains("is a ControlNet for")
+            && said.contains("not for"),
         "{said}"
     );
     recipe.controlnets[0].path = None;
@@ -245,7 +261,10 @@ fn what_does_not_fit_is_refused_by_name() {
     let mut edit = all[6].clone();
     edit.edit = Some(Edit::new(Vec::new()));
     let said = refusal(&mut renderer("sd1"), &edit);
-    assert!(said.contains("an edit follows its source and no ControlNet"), "{said}");
+    assert!(
+        said.contains("an edit follows its source and no ControlNet"),
+        "{said}"
+    );
 }
 
 /// The tensors of a tiny ControlNet by the names of Python diffusers.
@@ -274,7 +293,9 @@ fn single_files_in_either_dialect_give_the_same_residuals() {
     for (name, names) in &names {
         let unet = unet_of(name);
         for prefix in ["", "control_model.", "state_dict."] {
-            let path = place.path().join(format!("{name}{}.safetensors", prefix.len()));
+            let path = place
+                .path()
+                .join(format!("{name}{}.safetensors", prefix.len()));
             let renamed = tensors(name).into_iter();
             let mut all: Vec<_> = renamed
                 .map(|(ours, tensor)| (format!("{prefix}{}", names[&ours]), tensor))

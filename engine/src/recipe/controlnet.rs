@@ -152,7 +152,8 @@ impl FromStr for ControlNetUse {
             }
             rest = before;
         }
-        let Some((name, picture)) = rest.split_once('=').filter(|(_, file)| !file.is_empty()) else {
+        let Some((name, picture)) = rest.split_once('=').filter(|(_, file)| !file.is_empty())
+        else {
             return Err(bad(
                 "write it as NAME=PICTURE, such as canny=edges.png,weight=0.8".to_owned(),
             ));
@@ -179,9 +180,13 @@ mod tests {
     fn options_are_read_from_behind_and_the_rest_is_a_path() {
         let read = |text: &str| text.parse::<ControlNetUse>().unwrap();
         let plain = read("canny=/a/edges.png");
-        assert_eq!((plain.name.as_str(), plain.weight, plain.end), ("canny", 1.0, 1.0));
+        assert_eq!(
+            (plain.name.as_str(), plain.weight, plain.end),
+            ("canny", 1.0, 1.0)
+        );
         assert_eq!(plain.picture.path.as_deref(), Some("/a/edges.png"));
-        let all = read("/m/c.safetensors=/a/x, y=1.png,preprocessor=canny,weight=.8,start=0.1,end=0.6");
+        let all =
+            read("/m/c.safetensors=/a/x, y=1.png,preprocessor=canny,weight=.8,start=0.1,end=0.6");
         assert_eq!(all.picture.path.as_deref(), Some("/a/x, y=1.png"));
         assert_eq!((all.weight, all.start, all.end), (0.8, 0.1, 0.6));
         assert_eq!(all.preprocessor, Preprocessor::Canny);

@@ -189,7 +189,9 @@ impl LoadedNet {
         let picture = maps.pictures.get(&used.picture)?;
         let fitted = maps.frame.picture(&picture.covering(width_px, height_px));
         let map = ControlMap::of(&fitted, used.preprocessor, mask);
-        let net = self.halves[0].lock().unwrap_or_else(PoisonError::into_inner);
+        let net = self.halves[0]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let hint = net.hint(&map_tensor(&map)?)?;
         *self.last_hint.borrow_mut() = Some((key, hint.shallow_clone()));
         Ok(hint)

@@ -3,6 +3,7 @@
 use egui::{CollapsingHeader, RichText, ScrollArea, Sense, Ui};
 
 use super::adapters::adapters_group;
+use super::controlnets::controlnets_group;
 use super::library::{dropped, take_carried};
 use crate::studio::state::{RackGroup, SliderSpec, Studio};
 use crate::studio::theme::{Tokens, semibold, space};
@@ -19,6 +20,7 @@ pub(crate) fn controls_pane(ui: &mut Ui, studio: &mut Studio) {
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         ui.add_space(space::S);
         adapters_group(ui, studio);
+        controlnets_group(ui, studio);
         let mut subjects = 0;
         for group in groups.iter() {
             let at = subjects;

@@ -100,7 +100,9 @@ impl ControlNets {
         }
         let misfit = found.misfit(family?)?;
         let name = &found.name;
-        Some(format!("{name} {misfit}; mute or remove it, or take another model"))
+        Some(format!(
+            "{name} {misfit}; mute or remove it, or take another model"
+        ))
     }
 
     /// The one of the library that `used` means.
@@ -115,7 +117,10 @@ impl ControlNets {
 
 /// Everything that the map of `used` depends on.
 fn map_key(recipe: &Recipe, used: &ControlNetUse) -> String {
-    let source = recipe.source.as_ref().and_then(|source| source.mask.as_ref());
+    let source = recipe
+        .source
+        .as_ref()
+        .and_then(|source| source.mask.as_ref());
     let mask = source.filter(|_| used.preprocessor == Preprocessor::Inpaint);
     format!(
         "{:?}|{}|{}x{}|{:?}",
@@ -136,12 +141,19 @@ fn map_of(
     let (width_px, height_px) = (recipe.width_px, recipe.height_px);
     let read = |picture| shelf.get(picture).map_err(|e| e.to_string());
     let fitted = read(&used.picture)?.covering(width_px, height_px);
-    let source = recipe.source.as_ref().and_then(|source| source.mask.as_ref());
+    let source = recipe
+        .source
+        .as_ref()
+        .and_then(|source| source.mask.as_ref());
     let mask = match source.filter(|_| used.preprocessor == Preprocessor::Inpaint) {
         Some(mask) => {
             let fitted = read(&mask.picture)?.covering(width_px, height_px);
             let fitted = Mask::from_picture(&fitted);
-            Some(if mask.inverted { fitted.inverted() } else { fitted })
+            Some(if mask.inverted {
+                fitted.inverted()
+            } else {
+                fitted
+            })
         }
         None => None,
     };

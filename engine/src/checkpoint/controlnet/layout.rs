@@ -10,7 +10,12 @@ use crate::weights::{NamePair, NameTable, RenamedFile, Take, TensorFile, TensorV
 use crate::{EngineError, Result};
 
 /// What trainers and the original code put before all names.
-const WRAPPERS: [&str; 4] = ["", "control_model.", "state_dict.", "state_dict.control_model."];
+const WRAPPERS: [&str; 4] = [
+    "",
+    "control_model.",
+    "state_dict.",
+    "state_dict.control_model.",
+];
 /// What lies beside a ControlNet in files of a whole model.
 const OF_THE_MODEL: [&str; 3] = [
     "model.diffusion_model.",
@@ -141,7 +146,8 @@ impl Layout {
 
     pub(super) fn has_under(&self, prefix: &str) -> bool {
         let mut from = self.shapes.range(prefix.to_owned()..);
-        from.next().is_some_and(|(name, _)| name.starts_with(prefix))
+        from.next()
+            .is_some_and(|(name, _)| name.starts_with(prefix))
     }
 
     /// The family of models that it is for, by how wide the text is that it reads.

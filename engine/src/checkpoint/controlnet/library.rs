@@ -73,7 +73,10 @@ impl ControlNetLibrary {
              or put it into the controlnets folder of Vernier's data folder"
                 .to_owned()
         } else {
-            format!("there is no such file or folder; there are {}", known.join(", "))
+            format!(
+                "there is no such file or folder; there are {}",
+                known.join(", ")
+            )
         };
         let field = format!("controlnet \"{}\"", wanted.name);
         Err(EngineError::request(field, problem))
@@ -172,7 +175,11 @@ mod tests {
         let said = library.find(&used("pose")).unwrap_err();
         assert!(said.is_usage() && said.to_string().contains("there are Canny, depth"));
         let none = ControlNetLibrary::default().find(&used("pose"));
-        assert!(none.unwrap_err().to_string().contains("comes with no ControlNet"));
+        assert!(
+            none.unwrap_err()
+                .to_string()
+                .contains("comes with no ControlNet")
+        );
         // What cannot be read is listed with the reason.
         let listed = library.list();
         assert!(listed.iter().all(|found| found.kind.is_err()));

@@ -37,7 +37,12 @@ impl HintEncoder {
         let mut blocks = Vec::new();
         for pair in widths.windows(2) {
             blocks.push(Conv2d::new(&at.at(blocks.len()), pair[0], pair[0], same)?);
-            blocks.push(Conv2d::new(&at.at(blocks.len()), pair[0], pair[1], HALVING)?);
+            blocks.push(Conv2d::new(
+                &at.at(blocks.len()),
+                pair[0],
+                pair[1],
+                HALVING,
+            )?);
         }
         let last = widths.last().copied().unwrap_or(first);
         Ok(Self {

@@ -111,7 +111,9 @@ impl ControlNet {
         hint: &Tensor,
         weight: f64,
     ) -> Result<Residuals> {
-        let mut pass = self.encoder.pass(&self.plan, timesteps, text, added, None)?;
+        let mut pass = self
+            .encoder
+            .pass(&self.plan, timesteps, text, added, None)?;
         let latents = latents.f_to_kind(self.kind)?;
         let Encoded { skips, middle } = self.encoder.forward(latents, Some(hint), &mut pass)?;
         let out = |conv: &Conv2d, x: &Tensor| -> Result<Tensor> {

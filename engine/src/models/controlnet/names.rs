@@ -16,9 +16,8 @@ pub fn original_controlnet_names(
     path: &Path,
 ) -> Result<Vec<(String, String)>> {
     let of_unet = original_names(&config.unet(), path)?;
-    let is_upward = |ours: &str| {
-        ours.starts_with("up_blocks") || ours == "conv_norm_out" || ours == "conv_out"
-    };
+    let is_upward =
+        |ours: &str| ours.starts_with("up_blocks") || ours == "conv_norm_out" || ours == "conv_out";
     let mut names: Vec<(String, String)> = of_unet
         .into_iter()
         .filter(|(ours, _)| !is_upward(ours))

@@ -122,11 +122,7 @@ impl Encoder {
         Ok(Encoded { skips, middle: x })
     }
 
-    pub(in crate::models) fn read_text(
-        &self,
-        text: &Tensor,
-        into: &mut TextContext,
-    ) -> Result<()> {
+    pub(in crate::models) fn read_text(&self, text: &Tensor, into: &mut TextContext) -> Result<()> {
         for block in &self.down_blocks {
             block.read_text(text, into)?;
         }

@@ -143,7 +143,10 @@ mod tests {
     fn a_square_becomes_a_thin_closed_line() {
         let found = white(&edges(&square(200)));
         let on_border = |v: usize| (9..=10).contains(&v) || (29..=30).contains(&v);
-        assert!(found.iter().all(|&(x, y)| on_border(x) || on_border(y)), "{found:?}");
+        assert!(
+            found.iter().all(|&(x, y)| on_border(x) || on_border(y)),
+            "{found:?}"
+        );
         // Every row of the sides is met once on each side, and every column likewise.
         for k in 12..28 {
             let in_row = found.iter().filter(|(_, y)| *y == k).count();

@@ -76,7 +76,12 @@ fn with_holes(picture: &Picture, mask: Option<&Mask>) -> ControlMap {
         };
     };
     let holes: Vec<bool> = mask.coverage().iter().map(|&c| c >= HOLE_FROM).collect();
-    for (pixel, _) in picture.rgb.chunks_exact_mut(3).zip(&holes).filter(|(_, h)| **h) {
+    for (pixel, _) in picture
+        .rgb
+        .chunks_exact_mut(3)
+        .zip(&holes)
+        .filter(|(_, h)| **h)
+    {
         pixel.fill(0);
     }
     ControlMap {
@@ -123,7 +128,9 @@ mod tests {
 
     #[test]
     fn holes_are_where_the_mask_is_white() {
-        let coverage = (0..32 * 16).map(|i| if i < 64 { 200 } else { 90 }).collect();
+        let coverage = (0..32 * 16)
+            .map(|i| if i < 64 { 200 } else { 90 })
+            .collect();
         let mask = Mask::from_coverage(32, 16, coverage).unwrap();
         let map = ControlMap::of(&picture(), Preprocessor::Inpaint, Some(&mask));
         let holes = map.holes.unwrap();

@@ -16,8 +16,8 @@ use tch::{Device, Tensor};
 
 use self::aside::Aside;
 use self::call::Call;
-pub(super) use self::nets::{NetCall, NetOnHalves, SharedNet};
 use self::cores::CoresInUse;
+pub(super) use self::nets::{NetCall, NetOnHalves, SharedNet};
 use crate::Result;
 use crate::layers::AttentionHook;
 use crate::models::unet::{TextContext, UNet, UNetConfig};

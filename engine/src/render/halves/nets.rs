@@ -76,7 +76,9 @@ pub(super) fn residuals(
 
 /// The calls of the positive half.
 pub(super) fn of_positive(nets: &[NetOnHalves]) -> Vec<NetCall> {
-    nets.iter().map(|net| net.positive.shallow_clone()).collect()
+    nets.iter()
+        .map(|net| net.positive.shallow_clone())
+        .collect()
 }
 
 /// The calls of the negative half.
