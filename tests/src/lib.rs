@@ -135,6 +135,9 @@ fn parameter(component: &str, name: &str, shape: &[i64]) -> Tensor {
     let bare = name.strip_prefix("text_model.").unwrap_or(name);
     let own = noise(&format!("{component}/{bare}"), count as usize);
     let inward: i64 = shape.iter().skip(1).product();
+    // GAIN of make_controlnets.py.
+    let is_hint = name.starts_with("controlnet_cond_embedding") && shape.len() > 1;
+    let gain = if is_hint { 1.75_f32 } else { 1.0 };
     let values: Vec<f32> = own
         .into_iter()
         .map(|x| {
@@ -145,7 +148,7 @@ fn parameter(component: &str, name: &str, shape: &[i64]) -> Tensor {
             } else {
                 0.1 * x
             };
-            value as f32
+            value as f32 * gain
         })
         .collect();
     Tensor::from_slice(&values).view(shape)

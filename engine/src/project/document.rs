@@ -85,6 +85,11 @@ fn check_recipe(field: &str, recipe: &Recipe) -> Result<()> {
             }
         }
     }
+    for (i, used) in recipe.controlnets.iter().enumerate() {
+        for number in [used.weight, used.start, used.end] {
+            finite(&format!("{field}.controlnets[{i}]"), number)?;
+        }
+    }
     check_adapters(&format!("{field}.adapters"), &recipe.adapters)?;
     check_controls(&format!("{field}.controls"), &recipe.controls)
 }

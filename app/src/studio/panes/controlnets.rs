@@ -219,17 +219,16 @@ fn window(ui: &mut Ui, row: &ControlNetRow, tokens: Tokens) -> Option<Answer> {
     let mut answer = None;
     let (name, used) = (&row.used.name, &row.used);
     ui.horizontal(|ui| {
-        let mut part =
-            |ui: &mut Ui, value: f64, range: std::ops::RangeInclusive<f64>, what: &str| {
-                let mut at = value;
-                let number = DragValue::new(&mut at)
-                    .range(range)
-                    .speed(0.01)
-                    .fixed_decimals(2);
-                let number = ui.add(number);
-                let number = number.accessible_name(format!("{what} of ControlNet {name}"));
-                (number.changed() && (at - value).abs() > 1e-9).then_some(at)
-            };
+        let part = |ui: &mut Ui, value: f64, range: std::ops::RangeInclusive<f64>, what: &str| {
+            let mut at = value;
+            let number = DragValue::new(&mut at)
+                .range(range)
+                .speed(0.01)
+                .fixed_decimals(2);
+            let number = ui.add(number);
+            let number = number.accessible_name(format!("{what} of ControlNet {name}"));
+            (number.changed() && (at - value).abs() > 1e-9).then_some(at)
+        };
         let label = |ui: &mut Ui, text: &str| {
             ui.label(RichText::new(text).small().color(tokens.text_weak));
         };

@@ -150,19 +150,22 @@ impl Layout {
             .is_some_and(|(name, _)| name.starts_with(prefix))
     }
 
-    /// The family of models that it is for, by how wide the text is that it reads.
+    /// How wide the text is that it reads; `None` where it reads none.
+    pub(super) fn text_width(&self) -> Option<i64> {
+        let mut all = self.shapes.iter();
+        all.find_map(|(name, shape)| {
+            let reads_text = name.ends_with("attn2.to_k.weight");
+            shape.get(1).copied().filter(|_| reads_text)
+        })
+    }
+
+    /// The family of models that it is for, by the text that it reads; of those that read none only
+    /// XL's are told sizes.
     pub(super) fn family(&self) -> Family {
-        let mut reads_text = self.shapes.iter();
-        let width = reads_text.find_map(|(name, shape)| {
-            let fits = name.ends_with("attn2.to_k.weight");
-            shape.get(1).copied().filter(|_| fits)
-        });
-        let is_xl = ["add_embedding.", "label_emb."]
-            .iter()
-            .any(|name| self.has_under(name));
-        match width {
+        let mut told_sizes = ["add_embedding.", "label_emb."].iter();
+        match self.text_width() {
             Some(width) => Family::of_width(width),
-            None if is_xl => Family::Sdxl,
+            None if told_sizes.any(|name| self.has_under(name)) => Family::Sdxl,
             None => Family::Other("a model of another design".to_owned()),
         }
     }

@@ -127,7 +127,13 @@ impl ControlNetFile {
     pub fn config_for(&self, unet: &UNetConfig) -> Result<ControlNetConfig> {
         let wanted = Family::of_config(unet);
         let misfit = |what: String| Err(EngineError::bad_file(&self.path, what));
-        if self.family != wanted {
+        // A file that reads no text does not say which text.
+        let says = self.config.is_some() || self.layout.text_width().is_some();
+        let fits = match (says, &self.family) {
+            (false, Family::Sdxl) => unet.addition_embed_type.is_some(),
+            (_, own) => *own == wanted,
+        };
+        if !fits {
             return misfit(format!(
                 "is a ControlNet for {}, not for {wanted}; take one that was made for this model's \
                  family",
