@@ -237,8 +237,8 @@ mod tests {
             let at_work: Vec<bool> = (0..calls).map(|i| first.is_at_work(i, calls)).collect();
             let changes = at_work.windows(2).filter(|pair| pair[0] != pair[1]).count();
             prop_assert!(changes <= 2);
-            for call in 0..calls {
-                prop_assert!(!(at_work[call] && second.is_at_work(call, calls)));
+            for (call, first) in at_work.into_iter().enumerate() {
+                prop_assert!(!(first && second.is_at_work(call, calls)));
             }
             first.muted = true;
             prop_assert!((0..calls).all(|i| !first.is_at_work(i, calls)));

@@ -18,6 +18,7 @@ const MAP_SIDE: f32 = 72.0;
 const LEAST_PART: f64 = 0.01;
 
 /// What was asked of a row.
+#[derive(Clone, Copy)]
 enum Answer {
     Weigh(f64),
     From(f64),
@@ -101,7 +102,7 @@ fn row_ui(ui: &mut Ui, row: &ControlNetRow) -> Option<Answer> {
     ui.horizontal(|ui| {
         map_ui(ui, row, tokens);
         ui.vertical(|ui| {
-            answer = answer.take().or(preprocessors(ui, row));
+            answer = answer.or(preprocessors(ui, row));
             let button = ui.add(Button::new(RichText::new("another picture…").small()));
             let button = button.accessible_name(format!("another picture for {name}"));
             if button.clicked() {

@@ -61,9 +61,9 @@ impl ControlNetConfig {
         let mut unet = self.encoder.clone();
         if let PerBlock::Each(layers) = &mut unet.transformer_layers_per_block {
             // Some files say 0 where a level has no attention, for which the number means nothing.
-            layers
-                .iter_mut()
-                .for_each(|layers| *layers = (*layers).max(1));
+            for layers in layers {
+                *layers = (*layers).max(1);
+            }
         }
         let up = unet.down_block_types.iter().rev();
         unet.up_block_types = up.map(|name| name.replace("Down", "Up")).collect();

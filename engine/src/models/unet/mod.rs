@@ -214,7 +214,7 @@ impl UNet {
         let latents = latents.f_to_kind(self.kind)?;
         let Encoded { mut skips, middle } = self.encoder.forward(latents, None, &mut pass)?;
         let mut x = match pass.residuals {
-            Some(residuals) => residuals.add_to(&mut skips, middle)?,
+            Some(residuals) => residuals.add_to(&mut skips, &middle)?,
             None => middle,
         };
         for block in &self.up_blocks {

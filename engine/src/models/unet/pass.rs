@@ -158,7 +158,7 @@ impl Residuals {
     }
 
     /// Adds them to `skips` and gives `middle` with its own.
-    pub(super) fn add_to(&self, skips: &mut [Tensor], middle: Tensor) -> Result<Tensor> {
+    pub(super) fn add_to(&self, skips: &mut [Tensor], middle: &Tensor) -> Result<Tensor> {
         if self.down.len() != skips.len() {
             return Err(wrong_count(self.down.len(), skips.len()));
         }

@@ -71,16 +71,13 @@ impl Studio {
 
     /// The picture that is shown is the one to follow; told where there is none.
     pub fn follow_shown(&mut self) {
-        match self.shown_picture() {
-            Some((picture, _)) => {
-                let picture = self.options.pictures.insert_shared(picture);
-                self.follow(picture);
-            }
-            None => {
-                let text = "There is no picture to follow yet: render one or open one";
-                self.toasts.push(ToastKind::Note, text, None);
-            }
-        }
+        let Some((picture, _)) = self.shown_picture() else {
+            let text = "There is no picture to follow yet: render one or open one";
+            self.toasts.push(ToastKind::Note, text, None);
+            return;
+        };
+        let picture = self.options.pictures.insert_shared(picture);
+        self.follow(picture);
     }
 
     /// What waits for a picture follows `picture`.
