@@ -157,9 +157,9 @@ mod tests {
 
     #[test]
     fn what_is_faint_counts_only_where_it_goes_on_from_what_is_not() {
-        // A step of 40 has a strength of 160: above the lower threshold alone.
-        assert!(white(&edges(&square(40))).is_empty());
-        let mut both = square(40);
+        // A step of 30 has a strength of 120, at corners 180: above the lower threshold alone.
+        assert!(white(&edges(&square(30))).is_empty());
+        let mut both = square(30);
         for y in 10..14 {
             for x in 10..30 {
                 both.rgb[(y * 40 + x) * 3] = 120;
