@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use vernier_engine::adapters::AdapterLibrary;
-use vernier_engine::checkpoint::{FoundModel, MeterOptions, ModelLibrary};
+use vernier_engine::checkpoint::{ControlNetLibrary, FoundModel, MeterOptions, ModelLibrary};
 use vernier_engine::controls::ControlLibrary;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::picture::PictureShelf;
@@ -109,6 +109,15 @@ pub(crate) fn upscalers() -> UpscalerLibrary {
     UpscalerLibrary::new(own.into_iter().chain(others).collect())
 }
 
+/// ControlNets: the artist's own, in the user's data folder, then those in folders of other
+/// programs. None comes with the program.
+pub(crate) fn controlnets() -> ControlNetLibrary {
+    let own = user_folders::data().map(|data| data.join("controlnets"));
+    let places = listed_places().into_iter();
+    let others = places.flat_map(|place| place.controlnets);
+    ControlNetLibrary::new(own.into_iter().chain(others).collect())
+}
+
 /// Folders of models: the artist's own, then those that were added.
 pub(crate) fn model_folders() -> Vec<PathBuf> {
     let places = listed_places().into_iter();
@@ -201,6 +210,7 @@ pub(crate) fn render_options(device: DeviceRequest) -> RenderOptions {
         controls: controls(),
         adapters: adapters(),
         upscalers: upscalers(),
+        controlnets: controlnets(),
         meter: MeterOptions::default(),
         coarse_first: false,
         want_latents: false,

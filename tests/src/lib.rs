@@ -9,12 +9,17 @@ use serde::de::DeserializeOwned;
 use tch::{Device, Kind, Tensor};
 use vernier_engine::Result;
 use vernier_engine::models::clip::{ClipTextModel, ClipVisionModel};
+use vernier_engine::models::controlnet::ControlNet;
 use vernier_engine::models::unet::UNet;
 use vernier_engine::models::vae::Vae;
 use vernier_engine::weights::{ParamStore, Params, save};
 
 /// Names of the models in `tests/fixtures/tiny`, as `make_tiny.py` makes them.
 pub const TINY_MODELS: [&str; 5] = ["sd1", "sd2", "sdxl", "sd1_inpainting", "sdxl_inpainting"];
+
+/// Names of the ControlNets in `tests/fixtures/controlnets`, as `make_controlnets.py` makes them.
+pub const TINY_CONTROLNETS: [&str; 6] =
+    ["edges", "depth", "shuffle", "edges2", "edgesxl", "smallxl"];
 
 /// The folder of the fixtures.
 pub fn fixtures() -> PathBuf {
@@ -63,6 +68,22 @@ pub fn write_picture_prompts(folder: &Path) -> Result<()> {
         };
         let filled: Vec<(String, Tensor)> = shapes.into_iter().map(own).collect();
         save(&folder.join(format!("{name}.safetensors")), &filled, &[])?;
+    }
+    Ok(())
+}
+
+/// Writes all of [`TINY_CONTROLNETS`] into `folder`, each into one of its own; see
+/// [`write_tiny_models`].
+///
+/// # Errors
+/// A file cannot be read or written.
+pub fn write_tiny_controlnets(folder: &Path) -> Result<()> {
+    for name in TINY_CONTROLNETS {
+        let to = folder.join(name);
+        copy_folder(&fixtures().join("controlnets").join(name), &to);
+        write_part(&to, |params, config| {
+            ControlNet::new(params, config).map(drop)
+        })?;
     }
     Ok(())
 }
@@ -145,6 +166,9 @@ fn parameter(component: &str, name: &str, shape: &[i64]) -> Tensor {
     let bare = name.strip_prefix("text_model.").unwrap_or(name);
     let own = noise(&format!("{component}/{bare}"), count as usize);
     let inward: i64 = shape.iter().skip(1).product();
+    // GAIN of make_controlnets.py.
+    let is_hint = name.starts_with("controlnet_cond_embedding") && shape.len() > 1;
+    let gain = if is_hint { 1.75_f32 } else { 1.0 };
     let values: Vec<f32> = own
         .into_iter()
         .map(|x| {
@@ -155,10 +179,17 @@ fn parameter(component: &str, name: &str, shape: &[i64]) -> Tensor {
             } else {
                 0.1 * x
             };
-            value as f32
+            value as f32 * gain
         })
         .collect();
     Tensor::from_slice(&values).view(shape)
+}
+
+/// A tensor of numbers in -1..1 that follow from `name`, as `noise` in make_tiny.py makes them.
+pub fn noise_tensor(name: &str, shape: &[i64]) -> Tensor {
+    let count: i64 = shape.iter().product();
+    let values = noise(name, count as usize).into_iter().map(|x| x as f32);
+    Tensor::from_slice(&values.collect::<Vec<_>>()).view(shape)
 }
 
 /// `count` numbers in -1..1 that follow from `name`.

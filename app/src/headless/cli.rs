@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use vernier_engine::EngineError;
-use vernier_engine::recipe::{AdapterUse, ControlUse, EmbeddingUse, PicturePromptUse};
+use vernier_engine::recipe::{
+    AdapterUse, ControlNetUse, ControlUse, EmbeddingUse, PicturePromptUse,
+};
 use vernier_engine::sampling::{PredictionType, SamplerName};
 
 use super::adapter::AdapterCommand;
@@ -164,6 +166,13 @@ pub(super) struct RenderArgs {
     /// the user's data folder go by their files' names. Repeatable
     #[arg(long = "embedding", value_name = "NAME=FILE", value_parser = parse_embedding)]
     pub(super) embeddings: Vec<EmbeddingUse>,
+    /// A ControlNet at work: NAME, FILE or folder, the PICTURE that it follows, and behind it
+    /// ,preprocessor=canny (or invert, blur, tile, inpaint) [default: none, the picture is a map
+    /// already], ,weight=X [default: 1], ,start=PART and ,end=PART of the steps [default: 0 and 1].
+    /// NAME is a file's or folder's in the folder controlnets of the user's data folder; Vernier
+    /// comes with none. Repeatable; they take the place of a recipe's ControlNets
+    #[arg(long = "controlnet", value_name = "NAME=PICTURE[,...]", value_parser = parse_controlnet)]
+    pub(super) controlnets: Vec<ControlNetUse>,
     /// Folder with both of CLIP's towers, to read pictures for controls that are to reach a
     /// measured value [default: the model's own meter]
     #[arg(long, value_name = "DIR")]
@@ -216,8 +225,8 @@ pub(super) struct ReplayArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct InfoArgs {
-    /// A model folder or single-file checkpoint, a project (.vernier), a recipe (.json), a picture
-    /// (.png) or a weights file (.safetensors, .pt, .pth, .ckpt, .bin)
+    /// A model folder or single-file checkpoint, a ControlNet, a project (.vernier), a recipe
+    /// (.json), a picture (.png) or a weights file (.safetensors, .pt, .pth, .ckpt, .bin)
     #[arg(value_name = "DIR|FILE")]
     pub(super) path: PathBuf,
 }
@@ -245,6 +254,10 @@ fn parse_picture_prompt(text: &str) -> Result<PicturePromptUse, String> {
 }
 
 fn parse_embedding(text: &str) -> Result<EmbeddingUse, String> {
+    text.parse().map_err(|e: EngineError| e.to_string())
+}
+
+fn parse_controlnet(text: &str) -> Result<ControlNetUse, String> {
     text.parse().map_err(|e: EngineError| e.to_string())
 }
 

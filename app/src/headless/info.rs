@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use vernier_engine::EngineError;
-use vernier_engine::checkpoint::Checkpoint;
+use vernier_engine::checkpoint::{Checkpoint, ControlNetFile};
 use vernier_engine::controls::tensor_kind::TensorKind;
 use vernier_engine::picture::{self, ForeignRecipe};
 use vernier_engine::picture_prompts::PicturePromptLibrary;
-use vernier_engine::recipe::{self, PictureRef, Recipe};
+use vernier_engine::recipe::{self, PictureRef, Preprocessor, Recipe};
 use vernier_engine::render::Defaults;
 use vernier_engine::weights::pickle::PickleValue;
 use vernier_engine::weights::{TensorFile, TensorHeader};
@@ -28,6 +28,10 @@ pub(super) fn run(args: &InfoArgs) -> Result<(), Failure> {
     let path = &args.path;
     let about = std::fs::metadata(path).map_err(|e| EngineError::io(path, e))?;
     if about.is_dir() {
+        let is_network = path.join("config.json").is_file();
+        if is_network && let Ok(net) = ControlNetFile::open(path) {
+            return controlnet(&net);
+        }
         if !path.join("model_index.json").is_file()
             && let Some(line) = PicturePromptLibrary::describe(path)?
         {
@@ -75,6 +79,12 @@ fn model(path: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+fn controlnet(net: &ControlNetFile) -> Result<(), Failure> {
+    say(&net.in_a_line());
+    say(&format!("hash            {}", net.hash()?));
+    Ok(())
+}
+
 fn png(path: &Path) -> Result<(), Failure> {
     let notes = picture::read_notes(path)?;
     say(&format!(
@@ -115,7 +125,9 @@ fn weights(path: &Path) -> Result<(), Failure> {
         values as f64 / 1e6
     ));
     let kind = TensorKind::of(&file)?;
-    if kind == Some(TensorKind::Checkpoint) {
+    if let Ok(net) = ControlNetFile::open(path) {
+        controlnet(&net)?;
+    } else if kind == Some(TensorKind::Checkpoint) {
         model(path)?;
     } else if let Some(kind) = kind {
         say(&kind.to_string());
@@ -220,6 +232,20 @@ fn describe(recipe: &Recipe) -> String {
     }
     for own in &recipe.picture_prompts {
         lines.push(format!("picture prompt: {own}"));
+    }
+    for used in &recipe.controlnets {
+        lines.push(format!(
+            "ControlNet {} follows {} ({}), weight {}, from {} to {} of the steps",
+            used.name,
+            named(&used.picture),
+            match used.preprocessor {
+                Preprocessor::None => "a map already".to_owned(),
+                preprocessor => format!("by {preprocessor}"),
+            },
+            used.weight,
+            used.start,
+            used.end
+        ));
     }
     for region in &recipe.regions {
         let mask = named(&region.mask.picture);

@@ -18,13 +18,14 @@ use crate::failure::Failure;
 /// What can be done with models.
 #[derive(Debug, Subcommand)]
 pub(super) enum ModelsCommand {
-    /// List the models, picture prompts and image encoders in Vernier's data folder and in the
-    /// folders that were added
+    /// List the models, ControlNets, picture prompts and image encoders in Vernier's data folder and
+    /// in the folders that were added
     List,
-    /// Use the models, LoRAs, embeddings and upscalers of a folder where they lie: of ComfyUI,
-    /// A1111 and its kin, InvokeAI, or any folder of models
+    /// Use the models, LoRAs, embeddings, upscalers and ControlNets of a folder where they lie: of
+    /// ComfyUI, A1111 and its kin, InvokeAI, or any folder of models
     Add(FolderArgs),
-    /// Bring a model, a LoRA, an embedding or an upscaler from the Hugging Face Hub
+    /// Bring a model, a LoRA, an embedding, an upscaler, a ControlNet or an IP-Adapter from the
+    /// Hugging Face Hub
     ///
     /// It goes to the Hub's cache on this machine, which Python programs share, with a link in
     /// Vernier's data folder. A download that broke off goes on where it stopped. HF_HOME,
@@ -55,6 +56,7 @@ pub(super) fn run(command: &ModelsCommand) -> Result<(), Failure> {
         ModelsCommand::List => {
             list(&all());
             list_picture_prompts();
+            list_controlnets();
             Ok(())
         }
         ModelsCommand::Add(args) => add(&args.folder),
@@ -115,6 +117,16 @@ fn list_picture_prompts() {
     }
 }
 
+fn list_controlnets() {
+    let all = assets::controlnets().list();
+    let width = all.iter().map(|found| found.name.chars().count());
+    let width = width.max().unwrap_or(0);
+    for found in &all {
+        let (name, about) = (&found.name, found.in_a_line());
+        say(&format!("{name:width$}  {about}  {}", found.path.display()));
+    }
+}
+
 /// A model in one line: `Stable Diffusion 1.x, epsilon, 2.1 GB`.
 fn in_short(description: &ModelDescription) -> String {
     let bytes: u64 = description.components.iter().map(|c| c.bytes).sum();
@@ -143,6 +155,7 @@ fn add(folder: &Path) -> Result<(), Failure> {
         upscalers,
         picture_prompts,
         image_encoders,
+        controlnets,
     } = places_in(folder);
     let found = ModelLibrary::new(models).list().len();
     let what = program.map_or_else(|| "a folder of models".to_owned(), |p| format!("{p}'s"));
@@ -155,9 +168,10 @@ fn add(folder: &Path) -> Result<(), Failure> {
         ("upscalers", upscalers),
         ("pictures", picture_prompts),
         ("encoders", image_encoders),
+        ("ControlNets", controlnets),
     ] {
         for folder in folders {
-            say(&format!("{name:10}  {}", folder.display()));
+            say(&format!("{name:11} {}", folder.display()));
         }
     }
     Ok(())

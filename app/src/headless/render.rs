@@ -3,10 +3,10 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 
-use vernier_engine::checkpoint::MeterOptions;
+use vernier_engine::checkpoint::{FoundControlNet, MeterOptions};
 use vernier_engine::picture::{self, PictureShelf};
 use vernier_engine::recipe::{
-    self, AdapterUse, ControlUse, ModelRef, PicturePromptUse, Recipe, TextOptions,
+    self, AdapterUse, ControlNetUse, ControlUse, ModelRef, PicturePromptUse, Recipe, TextOptions,
 };
 use vernier_engine::render::Defaults;
 
@@ -165,6 +165,10 @@ fn overridden(mut recipe: Recipe, args: &RenderArgs) -> Result<Recipe, Failure> 
         recipe.embeddings.retain(|own| own.name != embedding.name);
         recipe.embeddings.push(embedding.clone());
     }
+    if !args.controlnets.is_empty() {
+        let located = args.controlnets.iter().map(located_controlnet);
+        recipe.controlnets = located.collect::<Result<_, _>>()?;
+    }
     if let Some((width, height)) = args.size {
         (recipe.width_px, recipe.height_px) = (width, height);
     }
@@ -201,6 +205,17 @@ fn located_prompt(own: &PicturePromptUse) -> Result<PicturePromptUse, Failure> {
         },
         path: Some(path.to_string_lossy().into_owned()),
         ..own.clone()
+    })
+}
+
+/// `used` under the name of its file or folder, with the place where it was found.
+fn located_controlnet(used: &ControlNetUse) -> Result<ControlNetUse, Failure> {
+    let path = assets::controlnets().find(used)?;
+    let path = std::path::absolute(&path).unwrap_or(path);
+    Ok(ControlNetUse {
+        name: FoundControlNet::name_of(&path),
+        path: Some(path.to_string_lossy().into_owned()),
+        ..used.clone()
     })
 }
 

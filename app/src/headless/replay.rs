@@ -143,7 +143,10 @@ fn differences(recorded: (&Recipe, &Picture), made: (&Recipe, &Picture)) -> Vec<
         let embeddings = embeddings.map(|e| (format!("embedding {}", e.name), e.hash.clone()));
         let prompts = recipe.picture_prompts.iter();
         let prompts = prompts.map(|p| (format!("picture prompt {}", p.name), p.hash.clone()));
-        adapters.chain(embeddings).chain(prompts).collect()
+        let nets = recipe.controlnets.iter();
+        let nets = nets.map(|c| (format!("controlnet {}", c.name), c.hash.clone()));
+        let files = adapters.chain(embeddings).chain(prompts);
+        files.chain(nets).collect()
     };
     let here = hashes(made.0);
     for (name, old) in hashes(recorded.0) {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use vernier_engine::adapters::{FoundAdapter, is_called_like_one};
+use vernier_engine::checkpoint::FoundControlNet;
 use vernier_engine::controls::FoundControl;
 use vernier_engine::picture::{self, ComfyGraph, ForeignRecipe, Picture, PictureShelf};
 use vernier_engine::project::{PROJECT_ENDING, Project};
@@ -20,6 +21,8 @@ pub(crate) enum FileEvent {
         models: Vec<ModelItem>,
         /// Adapters and embeddings of other programs.
         adapters: Vec<FoundAdapter>,
+        /// ControlNets.
+        controlnets: Vec<FoundControlNet>,
         /// The controls.
         controls: Vec<FoundControl>,
         /// Nouns that the model's meter knows, in lower case.
@@ -71,6 +74,8 @@ pub(crate) enum FileEvent {
     Source(PictureRef),
     /// A picture for the picture prompt at this place of the bench; it is in the shelf.
     PromptPicture(usize, PictureRef),
+    /// A picture for a ControlNet to follow; it is in the shelf.
+    Map(PictureRef),
     /// A file was written.
     Written(PathBuf),
     /// It did not work; one sentence.
@@ -134,9 +139,16 @@ pub(crate) fn open_prompt_picture(at: usize, path: &Path, shelf: &PictureShelf) 
 
 /// Whether `path` is called as pictures are.
 pub(crate) fn is_picture(path: &Path) -> bool {
-    let ending = path.extension();
-    let is_called = |name: &str| ending.is_some_and(|e| e.eq_ignore_ascii_case(name));
-    ["png", "jpg", "jpeg"].into_iter().any(is_called)
+    let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase());
+    matches!(ending.as_deref(), Some("png" | "jpg" | "jpeg"))
+}
+
+/// Reads a picture of any program into `shelf`, for a ControlNet to follow.
+pub(crate) fn open_map(path: &Path, shelf: &PictureShelf) -> FileEvent {
+    match shelf.read(path) {
+        Ok(picture) => FileEvent::Map(picture),
+        Err(e) => FileEvent::Failed(e.to_string()),
+    }
 }
 
 fn first(path: &Path, recipes: Vec<Recipe>) -> vernier_engine::Result<Recipe> {

@@ -5,6 +5,7 @@ mod batch;
 mod bench;
 #[cfg(unix)]
 mod cancel;
+mod controlnet;
 mod edit;
 mod editing;
 #[cfg(unix)]

@@ -8,6 +8,7 @@
 mod adapter_files;
 mod adapters;
 mod bench;
+mod controlnets;
 mod desk;
 mod editing;
 mod keyboard;

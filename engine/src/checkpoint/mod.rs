@@ -5,6 +5,7 @@
 //! safetensors; a single file holds all weights under the names of the original code.
 
 mod clip;
+mod controlnet;
 mod convert;
 mod describe;
 mod folder;
@@ -21,6 +22,7 @@ mod verify;
 mod weights_files;
 
 pub use clip::open_clip;
+pub use controlnet::{ControlNetFile, ControlNetLibrary, FoundControlNet};
 pub use convert::{Conversion, convert};
 pub use describe::{ComponentDescription, ModelDescription};
 pub use folder::ModelFolder;

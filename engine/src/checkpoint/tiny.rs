@@ -8,7 +8,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tch::{Device, Kind};
 
+use super::folder::read_config;
 use crate::models::clip::{ClipTextConfig, ClipTextModel};
+use crate::models::controlnet::{ControlNet, ControlNetConfig};
 use crate::models::unet::{UNet, UNetConfig};
 use crate::models::vae::{Vae, VaeConfig};
 use crate::prompt::vocabulary_of;
@@ -104,6 +106,35 @@ pub fn write_model(folder: &Path, seed: i64) -> Result<()> {
             "norm_num_groups": 4,
         }),
         |params, config: &VaeConfig| Vae::new(params, config).map(drop),
+    )
+}
+
+/// Writes a ControlNet with random weights for the model in the folder `model` into `folder`; see
+/// [`write_model`].
+///
+/// # Errors
+/// `model` is none, or `folder` cannot be written.
+pub fn write_controlnet(model: &Path, folder: &Path, seed: i64) -> Result<()> {
+    let _generator = lock_generator();
+    tch::manual_seed(seed);
+    let vae: VaeConfig = read_config(&model.join("vae/config.json"))?;
+    let mut config: serde_json::Map<String, Value> = read_config(&model.join("unet/config.json"))?;
+    for field in ["out_channels", "up_block_types"] {
+        config.remove(field);
+    }
+    let halvings = vae.downscale().ilog2() as usize;
+    config.insert("_class_name".to_owned(), "ControlNetModel".into());
+    config.insert("in_channels".to_owned(), vae.latent_channels.into());
+    let widths = vec![4; halvings + 1];
+    config.insert(
+        "conditioning_embedding_out_channels".to_owned(),
+        widths.into(),
+    );
+    write_part(
+        folder,
+        "diffusion_pytorch_model.safetensors",
+        &config.into(),
+        |params, config: &ControlNetConfig| ControlNet::new(params, config).map(drop),
     )
 }
 

@@ -1,7 +1,8 @@
-//! The networks: CLIP's two towers, the conditional U-Net, the autoencoder.
+//! The networks: CLIP's two towers, the conditional U-Net and what steers it, the autoencoder.
 //! Each is configured from its folder's config.json and follows the key names of Python diffusers.
 
 pub mod clip;
+pub mod controlnet;
 mod per_block;
 pub mod unet;
 pub mod upscaler;

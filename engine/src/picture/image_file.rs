@@ -112,11 +112,11 @@ impl Picture {
     }
 
     /// `None` where it has another number of bytes than its size says.
-    fn image(&self) -> Option<RgbImage> {
+    pub(super) fn image(&self) -> Option<RgbImage> {
         RgbImage::from_raw(self.width_px, self.height_px, self.rgb.clone())
     }
 
-    fn from_image(image: RgbImage) -> Self {
+    pub(super) fn from_image(image: RgbImage) -> Self {
         Self {
             width_px: image.width(),
             height_px: image.height(),

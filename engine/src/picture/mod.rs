@@ -3,6 +3,7 @@
 mod a1111;
 mod comfy;
 mod compare;
+mod control_map;
 mod decode;
 mod encode;
 mod foreign;
@@ -14,6 +15,7 @@ mod shelf;
 pub use a1111::Parameters;
 pub use comfy::ComfyGraph;
 pub use compare::{Difference, difference};
+pub use control_map::ControlMap;
 pub use decode::{PngNotes, pixels_in, read_notes, read_pixels, read_recipe, recipe_in};
 pub use encode::{save, save_numbered, to_plain_png, to_png};
 pub use foreign::ForeignRecipe;

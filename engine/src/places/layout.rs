@@ -19,6 +19,8 @@ pub struct Places {
     pub picture_prompts: Vec<PathBuf>,
     /// Folders of the image towers that they see through.
     pub image_encoders: Vec<PathBuf>,
+    /// Folders of ControlNets.
+    pub controlnets: Vec<PathBuf>,
 }
 
 /// A program's folder: how it is recognised, and what lies in it where.
@@ -32,6 +34,7 @@ struct Layout {
     upscalers: &'static [&'static str],
     picture_prompts: &'static [&'static str],
     image_encoders: &'static [&'static str],
+    controlnets: &'static [&'static str],
 }
 
 const LAYOUTS: [Layout; 3] = [
@@ -44,6 +47,7 @@ const LAYOUTS: [Layout; 3] = [
         upscalers: &["models/upscale_models"],
         picture_prompts: &["models/ipadapter"],
         image_encoders: &["models/clip_vision"],
+        controlnets: &["models/controlnet"],
     },
     Layout {
         program: "A1111",
@@ -57,6 +61,7 @@ const LAYOUTS: [Layout; 3] = [
             "extensions/sd-webui-controlnet/annotator/downloads/clip_vision",
             "models/ControlNetPreprocessor/clip_vision",
         ],
+        controlnets: &["models/ControlNet", "extensions/sd-webui-controlnet/models"],
     },
     Layout {
         program: "InvokeAI",
@@ -71,6 +76,11 @@ const LAYOUTS: [Layout; 3] = [
         upscalers: &["models/any/spandrel_image_to_image"],
         picture_prompts: &["models/sd-1/ip_adapter", "models/sdxl/ip_adapter"],
         image_encoders: &["models/any/clip_vision"],
+        controlnets: &[
+            "models/sd-1/controlnet",
+            "models/sd-2/controlnet",
+            "models/sdxl/controlnet",
+        ],
     },
 ];
 
@@ -99,6 +109,7 @@ pub fn places_in(folder: &Path) -> Places {
         upscalers: there(layout.upscalers),
         picture_prompts: there(layout.picture_prompts),
         image_encoders: there(layout.image_encoders),
+        controlnets: there(layout.controlnets),
     }
 }
 
@@ -120,6 +131,7 @@ mod tests {
             "comfy/models/upscale_models",
             "comfy/models/ipadapter",
             "comfy/models/clip_vision",
+            "comfy/models/controlnet",
         ]);
         make(&[
             "webui/models/Stable-diffusion",
@@ -127,7 +139,11 @@ mod tests {
             "webui/models/ESRGAN",
             "webui/models/ControlNet",
         ]);
-        make(&["invoke/models/sd-1/lora", "plain/deep"]);
+        make(&[
+            "invoke/models/sd-1/lora",
+            "invoke/models/sdxl/controlnet",
+            "plain/deep",
+        ]);
         std::fs::write(place.path().join("invoke/invokeai.yaml"), "").unwrap();
         let found = |name: &str| {
             let places = places_in(&place.path().join(name));
@@ -138,12 +154,13 @@ mod tests {
                 &places.upscalers,
                 &places.picture_prompts,
                 &places.image_encoders,
+                &places.controlnets,
             ];
             (places.program, counts.map(Vec::len))
         };
-        assert_eq!(found("comfy"), (Some("ComfyUI"), [1, 1, 0, 1, 1, 1]));
-        assert_eq!(found("webui"), (Some("A1111"), [1, 0, 1, 1, 1, 0]));
-        assert_eq!(found("invoke"), (Some("InvokeAI"), [1, 1, 0, 0, 0, 0]));
-        assert_eq!(found("plain"), (None, [1, 0, 0, 0, 0, 0]));
+        assert_eq!(found("comfy"), (Some("ComfyUI"), [1, 1, 0, 1, 1, 1, 1]));
+        assert_eq!(found("webui"), (Some("A1111"), [1, 0, 1, 1, 1, 0, 1]));
+        assert_eq!(found("invoke"), (Some("InvokeAI"), [1, 1, 0, 0, 0, 0, 1]));
+        assert_eq!(found("plain"), (None, [1, 0, 0, 0, 0, 0, 0]));
     }
 }

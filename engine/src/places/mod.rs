@@ -1,5 +1,5 @@
-//! Folders of other programs whose models, LoRAs, embeddings, upscalers and picture prompts are
-//! used where they lie.
+//! Folders of other programs whose models, LoRAs, embeddings, upscalers, ControlNets and picture
+//! prompts are used where they lie.
 
 mod layout;
 mod list;

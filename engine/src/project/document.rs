@@ -87,6 +87,11 @@ fn check_recipe(field: &str, recipe: &Recipe) -> Result<()> {
             }
         }
     }
+    for (i, used) in recipe.controlnets.iter().enumerate() {
+        for number in [used.weight, used.start, used.end] {
+            finite(&format!("{field}.controlnets[{i}]"), number)?;
+        }
+    }
     check_adapters(&format!("{field}.adapters"), &recipe.adapters)?;
     let prompts = &recipe.picture_prompts;
     check_picture_prompts(&format!("{field}.picture_prompts"), prompts)?;

@@ -1,8 +1,8 @@
 //! Which recipes can be rendered at all.
 
 use super::{
-    AdapterUse, ControlUse, Edit, EmbeddingUse, PicturePromptUse, Recipe, SIZE_RANGE_PX,
-    STEPS_RANGE,
+    AdapterUse, ControlNetUse, ControlUse, Edit, EmbeddingUse, PicturePromptUse, Preprocessor,
+    Recipe, SIZE_RANGE_PX, STEPS_RANGE,
 };
 use crate::device::Dtype;
 use crate::sampling::SamplerName;
@@ -44,6 +44,9 @@ impl Recipe {
             .try_for_each(EmbeddingUse::validate)?;
         let mut picture_prompts = self.picture_prompts.iter();
         picture_prompts.try_for_each(PicturePromptUse::validate)?;
+        self.controlnets
+            .iter()
+            .try_for_each(|used| self.check_controlnet(used))?;
         if let Some(source) = &self.source {
             source.validate(self.steps)?;
         }
@@ -57,6 +60,18 @@ impl Recipe {
         regions.try_for_each(|(index, region)| region.validate(index))
     }
 
+    fn check_controlnet(&self, used: &ControlNetUse) -> Result<()> {
+        used.validate()?;
+        let mask = self.source.as_ref().and_then(|source| source.mask.as_ref());
+        if used.preprocessor == Preprocessor::Inpaint && mask.is_none() && !used.is_idle() {
+            let problem = "its preprocessor inpaint makes a hole where the source's mask is white, \
+                           and there is no mask; give one, or take another preprocessor";
+            let field = format!("controlnet \"{}\"", used.name);
+            return Err(EngineError::request(field, problem));
+        }
+        Ok(())
+    }
+
     fn check_edit(&self, edit: &Edit) -> Result<()> {
         let refuse = |problem: &str| Err(EngineError::request("edit", problem));
         let Some(source) = &self.source else {
@@ -67,6 +82,13 @@ impl Recipe {
         }
         if !self.regions.is_empty() {
             return refuse("its changes say what is where; take the regions away");
+        }
+        if let Some(used) = self.controlnets.iter().find(|used| !used.is_idle()) {
+            return Err(EngineError::request(
+                format!("controlnet \"{}\"", used.name),
+                "an edit follows its source and no ControlNet; take it away, or render without the \
+                 edit",
+            ));
         }
         edit.validate(&self.prompt)
     }

@@ -59,6 +59,13 @@ impl Recipe {
                 made.path = None;
             }
         }
+        if asked.controlnets.len() == made.controlnets.len() {
+            for (asked, made) in asked.controlnets.iter_mut().zip(&mut made.controlnets) {
+                settle(&asked.hash, &mut made.hash);
+                asked.path = None;
+                made.path = None;
+            }
+        }
         let upscaler = |recipe: &mut Self| recipe.highres.as_mut()?.upscaler.take();
         match (upscaler(&mut asked), upscaler(&mut made)) {
             (None, None) => {}
@@ -92,8 +99,8 @@ impl Recipe {
         asked == made
     }
 
-    /// Every picture that it names: its source, the source's mask, those of regions and changes,
-    /// and its picture prompts with their masks.
+    /// Every picture that it names: its source, the source's mask, those of regions, changes and
+    /// ControlNets, and its picture prompts with their masks.
     pub fn pictures(&self) -> Vec<&PictureRef> {
         let source = self.source.iter().flat_map(|source| {
             let mask = source.mask.iter().map(|mask| &mask.picture);
@@ -110,6 +117,7 @@ impl Recipe {
                     .iter()
                     .flat_map(PicturePromptUse::all_pictures),
             )
+            .chain(self.controlnets.iter().map(|used| &used.picture))
             .collect()
     }
 
@@ -127,6 +135,7 @@ impl Recipe {
             .chain(regions.map(|region| &mut region.mask.picture))
             .chain(changes.map(|mask| &mut mask.picture))
             .chain(prompts.flat_map(PicturePromptUse::all_pictures_mut))
+            .chain(self.controlnets.iter_mut().map(|used| &mut used.picture))
             .collect()
     }
 }
@@ -181,7 +190,7 @@ mod tests {
     use std::path::Path;
 
     use super::super::tests::sample;
-    use super::super::{AdapterUse, EmbeddingUse, Source};
+    use super::super::{AdapterUse, ControlNetUse, EmbeddingUse, Source};
     use super::*;
 
     #[test]
@@ -226,6 +235,28 @@ mod tests {
         assert!(!asked.asks_for(&made));
         made.embeddings[0].hash = "1".to_owned();
         assert!(asked.asks_for(&made));
+    }
+
+    #[test]
+    fn controlnets_are_known_by_their_hashes_and_pictures() {
+        let mut asked = sample();
+        let picture = PictureRef::at(Path::new("edges.png"));
+        asked.controlnets = vec![ControlNetUse::new("canny", picture)];
+        let mut made = asked.clone();
+        made.controlnets[0].hash = "abc".to_owned();
+        made.controlnets[0].path = Some("/elsewhere".to_owned());
+        made.pictures_mut()[0].hash = "012".to_owned();
+        assert!(asked.asks_for(&made));
+        for change in [
+            (|used| used.weight = 0.5) as fn(&mut ControlNetUse),
+            |used| used.end = 0.5,
+            |used| used.hash = "abd".to_owned(),
+            |used| used.picture.hash = "013".to_owned(),
+        ] {
+            let mut other = asked.clone();
+            change(&mut other.controlnets[0]);
+            assert!(!other.asks_for(&made));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod adapter;
 mod check;
 mod control;
+mod controlnet;
 mod edit;
 mod edit_method;
 mod file;
@@ -10,6 +11,7 @@ mod highres;
 mod identity;
 mod options;
 mod picture_prompt;
+mod preprocessor;
 mod source;
 mod text;
 
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use adapter::{AdapterUse, EmbeddingUse};
 pub use control::{ControlScale, ControlUse};
+pub use controlnet::ControlNetUse;
 pub use edit::{Change, Edit, EditedPlace, EditedPrompt};
 pub use edit_method::{EditMethod, EditPart};
 pub use file::{from_json, read, to_json, write};
@@ -24,6 +27,7 @@ pub use highres::{Highres, UpscalerUse};
 pub use identity::{hex_of, is_sha256_hex, sha256_hex, short_hash};
 pub use options::{ResolvedSchedule, WalkOptions};
 pub use picture_prompt::{PicturePromptUse, PictureTakes};
+pub use preprocessor::Preprocessor;
 pub use source::{MaskUse, PictureRef, Region, Source};
 pub use text::TextOptions;
 
@@ -84,6 +88,9 @@ pub struct Recipe {
     /// Pictures in the place of words, in no particular order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub picture_prompts: Vec<PicturePromptUse>,
+    /// ControlNets at work; what they add to the U-Net is summed up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controlnets: Vec<ControlNetUse>,
     /// The picture that it starts from; absent for noise alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
@@ -143,6 +150,7 @@ impl Recipe {
             adapters: Vec::new(),
             embeddings: Vec::new(),
             picture_prompts: Vec::new(),
+            controlnets: Vec::new(),
             source: None,
             regions: Vec::new(),
             highres: None,

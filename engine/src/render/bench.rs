@@ -122,6 +122,7 @@ impl StepWork {
             contexts: Contexts {
                 negative: Some(unet.text_context(&text.f_narrow(0, 0, 1)?)?),
                 positive: unet.text_context(&text.f_narrow(0, 1, 1)?)?,
+                nets: Vec::new(),
             },
             latents,
             guidance: Guidance::new(STEP_GUIDANCE, 0.0)?,

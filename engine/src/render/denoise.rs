@@ -154,9 +154,14 @@ impl Denoiser<'_> {
             None => None,
         };
         let input = widened.as_ref().unwrap_or(input);
-        let (cond, uncond) =
-            self.halves
-                .predict(input, timestep, &contexts.positive, negative, hook)?;
+        let (cond, uncond) = self.halves.predict(
+            input,
+            timestep,
+            &contexts.positive,
+            negative,
+            hook,
+            &contexts.nets,
+        )?;
         match (guidance, uncond) {
             (Some(guidance), Some(uncond)) => guidance.combine(&uncond, &cond),
             _ => Ok(cond),

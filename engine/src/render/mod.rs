@@ -9,6 +9,7 @@ pub mod bench;
 mod beside;
 mod closed_loop;
 mod coarse;
+mod controlnets;
 mod defaults;
 mod denoise;
 mod edit;

@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 use std::rc::Rc;
+use std::sync::{Arc, PoisonError};
 
 use tch::Tensor;
 
+use super::controlnets::ResolvedNet;
+use super::halves::{NetCall, NetOnHalves};
 use super::meter_push::MeterPush;
 use super::picture_prompts::PictureBranch;
 use super::regions::Regions;
@@ -30,6 +33,8 @@ pub(super) struct EncodedPrompt {
 pub(super) struct Contexts {
     pub(super) positive: TextContext,
     pub(super) negative: Option<TextContext>,
+    /// The ControlNets at work, with their own keys and values of the same texts.
+    pub(super) nets: Vec<NetOnHalves>,
 }
 
 impl Contexts {
@@ -43,6 +48,7 @@ impl Contexts {
         Ok(Self {
             positive: text_context(unet, positive)?,
             negative: negative.transpose()?,
+            nets: Vec::new(),
         })
     }
 
@@ -50,14 +56,23 @@ impl Contexts {
         Self {
             positive: self.positive.shallow_clone(),
             negative: self.negative.as_ref().map(TextContext::shallow_clone),
+            nets: self.nets.iter().map(NetOnHalves::shallow_clone).collect(),
         }
     }
 }
 
 /// Keys and values of one text, batch 1, and what the model takes beside it.
 pub(super) fn text_context(unet: &UNet, conditioning: &Conditioning) -> Result<TextContext> {
+    context_of(conditioning, |tokens| unet.text_context(tokens))
+}
+
+/// As [`text_context`], of what `read` reads the text with.
+fn context_of(
+    conditioning: &Conditioning,
+    read: impl FnOnce(&Tensor) -> Result<TextContext>,
+) -> Result<TextContext> {
     let tokens: Tensor = conditioning.context()?.f_unsqueeze(0)?;
-    let context = unet.text_context(&tokens)?;
+    let context = read(&tokens)?;
     let (Some(sizes), Some(pooled)) = (conditioning.sizes, &conditioning.pooled) else {
         return Ok(context);
     };
@@ -98,6 +113,8 @@ pub(super) struct PhaseMaker<'a> {
     pub(super) pictures: &'a [PictureBranch],
     /// Words for parts of the picture that do something.
     pub(super) regions: Option<&'a Regions>,
+    /// ControlNets that do something.
+    pub(super) nets: &'a [ResolvedNet],
 }
 
 impl PhaseMaker<'_> {
@@ -105,14 +122,21 @@ impl PhaseMaker<'_> {
     /// last of `calls_from_noise`, of which the controls' starts are fractions.
     ///
     /// A control that is there but does nothing still begins a phase, so that moving it away from
-    /// 0 finds the work up to there done.
+    /// 0 finds the work up to there done. A ControlNet begins one where it sets in and where it
+    /// ends.
     pub(super) fn phases(&self, calls: usize, calls_from_noise: usize) -> Result<Vec<Phase>> {
         let skipped = calls_from_noise.saturating_sub(calls);
         let first_call = |start: f64| {
             ((start * calls_from_noise as f64).round() as usize).saturating_sub(skipped)
         };
         let starts = self.controls.iter().map(|c| first_call(c.start));
-        let mut starts: Vec<usize> = starts.chain([0]).collect();
+        let nets = self.nets.iter().flat_map(|net| {
+            let at_work = |call: &usize| net.wanted.is_at_work(*call, calls);
+            let first = (0..calls).find(at_work);
+            let end = first.and_then(|first| (first..calls).find(|call| !at_work(call)));
+            first.into_iter().chain(end)
+        });
+        let mut starts: Vec<usize> = starts.chain(nets).chain([0]).collect();
         for own in self.pictures {
             starts.extend([first_call(own.start), first_call(own.end)]);
         }
@@ -125,18 +149,26 @@ impl PhaseMaker<'_> {
                 let active = |c: &Resolved| c.raw.is_some() && first_call(c.start) <= from;
                 let indices = 0..self.controls.len();
                 let pictures = self.pictures.iter();
-                let at_work =
+                let shown =
                     |p: &&PictureBranch| first_call(p.start) <= from && from < first_call(p.end);
+                let nets = self.nets.iter();
                 self.phase(
                     from,
                     indices.filter(|&i| active(&self.controls[i])).collect(),
-                    &pictures.filter(at_work).collect::<Vec<_>>(),
+                    &pictures.filter(shown).collect::<Vec<_>>(),
+                    nets.filter(|net| net.wanted.is_at_work(from, calls)),
                 )
             })
             .collect()
     }
 
-    fn phase(&self, from: usize, active: Vec<usize>, pictures: &[&PictureBranch]) -> Result<Phase> {
+    fn phase<'n>(
+        &self,
+        from: usize,
+        active: Vec<usize>,
+        pictures: &[&PictureBranch],
+        nets: impl Iterator<Item = &'n ResolvedNet>,
+    ) -> Result<Phase> {
         let at_work: Vec<&Resolved> = active.iter().map(|&i| &self.controls[i]).collect();
         let adapters = by_adapter(&at_work);
         let mut positive = self.prompt(&adapters)?;
@@ -192,6 +224,10 @@ impl PhaseMaker<'_> {
         for branch in branches {
             contexts.positive = contexts.positive.with_branch(branch);
         }
+        for net in nets {
+            let _ = write!(key, "{};", net.key());
+            contexts.nets.push(self.net(net, &positive)?);
+        }
         let hook = self
             .regions
             .map(|regions| -> Box<dyn AttentionHook> { Box::new(regions.hook(region_texts)) });
@@ -202,6 +238,27 @@ impl PhaseMaker<'_> {
             pushes,
             active,
             key,
+        })
+    }
+
+    /// What both halves ask of `net`, which reads what the U-Net reads.
+    fn net(&self, net: &ResolvedNet, positive: &Conditioning) -> Result<NetOnHalves> {
+        let call = |half: usize, text: &Conditioning| -> Result<NetCall> {
+            let shared = &net.loaded.halves[half];
+            let own = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(NetCall {
+                text: context_of(text, |tokens| own.text_context(tokens))?,
+                net: Arc::clone(shared),
+                hint: net.hint.shallow_clone(),
+                weight: net.wanted.weight,
+            })
+        };
+        // What says nothing of where things are steers the prompt alone, as in Python diffusers.
+        let negative = self.encoded.negative.as_ref();
+        let negative = negative.filter(|_| !net.loaded.config.global_pool_conditions);
+        Ok(NetOnHalves {
+            positive: call(0, positive)?,
+            negative: negative.map(|text| call(1, text)).transpose()?,
         })
     }
 

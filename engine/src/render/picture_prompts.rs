@@ -53,6 +53,7 @@ impl PictureBranch {
         Contexts {
             positive: self.beside_prompt(contexts.positive),
             negative: negative.map(|negative| self.beside_negative(negative)),
+            nets: contexts.nets,
         }
     }
 }

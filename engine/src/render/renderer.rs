@@ -1,5 +1,6 @@
 //! One loaded model.
 
+mod controlled;
 mod edited;
 mod load;
 
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use tch::{Device, Tensor};
 
 use super::adapters::AdapterShelf;
+use super::controlnets::ControlNetShelf;
 use super::denoise::{Denoiser, Walk};
 use super::edit::EditReport;
 use super::halves::Halves;
@@ -73,6 +75,7 @@ pub struct Renderer {
     adapters: AdapterShelf,
     picture_prompts: PicturePromptShelf,
     pub(super) upscalers: UpscalerShelf,
+    controlnets: ControlNetShelf,
     shelf: Shelf,
     snapshots: Snapshots,
     meter_options: MeterOptions,
@@ -197,6 +200,7 @@ impl Renderer {
         let picture_prompts = self
             .picture_prompts
             .resolve(&mut recipe, scene, &mut notes)?;
+        let nets = self.resolve_nets(&mut recipe, frame, source.as_ref(), &mut notes)?;
         let regions = self.region_texts.regions(
             &recipe,
             frame,
@@ -228,6 +232,7 @@ impl Renderer {
             meter,
             pictures: &picture_prompts,
             regions: regions.as_ref(),
+            nets: &nets,
         };
         let phases = maker.phases(calls, plan.calls_from_noise)?;
         let pushed = match meter.filter(|_| phases.iter().any(|p| !p.pushes.is_empty())) {

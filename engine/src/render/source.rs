@@ -53,7 +53,8 @@ impl Frame {
         }
     }
 
-    fn picture(&self, picture: &Picture) -> Picture {
+    /// A picture of the recipe's size, as it lies in this frame.
+    pub(super) fn picture(&self, picture: &Picture) -> Picture {
         match self.part {
             None => picture.clone(),
             Some(part) => {

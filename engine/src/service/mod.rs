@@ -24,7 +24,7 @@ mod worker;
 use std::path::PathBuf;
 
 use crate::adapters::AdapterLibrary;
-use crate::checkpoint::MeterOptions;
+use crate::checkpoint::{ControlNetLibrary, MeterOptions};
 use crate::control_training::{TrainingNews, TrainingTask};
 use crate::controls::ControlLibrary;
 use crate::device::DeviceRequest;
@@ -60,6 +60,8 @@ pub struct RenderOptions {
     pub adapters: AdapterLibrary,
     /// Where recipes' upscalers are looked for.
     pub upscalers: UpscalerLibrary,
+    /// Where recipes' ControlNets are looked for.
+    pub controlnets: ControlNetLibrary,
     /// What reads pictures for controls that are to reach a measured value.
     pub meter: MeterOptions,
     /// Whether an [`Event::Preview`] in a few steps comes before each picture, as a dragged slider

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use vernier_engine::adapters::AdapterLibrary;
-use vernier_engine::checkpoint::MeterOptions;
+use vernier_engine::checkpoint::{ControlNetLibrary, MeterOptions};
 use vernier_engine::controls::ControlLibrary;
 use vernier_engine::device::DeviceRequest;
 use vernier_engine::picture::PictureShelf;
@@ -24,6 +24,7 @@ pub(crate) fn options() -> RenderOptions {
         controls: ControlLibrary::default(),
         adapters: AdapterLibrary::default(),
         upscalers: UpscalerLibrary::default(),
+        controlnets: ControlNetLibrary::default(),
         meter: MeterOptions::default(),
         coarse_first: false,
         want_latents: false,

@@ -1,4 +1,4 @@
-//! `vernier models pull`: models, LoRAs, embeddings and upscalers from the Hugging Face Hub.
+//! `vernier models pull`: models, and files that work with them, from the Hugging Face Hub.
 
 mod choice;
 mod progress;
@@ -10,8 +10,9 @@ use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
 use vernier_engine::EngineError;
 use vernier_engine::adapters::FoundAdapter;
-use vernier_engine::checkpoint::file_sha256;
+use vernier_engine::checkpoint::{ControlNetFile, file_sha256};
 use vernier_engine::controls::tensor_kind::TensorKind;
+use vernier_engine::picture_prompts::PicturePromptFile;
 use vernier_engine::recipe::is_sha256_hex;
 use vernier_engine::user_folders;
 use vernier_engine::weights::TensorFile;
@@ -61,6 +62,10 @@ enum Kind {
     Embedding,
     /// A network that enlarges pictures
     Upscaler,
+    /// A ControlNet
+    Controlnet,
+    /// An IP-Adapter
+    PicturePrompt,
 }
 
 impl Kind {
@@ -71,6 +76,8 @@ impl Kind {
             Self::Lora => "adapters",
             Self::Embedding => "embeddings",
             Self::Upscaler => "upscalers",
+            Self::Controlnet => "controlnets",
+            Self::PicturePrompt => "picture-prompts",
         }
     }
 
@@ -79,6 +86,12 @@ impl Kind {
         let kind = TensorKind::of(&TensorFile::open(path)?)?;
         if kind == Some(TensorKind::Checkpoint) {
             return Ok(Self::Model);
+        }
+        if ControlNetFile::open(path).is_ok() {
+            return Ok(Self::Controlnet);
+        }
+        if PicturePromptFile::look(path).is_ok() {
+            return Ok(Self::PicturePrompt);
         }
         match FoundAdapter::look(path).kind {
             Ok(kind) if kind.is_embedding() => Ok(Self::Embedding),

@@ -101,6 +101,7 @@ impl StudioApp {
                 });
             }
             Asked::PromptPicture(at) => self.read_prompt_picture(ctx, at, answer.into()),
+            Asked::Map => self.read_map(ctx, answer.into()),
             Asked::Pictures => self.studio.training.open(answer),
             Asked::ExportSweep => {
                 let work = export_sweep(&self.studio, answer.into());

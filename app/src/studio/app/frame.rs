@@ -187,6 +187,9 @@ impl eframe::App for StudioApp {
                 }
             }
         });
+        if self.studio.take_asks_for_map_file() {
+            self.dialogs.ask(Asked::Map, "");
+        }
         asked = self.palette.show(ui, &self.studio, &self.keys).or(asked);
         if self.shows_keys {
             self.shows_keys = keys_window(ui, &mut self.keys, &mut self.waiting_key);

@@ -24,6 +24,7 @@ impl StudioApp {
         let model = self.studio.options().embedded_model.clone();
         let library = self.studio.options().controls.clone();
         let adapters = self.studio.options().adapters.clone();
+        let controlnets = self.studio.options().controlnets.clone();
         let folders = self.folder_list.clone();
         let own = self.own_models.clone();
         self.in_background(ctx, "vernier-library", move || {
@@ -37,6 +38,7 @@ impl StudioApp {
             FileEvent::Library {
                 models: list_models(&model, &folders),
                 adapters: adapters.list(),
+                controlnets: controlnets.list(),
                 controls: library.list(),
                 nouns: config.as_ref().map(MeterConfig::kinds).unwrap_or_default(),
                 attributes: config.as_ref().map(readable).unwrap_or_default(),
@@ -77,6 +79,12 @@ impl StudioApp {
         self.workspace = Workspace::Generate;
         self.docks.bring_forward(Pane::Controls);
         self.studio.take_adapter(path);
+    }
+
+    /// Reads a picture for the ControlNet that waits for one.
+    pub(super) fn read_map(&self, ctx: &egui::Context, path: PathBuf) {
+        let shelf = self.shelf();
+        self.in_background(ctx, "vernier-open", move || files::open_map(&path, &shelf));
     }
 
     /// Looks for the answers to the studio's questions about adapters, beside the window.
@@ -160,12 +168,14 @@ impl StudioApp {
             FileEvent::Library {
                 models,
                 adapters,
+                controlnets,
                 controls,
                 nouns,
                 attributes,
             } => {
                 self.studio.set_models(models);
                 self.studio.set_adapters(adapters);
+                self.studio.set_controlnets(controlnets);
                 self.studio.training.readable = attributes;
                 self.studio.set_controls(controls, nouns);
             }
@@ -222,6 +232,7 @@ impl StudioApp {
             FileEvent::Adapter(question, answer) => self.studio.receive_adapter(&question, answer),
             FileEvent::Source(picture) => self.take_source(picture),
             FileEvent::PromptPicture(at, picture) => self.studio.give_prompt_picture(at, picture),
+            FileEvent::Map(picture) => self.studio.follow(picture),
             FileEvent::Written(path) => {
                 let text = format!("{} was written", path.display());
                 self.studio.toasts.push(ToastKind::Done, text, None);
@@ -239,6 +250,10 @@ impl StudioApp {
             let path = file.path().to_owned();
             if let Some(at) = place.filter(|_| files::is_picture(&path)) {
                 self.read_prompt_picture(ctx, at, path);
+                continue;
+            }
+            if self.studio.waiting_for_map().is_some() && files::is_picture(&path) {
+                self.read_map(ctx, path);
                 continue;
             }
             let is_table = path

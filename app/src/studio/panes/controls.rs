@@ -3,6 +3,7 @@
 use egui::{CollapsingHeader, RichText, ScrollArea, Sense, Ui};
 
 use super::adapters::adapters_group;
+use super::controlnets::controlnets_group;
 use super::library::{dropped, take_carried};
 use super::picture_prompts::picture_prompts_group;
 use crate::studio::state::{RackGroup, SliderSpec, Studio};
@@ -21,6 +22,7 @@ pub(crate) fn controls_pane(ui: &mut Ui, studio: &mut Studio) {
         ui.add_space(space::S);
         adapters_group(ui, studio);
         picture_prompts_group(ui, studio);
+        controlnets_group(ui, studio);
         let mut subjects = 0;
         for group in groups.iter() {
             let at = subjects;

@@ -2,6 +2,7 @@
 
 mod adapters;
 mod canvas;
+mod controlnets;
 mod controls;
 mod filmstrip;
 mod histogram;

@@ -53,7 +53,7 @@ fn start(asked: Asked, text: &str, ctx: &egui::Context) -> Option<Receiver<Optio
                         &["safetensors", "pt", "bin", "ckpt", "pth"],
                     )
                     .pick_file(),
-                Asked::OpenSource | Asked::PromptPicture(_) => dialog
+                Asked::OpenSource | Asked::PromptPicture(_) | Asked::Map => dialog
                     .add_filter("Pictures", &["png", "jpg", "jpeg"])
                     .pick_file(),
                 Asked::SaveAs => dialog

@@ -13,6 +13,8 @@ pub(crate) enum Asked {
     OpenSource,
     /// A picture for the picture prompt at this place of the bench.
     PromptPicture(usize),
+    /// A picture for a ControlNet to follow.
+    Map,
     /// Where to save the project.
     SaveAs,
     /// Where to write the picture.
@@ -35,6 +37,7 @@ impl Asked {
             Self::Open => "Open a project, a recipe or a picture",
             Self::OpenSource => "Open a picture to start from",
             Self::PromptPicture(_) => "Open a picture for the picture prompt",
+            Self::Map => "Open a picture for the ControlNet to follow",
             Self::SaveAs => "Save the project as",
             Self::ExportPicture => "Write the picture to",
             Self::ExportSweep => "Write the grid to",
@@ -54,7 +57,9 @@ impl Asked {
 
     fn go(self) -> &'static str {
         match self {
-            Self::Open | Self::OpenSource | Self::PromptPicture(_) | Self::Pictures => "Open",
+            Self::Open | Self::OpenSource | Self::PromptPicture(_) | Self::Map | Self::Pictures => {
+                "Open"
+            }
             Self::SaveAs => "Save",
             Self::ExportPicture | Self::ExportSweep => "Write",
             Self::Adapter => "Add",

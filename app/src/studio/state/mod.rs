@@ -5,6 +5,7 @@
 mod adapters;
 mod cells;
 mod contact_sheet;
+mod controlnets;
 mod edit;
 mod library;
 mod live;
@@ -27,6 +28,7 @@ pub mod training;
 pub use adapters::{AdapterQuestion, AdapterRow};
 pub use cells::{Cell, Cells};
 pub use contact_sheet::{ContactSheet, ContactSheets, SheetSize, control_name};
+pub use controlnets::{ControlNetRow, MapFor};
 pub use edit::{
     BRUSH_RADIUS_RANGE_PX, ChangedThing, Covered, EditOutcome, EditRoom, EditShows,
     FEATHER_RANGE_PX, GROW_RANGE_PX, Layer, ShownMask, Stroke, Tool, USUAL_GAIN, USUAL_PADDING_PX,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use vernier_engine::adapters::AdapterLibrary;
-use vernier_engine::checkpoint::MeterOptions;
+use vernier_engine::checkpoint::{ControlNetLibrary, MeterOptions};
 use vernier_engine::controls::{
     Calibration, ControlInfo, ControlKind, ControlLibrary, ResponsePoint,
 };
@@ -24,6 +24,7 @@ pub(crate) fn studio(recipe: Recipe, live: bool) -> Studio {
         controls: ControlLibrary::new(Vec::new()),
         adapters: AdapterLibrary::default(),
         upscalers: UpscalerLibrary::default(),
+        controlnets: ControlNetLibrary::default(),
         meter: MeterOptions::default(),
         coarse_first: false,
         want_latents: false,

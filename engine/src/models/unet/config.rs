@@ -144,7 +144,7 @@ pub(super) enum Middle {
 
 /// A configuration whose every field has been found usable.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(in crate::models) struct Plan {
     /// Highest resolution first.
     pub(super) levels: Vec<Level>,
     pub(super) middle: Middle,

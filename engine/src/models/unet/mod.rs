@@ -5,6 +5,7 @@ mod attention;
 mod blocks;
 mod config;
 mod embedding;
+mod encoder;
 mod feed_forward;
 mod layer_names;
 mod original_names;
@@ -25,20 +26,17 @@ use crate::weights::Params;
 pub use config::UNetConfig;
 pub use layer_names::{LORA_PREFIX, LayerNames, NamedLayer, OriginalNames, flat_name};
 pub use original_names::{RESNET_PARTS, original_names};
-pub use pass::{AddedConditions, TextContext};
+pub use pass::{AddedConditions, Residuals, TextContext};
 
-use blocks::{DownBlock, MidBlock, UpBlock};
-use config::Plan;
-use embedding::Embedding;
-use pass::Pass;
+pub(in crate::models) use config::Plan;
+pub(in crate::models) use encoder::{Encoded, Encoder};
+
+use blocks::UpBlock;
 
 /// Predicts the noise, the sample or the velocity in latents, under a text.
 #[derive(Debug)]
 pub struct UNet {
-    conv_in: Conv2d,
-    embedding: Embedding,
-    down_blocks: Vec<DownBlock>,
-    mid_block: Option<MidBlock>,
+    encoder: Encoder,
     up_blocks: Vec<UpBlock>,
     conv_norm_out: GroupNorm,
     conv_out: Conv2d,
@@ -80,7 +78,15 @@ struct Builder<'a> {
     attentions: Cell<usize>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    fn new(config: &'a UNetConfig, plan: &'a Plan) -> Self {
+        Self {
+            config,
+            plan,
+            attentions: Cell::new(0),
+        }
+    }
+
     /// The index of the attention layer that is built next.
     fn next_attention(&self) -> usize {
         self.attentions.replace(self.attentions.get() + 1)
@@ -114,33 +120,13 @@ impl UNet {
     /// A field of `config` is not supported; see [`Params::get`] for the others.
     pub fn new(params: &Params, config: &UNetConfig) -> Result<Self> {
         let plan = config.plan(&params.config_path())?;
-        let builder = Builder {
-            config,
-            plan: &plan,
-            attentions: Cell::new(0),
-        };
+        let builder = Builder::new(config, &plan);
         let levels = &plan.levels;
         let count = levels.len();
-        let (first, deepest) = (levels[0].channels, &levels[count - 1]);
-        let conv_in = Conv2d::new(
-            &params.at("conv_in"),
-            config.in_channels,
-            first,
-            same(config.conv_in_kernel),
-        )?;
-        let embedding = Embedding::new(params, config, &plan)?;
-
-        let mut skips = vec![first];
-        let mut channels = first;
-        let mut down_blocks = Vec::with_capacity(count);
-        for (i, level) in levels.iter().enumerate() {
-            let at = params.at("down_blocks").at(i);
-            let is_last = i + 1 == count;
-            let block = DownBlock::new(&at, &builder, level, channels, is_last, &mut skips)?;
-            down_blocks.push(block);
-            channels = level.channels;
-        }
-        let mid_block = MidBlock::new(&params.at("mid_block"), &builder, deepest, plan.middle)?;
+        let first = levels[0].channels;
+        let encoder = Encoder::new(params, &builder)?;
+        let mut skips = encoder.skip_channels.clone();
+        let mut channels = levels[count - 1].channels;
         let mut up_blocks = Vec::with_capacity(count);
         for (i, level) in levels.iter().rev().enumerate() {
             let at = params.at("up_blocks").at(i);
@@ -150,10 +136,7 @@ impl UNet {
             channels = level.channels;
         }
         Ok(Self {
-            conv_in,
-            embedding,
-            down_blocks,
-            mid_block,
+            encoder,
             up_blocks,
             conv_norm_out: GroupNorm::new(
                 &params.at("conv_norm_out"),
@@ -180,18 +163,13 @@ impl UNet {
 
     /// dtype and device of the parameters.
     pub fn options(&self) -> (Kind, Device) {
-        (self.kind, self.conv_in.weight.device())
+        (self.kind, self.encoder.device())
     }
 
     /// The attention layers that read text, in the order in which they are built.
     pub fn cross_attentions(&self) -> Vec<CrossAttention> {
         let mut all = Vec::new();
-        for block in &self.down_blocks {
-            block.describe(&mut all);
-        }
-        if let Some(block) = &self.mid_block {
-            block.describe(&mut all);
-        }
+        self.encoder.describe(&mut all);
         for block in &self.up_blocks {
             block.describe(&mut all);
         }
@@ -206,12 +184,7 @@ impl UNet {
     pub fn text_context(&self, text: &Tensor) -> Result<TextContext> {
         let text = text.f_to_kind(self.kind)?;
         let mut context = TextContext::default();
-        for block in &self.down_blocks {
-            block.read_text(&text, &mut context)?;
-        }
-        if let Some(block) = &self.mid_block {
-            block.read_text(&text, &mut context)?;
-        }
+        self.encoder.read_text(&text, &mut context)?;
         for block in &self.up_blocks {
             block.read_text(&text, &mut context)?;
         }
@@ -233,25 +206,32 @@ impl UNet {
         added: Option<&AddedConditions>,
         hook: Option<&mut dyn AttentionHook>,
     ) -> Result<Tensor> {
-        let time = self.embedding.forward(timesteps, added)?;
-        let mut pass = Pass {
-            // Every residual block begins with this activation, so apply it once.
-            time: self.plan.activation.apply(time)?,
-            text,
-            hook,
+        self.forward_with(latents, timesteps, text, added, hook, None)
+    }
+
+    /// As [`forward`](Self::forward), with what ControlNets add on its way.
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward); or the residuals are of a U-Net of another shape.
+    pub fn forward_with(
+        &self,
+        latents: &Tensor,
+        timesteps: &Tensor,
+        text: &TextContext,
+        added: Option<&AddedConditions>,
+        hook: Option<&mut dyn AttentionHook>,
+        residuals: Option<&Residuals>,
+    ) -> Result<Tensor> {
+        let mut pass = self
+            .encoder
+            .pass(&self.plan, timesteps, text, added, hook)?;
+        pass.residuals = residuals;
+        let latents = latents.f_to_kind(self.kind)?;
+        let Encoded { mut skips, middle } = self.encoder.forward(latents, None, &mut pass)?;
+        let mut x = match pass.residuals {
+            Some(residuals) => residuals.add_to(&mut skips, &middle)?,
+            None => middle,
         };
-        let mut latents = latents.f_to_kind(self.kind)?;
-        if self.config.center_input_sample {
-            latents = latents.f_mul_scalar(2.0)?.f_sub_scalar(1.0)?;
-        }
-        let mut x = self.conv_in.forward(&latents)?;
-        let mut skips = vec![x.shallow_clone()];
-        for block in &self.down_blocks {
-            x = block.forward(x, &mut pass, &mut skips)?;
-        }
-        if let Some(block) = &self.mid_block {
-            x = block.forward(&x, &mut pass)?;
-        }
         for block in &self.up_blocks {
             x = block.forward(x, &mut pass, &mut skips)?;
         }
@@ -262,14 +242,7 @@ impl UNet {
     /// Shows every linear layer and convolution to `visitor` by its name in Python diffusers, such
     /// as `down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k`.
     pub fn for_each_layer(&self, visitor: &mut LayerVisitor<'_>) {
-        visitor("conv_in", LayerRef::Conv2d(&self.conv_in));
-        self.embedding.visit(visitor);
-        for block in &self.down_blocks {
-            block.visit(visitor);
-        }
-        if let Some(block) = &self.mid_block {
-            block.visit(visitor);
-        }
+        self.encoder.visit(visitor);
         for block in &self.up_blocks {
             block.visit(visitor);
         }
@@ -279,12 +252,7 @@ impl UNet {
     /// Shows every normalisation to `visitor` by its name in Python diffusers, such as
     /// `mid_block.attentions.0.transformer_blocks.0.norm1`.
     pub fn for_each_norm(&self, visitor: &mut NormVisitor<'_>) {
-        for block in &self.down_blocks {
-            block.visit_norms(visitor);
-        }
-        if let Some(block) = &self.mid_block {
-            block.visit_norms(visitor);
-        }
+        self.encoder.visit_norms(visitor);
         for block in &self.up_blocks {
             block.visit_norms(visitor);
         }

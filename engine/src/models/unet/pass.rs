@@ -171,10 +171,55 @@ impl AddedConditions {
     }
 }
 
+/// What ControlNets add to the feature maps that a U-Net's way up meets.
+#[derive(Debug)]
+pub struct Residuals {
+    /// To every feature map from the way down, in the order in which they are left behind, each of
+    /// its shape; or `[batch, channels, 1, 1]` where a ControlNet pools them.
+    pub down: Vec<Tensor>,
+    /// To what comes out of the middle.
+    pub middle: Tensor,
+}
+
+impl Residuals {
+    /// The sum of both, as several ControlNets work together.
+    ///
+    /// # Errors
+    /// They are of different U-Nets, or memory runs out.
+    pub fn plus(self, other: &Self) -> Result<Self> {
+        if self.down.len() != other.down.len() {
+            return Err(wrong_count(other.down.len(), self.down.len()));
+        }
+        let down = self.down.iter().zip(&other.down);
+        Ok(Self {
+            down: down.map(|(a, b)| Ok(a.f_add(b)?)).collect::<Result<_>>()?,
+            middle: self.middle.f_add(&other.middle)?,
+        })
+    }
+
+    /// Adds them to `skips` and gives `middle` with its own.
+    pub(super) fn add_to(&self, skips: &mut [Tensor], middle: &Tensor) -> Result<Tensor> {
+        if self.down.len() != skips.len() {
+            return Err(wrong_count(self.down.len(), skips.len()));
+        }
+        for (skip, residual) in skips.iter_mut().zip(&self.down) {
+            *skip = skip.f_add(residual)?;
+        }
+        Ok(middle.f_add(&self.middle)?)
+    }
+}
+
+fn wrong_count(given: usize, wanted: usize) -> EngineError {
+    let problem = format!("gives {given} residuals where the U-Net takes {wanted}");
+    EngineError::request("controlnet", problem)
+}
+
 /// What every block needs.
-pub(super) struct Pass<'a, 'h> {
+pub(in crate::models) struct Pass<'a, 'h> {
     /// Timestep embedding with the activation applied, `[batch, time_dim]`.
     pub(super) time: Tensor,
     pub(super) text: &'a TextContext,
     pub(super) hook: Option<&'h mut dyn AttentionHook>,
+    /// What ControlNets add before the way up.
+    pub(super) residuals: Option<&'a Residuals>,
 }

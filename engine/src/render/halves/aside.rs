@@ -61,15 +61,12 @@ impl Aside {
         })
     }
 
-    pub(super) fn begin(&mut self, call: &Call, text: &TextContext, cores: i32) {
+    pub(super) fn begin(&mut self, call: Call, text: &TextContext, cores: i32) {
         if let Some(replica) = self.replica.take() {
             // Where nobody listens any more, `end` learns why.
             let _ = self.calls.send(AsideCall {
                 replica,
-                call: Call {
-                    input: call.input.shallow_clone(),
-                    timestep: call.timestep,
-                },
+                call,
                 text: text.shallow_clone(),
                 cores,
             });

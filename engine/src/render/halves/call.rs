@@ -1,7 +1,8 @@
-//! One call of the U-Net.
+//! One call of the U-Net and of the ControlNets beside it.
 
 use tch::{Kind, Tensor};
 
+use super::nets::{NetCall, residuals};
 use crate::Result;
 use crate::layers::AttentionHook;
 use crate::models::unet::{TextContext, UNet};
@@ -11,6 +12,8 @@ pub(super) struct Call {
     /// `[batch, in_channels, h, w]` in the U-Net's dtype.
     pub(super) input: Tensor,
     pub(super) timestep: f64,
+    /// ControlNets at work.
+    pub(super) nets: Vec<NetCall>,
 }
 
 impl Call {
@@ -22,7 +25,15 @@ impl Call {
     ) -> Result<Tensor> {
         let options = (Kind::Float, self.input.device());
         let timesteps = Tensor::f_full([self.input.size()[0]], self.timestep, options)?;
-        let output = unet.forward(&self.input, &timesteps, text, text.added(), hook)?;
+        let residuals = residuals(&self.nets, &self.input, &timesteps)?;
+        let output = unet.forward_with(
+            &self.input,
+            &timesteps,
+            text,
+            text.added(),
+            hook,
+            residuals.as_ref(),
+        )?;
         Ok(output.f_to_kind(Kind::Float)?)
     }
 }

@@ -8,6 +8,7 @@
 mod aside;
 mod call;
 mod cores;
+mod nets;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use tch::{Device, Tensor};
 use self::aside::Aside;
 use self::call::Call;
 use self::cores::CoresInUse;
+pub(super) use self::nets::{NetCall, NetOnHalves, SharedNet};
 use crate::Result;
 use crate::layers::AttentionHook;
 use crate::models::unet::{TextContext, UNet, UNetConfig};
@@ -91,7 +93,7 @@ impl Halves {
     /// The model outputs in fp32, `[1, out_channels, h, w]`, under `positive` and, where there is
     /// one, under `negative`. Both are contexts of batch 1, and `input` is `[1, in_channels, h, w]`.
     ///
-    /// `hook` sees the positive half alone. Gradients flow to `input` where it wants them.
+    /// `hook` sees the positive half alone; `nets` are the ControlNets at work. Gradients flow to `input` where it wants them.
     ///
     /// # Errors
     /// As [`UNet::forward`].
@@ -102,11 +104,15 @@ impl Halves {
         positive: &TextContext,
         negative: Option<&TextContext>,
         hook: Option<&mut dyn AttentionHook>,
+        nets: &[NetOnHalves],
     ) -> Result<(Tensor, Option<Tensor>)> {
-        let call = Call {
-            input: input.f_to_kind(self.unet.options().0)?,
+        let input = input.f_to_kind(self.unet.options().0)?;
+        let with = |nets: Vec<NetCall>| Call {
+            input: input.shallow_clone(),
             timestep,
+            nets,
         };
+        let call = with(nets::of_positive(nets));
         let Some(negative) = negative else {
             return Ok((call.run(&self.unet, positive, hook)?, None));
         };
@@ -117,20 +123,21 @@ impl Halves {
             && !call.input.requires_grad()
         {
             let own = CoresInUse::set(cores - cores / 2);
-            aside.begin(&call, negative, cores / 2);
+            aside.begin(with(nets::of_negative(nets)), negative, cores / 2);
             let positive = call.run(&self.unet, positive, hook);
             let negative = aside.end();
             drop(own);
             return Ok((positive?, Some(negative?)));
         }
         let both = match hook {
-            None if !self.are_apart => negative.beside(positive)?,
+            None if !self.are_apart => negative.beside(positive)?.zip(nets::of_both(nets)?),
             _ => None,
         };
-        if let Some(both) = both {
+        if let Some((both, nets)) = both {
             let twice = Call {
                 input: Tensor::f_cat(&[&call.input, &call.input], 0)?,
-                ..call
+                timestep,
+                nets,
             };
             let outputs = twice.run(&self.unet, &both, None)?;
             let half = |index| outputs.f_narrow(0, index, 1);
@@ -141,7 +148,7 @@ impl Halves {
         } else {
             &self.unet
         };
-        let negative = call.run(unet, negative, None)?;
+        let negative = with(nets::of_negative(nets)).run(unet, negative, None)?;
         Ok((call.run(&self.unet, positive, hook)?, Some(negative)))
     }
 }

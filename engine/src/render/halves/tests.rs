@@ -57,7 +57,7 @@ impl Studio {
         let negative = Some(&self.negative);
         let (positive, negative) = self
             .halves
-            .predict(&self.input, 500.0, &self.positive, negative, hook)
+            .predict(&self.input, 500.0, &self.positive, negative, hook, &[])
             .unwrap();
         assert_eq!(tch::get_num_threads(), cores);
         (positive, negative.unwrap())
@@ -96,7 +96,7 @@ fn each_half_is_a_call_under_its_own_text() {
         }
         let alone = studio
             .halves
-            .predict(&studio.input, 500.0, &studio.positive, None, None);
+            .predict(&studio.input, 500.0, &studio.positive, None, None, &[]);
         let (positive, negative) = alone.unwrap();
         assert!(positive.allclose(&plain.0, 1e-4, 1e-5, false) && negative.is_none());
     }
@@ -227,13 +227,14 @@ fn a_failure_of_one_half_leaves_both_usable() {
         &studio.positive,
         negative,
         Some(&mut counter),
+        &[],
     );
     assert!(matches!(failed, Err(EngineError::Cancelled)));
     let none = TextContext::default();
     let positive = &studio.positive;
     let failed = studio
         .halves
-        .predict(&studio.input, 500.0, positive, Some(&none), None);
+        .predict(&studio.input, 500.0, positive, Some(&none), None, &[]);
     assert!(
         failed
             .unwrap_err()

@@ -5,6 +5,7 @@ use std::path::Path;
 use tch::{Device, Kind};
 
 use super::super::adapters::AdapterShelf;
+use super::super::controlnets::ControlNetShelf;
 use super::super::halves::Halves;
 use super::super::highres::UpscalerShelf;
 use super::super::picture_prompts::PicturePromptShelf;
@@ -77,6 +78,7 @@ impl Renderer {
             adapters: AdapterShelf::default(),
             picture_prompts: PicturePromptShelf::default(),
             upscalers: UpscalerShelf::default(),
+            controlnets: ControlNetShelf::default(),
             shelf: Shelf::default(),
             snapshots: Snapshots::default(),
             meter_options: MeterOptions::default(),

@@ -127,6 +127,7 @@ fn equip(renderer: &mut Renderer, options: &RenderOptions) {
     renderer.set_library(options.controls.clone());
     renderer.set_adapters(options.adapters.clone());
     renderer.set_upscalers(options.upscalers.clone());
+    renderer.set_controlnets(options.controlnets.clone());
     renderer.set_meter_options(options.meter.clone());
     renderer.set_pictures(options.pictures.clone());
 }

@@ -1,6 +1,7 @@
 //! Models, controls and adapters at hand, to be searched, looked at and put to work.
 
 mod adapters;
+mod controlnets;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,6 +54,8 @@ pub(crate) enum Carried {
     Model(usize),
     /// A LoRA or an embedding, by its file.
     Adapter(PathBuf),
+    /// A ControlNet, by its file or folder.
+    ControlNet(PathBuf),
 }
 
 /// Draws the library.
@@ -91,6 +94,7 @@ pub(crate) fn library_pane(
             }
             Shelf::Adapters => {
                 adapters::adapters(ui, studio, &view.search);
+                controlnets::controlnets(ui, studio, &view.search);
                 UiCommand::AddAdapter
             }
         };
@@ -302,7 +306,9 @@ fn head(ui: &mut Ui, name: &str, carried: Carried, can_use: bool) -> bool {
         let label = ui.add(label).on_hover_cursor(egui::CursorIcon::Grab);
         let help = match carried {
             Carried::Control(_) => "Drag it onto a word of the prompt",
-            Carried::Model(_) | Carried::Adapter(_) => "Drag it onto the prompt",
+            Carried::Model(_) | Carried::Adapter(_) | Carried::ControlNet(_) => {
+                "Drag it onto the prompt"
+            }
         };
         label.dnd_set_drag_payload(carried);
         if label.dragged() {
@@ -338,6 +344,7 @@ pub(crate) fn take_carried(studio: &mut Studio, carried: &Carried, word: Option<
     match carried {
         Carried::Control(name) => studio.take_control(name, word),
         Carried::Adapter(path) => studio.take_adapter(path.clone()),
+        Carried::ControlNet(path) => studio.take_controlnet(path),
         Carried::Model(at) => {
             if let Some(item) = studio.models().get(*at).cloned() {
                 studio.take_model(&item);

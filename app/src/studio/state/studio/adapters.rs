@@ -39,8 +39,11 @@ impl Studio {
         self.adapters.rows(&self.bench, self.model_family())
     }
 
-    /// The sentence of the first adapter at work that cannot work.
+    /// The sentence of the first adapter or ControlNet at work that cannot work.
     pub fn unfit_adapter(&self) -> Option<String> {
+        if let Some(sentence) = self.unfit_controlnet() {
+            return Some(sentence);
+        }
         let recipe = &self.bench.recipe;
         let pictures = &recipe.picture_prompts;
         if recipe.adapters.is_empty() && recipe.embeddings.is_empty() && pictures.is_empty() {

@@ -2,6 +2,7 @@
 
 mod adapters;
 mod commands;
+mod controlnets;
 mod events;
 mod keeping;
 mod library;
@@ -27,6 +28,7 @@ use vernier_engine::service::{Command, RenderOptions};
 
 use self::scene::Scene;
 use super::adapters::Adapters;
+use super::controlnets::ControlNets;
 use super::pixel_memory::{MOST_BYTES, PixelMemory};
 use super::{
     Bench, BenchPictures, ContactSheets, EditRoom, Live, LiveNotes, ModelItem, NewPicture, Nouns,
@@ -110,6 +112,7 @@ pub struct Studio {
     wanted_prompt_picture: Option<usize>,
     /// Which the pointer is over.
     pointed_picture_prompt: Option<usize>,
+    controlnets: ControlNets,
     previews: Previews,
     contact_sheets: ContactSheets,
     talk: Talk,
@@ -171,6 +174,7 @@ impl Studio {
             wanted_prompt_picture: None,
             pointed_picture_prompt: None,
             adapters: Adapters::default(),
+            controlnets: ControlNets::default(),
             previews: Previews::default(),
             contact_sheets: ContactSheets::default(),
             talk: Talk::default(),
