@@ -17,7 +17,7 @@ const COMPONENTS: [&str; 7] = [
 /// Folders of those whose files are weights.
 const WEIGHTED: [&str; 4] = ["text_encoder", "text_encoder_2", "unet", "vae"];
 /// What weights are called in them.
-const WEIGHTS: [&str; 3] = ["diffusion_pytorch_model", "model", "pytorch_model"];
+pub(super) const WEIGHTS: [&str; 3] = ["diffusion_pytorch_model", "model", "pytorch_model"];
 /// Endings of weights, the better first.
 const ENDINGS: [&str; 5] = ["safetensors", "bin", "ckpt", "pth", "pt"];
 /// Files that a message names at most.
@@ -51,6 +51,15 @@ pub(super) fn choose(
     }
     if names.iter().any(|name| name == MODEL_INDEX) {
         return folder(repository, names, variant).map(Choice::Folder);
+    }
+    // One network in diffusers layout, such as a ControlNet.
+    let at_root: Vec<&str> = names.iter().map(String::as_str).collect();
+    if names.iter().any(|name| name == "config.json")
+        && let Some(([only], _)) = weights_of(&at_root, variant)
+            .as_ref()
+            .map(|(f, v)| (&f[..], v))
+    {
+        return Ok(Choice::Files(vec![(*only).to_owned()]));
     }
     let candidates = weights(names);
     match candidates.as_slice() {
@@ -316,6 +325,21 @@ mod tests {
         assert!(error.to_string().contains("has no file c"), "{error}");
         let error = choose("a/b", &names(&["README.md"]), &[], None).unwrap_err();
         assert!(error.to_string().contains("no weights"), "{error}");
+    }
+
+    #[test]
+    fn one_network_is_taken_in_the_variant_that_is_wanted() {
+        let net = names(&[
+            "config.json",
+            "diffusion_pytorch_model.bin",
+            "diffusion_pytorch_model.fp16.safetensors",
+            "diffusion_pytorch_model.safetensors",
+            "images/input.png",
+        ]);
+        for (variant, file) in [(None, &net[3]), (Some("fp16"), &net[2])] {
+            let choice = choose("a/b", &net, &[], variant).unwrap();
+            assert_eq!(choice, Choice::Files(vec![file.clone()]));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod choice;
 mod progress;
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -17,7 +18,7 @@ use vernier_engine::recipe::is_sha256_hex;
 use vernier_engine::user_folders;
 use vernier_engine::weights::TensorFile;
 
-use self::choice::{Choice, choose};
+use self::choice::{Choice, WEIGHTS, choose};
 use self::progress::DownloadProgress;
 use super::say;
 use crate::failure::Failure;
@@ -123,13 +124,12 @@ pub(super) fn run(args: &PullArgs) -> Result<(), Failure> {
     } else {
         from_hub(args, &cache)?
     };
-    let name_of = |file: &str| args.name.clone().unwrap_or_else(|| file.to_owned());
     match choice {
         Choice::Folder(names) => {
             // The index lies at the root of what was downloaded.
             let root = root_of(&files[0], &names[0]);
             let (_, name) = args.repository.split_once('/').unwrap_or_default();
-            keep(&root, Kind::Model, &name_of(name))
+            keep(&root, Kind::Model, args.name.as_deref().unwrap_or(name))
         }
         Choice::Files(_) => {
             if args.name.is_some() && files.len() > 1 {
@@ -138,15 +138,27 @@ pub(super) fn run(args: &PullArgs) -> Result<(), Failure> {
             }
             for file in &files {
                 let kind = args.kind.map_or_else(|| Kind::of(file), Ok)?;
-                let own = file.file_name().unwrap_or_default().to_string_lossy();
-                let mut name = name_of(&own);
-                if let (Some(_), Some(ending)) = (&args.name, file.extension()) {
-                    name = format!("{name}.{}", ending.to_string_lossy());
-                }
-                keep(file, kind, &name)?;
+                keep(file, kind, &name_of_file(args, file))?;
             }
             Ok(())
         }
+    }
+}
+
+/// What a single file is called here: as the artist says, else like the repository where its own
+/// name says nothing, else by its own.
+fn name_of_file(args: &PullArgs, file: &Path) -> String {
+    let part = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let stem = part(file.file_stem());
+    let is_nameless = stem
+        .split('.')
+        .next()
+        .is_some_and(|base| WEIGHTS.contains(&base) || base == "pytorch_lora_weights");
+    let of_repository = args.repository.split_once('/').map(|(_, name)| name);
+    let of_repository = of_repository.filter(|_| is_nameless && args.files.len() < 2);
+    match args.name.as_deref().or(of_repository) {
+        Some(name) => format!("{name}.{}", part(file.extension())),
+        None => part(file.file_name()),
     }
 }
 
