@@ -1,49 +1,22 @@
 //! LoRAs and embeddings of other programs in the window.
 
-use std::sync::Arc;
-
 use egui::{Key, Modifiers};
-use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
-use vernier::studio::StudioApp;
-use vernier::studio::state::{Axis, AxisField, Studio};
+use vernier::studio::state::{Axis, AxisField};
 use vernier_engine::adapters::AdapterLibrary;
-use vernier_engine::picture::Picture;
 use vernier_engine::project::ProjectFile;
 
 use super::adapter_files::{embedding, lora, lora_of_another_family};
 use super::desk::{
-    choose_theme, drop_file, keeping, options, projects_in, until, until_shown, window,
-    write_prompt, write_theme,
+    Window, choose_theme, click, drop_file, keeping, key, options, projects_in, shown, studio,
+    until, window, write_prompt, write_theme,
 };
 
 const SIZE: [f32; 2] = [1366.0, 900.0];
 
-type Window = Harness<'static, StudioApp>;
-
-fn studio(harness: &Window) -> &Studio {
-    harness.state().studio()
-}
-
 fn adapters(harness: &Window) -> Vec<String> {
     let recipe = &studio(harness).bench.recipe;
     recipe.adapters.iter().map(ToString::to_string).collect()
-}
-
-fn click(harness: &mut Window, label: &str) {
-    harness.get_by_label(label).click();
-    harness.run_steps(4);
-}
-
-fn key(harness: &mut Window, modifiers: Modifiers, key: Key) {
-    harness.key_press_modifiers(modifiers, key);
-    harness.run_steps(3);
-}
-
-fn shown(harness: &mut Window) -> Arc<Picture> {
-    harness.run_steps(2);
-    until_shown(harness);
-    studio(harness).shown_picture().unwrap().0
 }
 
 /// Opens the library where the adapters are, and waits until they are listed.

@@ -1,25 +1,16 @@
 //! ControlNets in the window.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use egui::{Key, Modifiers};
-use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
-use vernier::studio::state::Studio;
-use vernier::studio::{StudioApp, StudioOptions};
+use vernier::studio::StudioOptions;
 use vernier_engine::checkpoint::{ControlNetLibrary, tiny};
 use vernier_engine::picture::{self, Picture};
 
-use super::desk::{drop_file, options, until, until_shown, window};
+use super::desk::{Window, click, drop_file, key, options, shown, studio, until, window};
 
 const SIZE: [f32; 2] = [1366.0, 900.0];
-
-type Window = Harness<'static, StudioApp>;
-
-fn studio(harness: &Window) -> &Studio {
-    harness.state().studio()
-}
 
 /// Weight, start and end of each, and what is made of its picture.
 fn used(harness: &Window) -> Vec<String> {
@@ -32,22 +23,6 @@ fn used(harness: &Window) -> Vec<String> {
             )
         })
         .collect()
-}
-
-fn click(harness: &mut Window, label: &str) {
-    harness.get_by_label(label).click();
-    harness.run_steps(4);
-}
-
-fn key(harness: &mut Window, modifiers: Modifiers, key: Key) {
-    harness.key_press_modifiers(modifiers, key);
-    harness.run_steps(3);
-}
-
-fn shown(harness: &mut Window) -> Arc<Picture> {
-    harness.run_steps(2);
-    until_shown(harness);
-    studio(harness).shown_picture().unwrap().0
 }
 
 /// Options with the ControlNet `edges` for the embedded model at hand.

@@ -5,10 +5,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use eframe::egui_wgpu::RenderState;
+use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
 use egui_kittest::{Harness, SnapshotOptions};
+use vernier::studio::state::Studio;
 use vernier::studio::{Settings, StudioApp, StudioOptions};
 use vernier_engine::adapters::AdapterLibrary;
+use vernier_engine::picture::Picture;
 use vernier_engine::service::RenderOptions;
 
 /// The one tolerance of all snapshots: software Vulkan compiles for the processor at hand, so a
@@ -138,7 +141,7 @@ pub(crate) fn until_shown(harness: &mut Harness<'static, StudioApp>) {
 pub(crate) fn write_prompt(harness: &mut Harness<'static, StudioApp>, text: &str) {
     harness.get_by_label("prompt").focus();
     harness.step();
-    harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
     harness.step();
     harness.get_by_label("prompt").type_text(text);
     harness.step();
@@ -174,4 +177,31 @@ pub(crate) fn projects_in(folder: &Path) -> Vec<PathBuf> {
     paths
         .filter(|p| p.extension().is_some_and(|e| e == "vernier"))
         .collect()
+}
+
+/// The window and all that it shows.
+pub(crate) type Window = Harness<'static, StudioApp>;
+
+/// What the window is about.
+pub(crate) fn studio(harness: &Window) -> &Studio {
+    harness.state().studio()
+}
+
+/// Clicks what is called `label`, and lets the window answer.
+pub(crate) fn click(harness: &mut Window, label: &str) {
+    harness.get_by_label(label).click();
+    harness.run_steps(4);
+}
+
+/// Presses a key, and lets the window answer.
+pub(crate) fn key(harness: &mut Window, modifiers: Modifiers, key: Key) {
+    harness.key_press_modifiers(modifiers, key);
+    harness.run_steps(3);
+}
+
+/// The picture that is shown once the bench's own is there.
+pub(crate) fn shown(harness: &mut Window) -> Arc<Picture> {
+    harness.run_steps(2);
+    until_shown(harness);
+    studio(harness).shown_picture().unwrap().0
 }

@@ -1,20 +1,18 @@
 //! Pictures in the place of words, in the window.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use egui::{Key, Modifiers};
-use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
-use vernier::studio::state::Studio;
-use vernier::studio::{StudioApp, StudioOptions};
-use vernier_engine::picture::Picture;
+use vernier::studio::StudioOptions;
 use vernier_engine::picture_prompts::PicturePromptLibrary;
 use vernier_engine::picture_prompts::tiny::write_picture_prompt;
 use vernier_engine::project::ProjectFile;
 use vernier_engine::recipe::PictureTakes;
 
-use super::desk::{drop_file, keeping, options, projects_in, until, until_shown, window};
+use super::desk::{
+    Window, click, drop_file, keeping, key, options, projects_in, shown, studio, until, window,
+};
 
 const SIZE: [f32; 2] = [1366.0, 900.0];
 
@@ -22,28 +20,6 @@ const PICTURE: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../tests/fixtures/picture_prompts/a.png"
 );
-
-type Window = Harness<'static, StudioApp>;
-
-fn studio(harness: &Window) -> &Studio {
-    harness.state().studio()
-}
-
-fn click(harness: &mut Window, label: &str) {
-    harness.get_by_label(label).click();
-    harness.run_steps(4);
-}
-
-fn key(harness: &mut Window, modifiers: Modifiers, key: Key) {
-    harness.key_press_modifiers(modifiers, key);
-    harness.run_steps(3);
-}
-
-fn shown(harness: &mut Window) -> Arc<Picture> {
-    harness.run_steps(2);
-    until_shown(harness);
-    studio(harness).shown_picture().unwrap().0
-}
 
 /// The same with a picture prompt for the embedded model, called look, in a folder of them.
 fn with_prompts(folder: &Path, options: StudioOptions) -> StudioOptions {

@@ -47,7 +47,8 @@ fn a_sentence_moves_a_slider_and_the_picture_and_undo_restores_both() {
         (smile.name.as_str(), smile.subject.as_deref()),
         ("smile", Some("woman"))
     );
-    assert_eq!(smile.scale, ControlScale::Measured);
+    let exchanges = harness.state().studio().talk().exchanges();
+    assert_eq!(smile.scale, ControlScale::Measured, "{exchanges:?}");
     assert!(
         smile.resolved.is_some(),
         "the slider shows where it was found"

@@ -148,7 +148,11 @@ fn shared(all: Vec<Clause>) -> Vec<Clause> {
             continue;
         }
         if clause.says_something() {
-            let own = std::mem::take(&mut clause.who);
+            let mut own = std::mem::take(&mut clause.who);
+            if clause.follow.is_some() || clause.half_of_that {
+                // "That's too much": the change, not a thing.
+                own.retain(|who| who.pronoun != Some(Pronoun::Neuter));
+            }
             clause.who = waiting.drain(..).chain(own).collect();
             done.push(clause);
         } else if clause.is_also {

@@ -43,15 +43,16 @@ pub(crate) struct MeasureArgs {
 /// Sweeps the shipped directions, the words for them and the sliders that move the same, then the
 /// controls that take values and their simpler likes, and prints both tables.
 pub(crate) fn measure(checkout: &Checkout, args: &MeasureArgs) -> Result<()> {
-    let mut recipes = read(&checkout.root().join(RECIPES))?;
-    let peers = std::mem::take(&mut recipes.peers);
+    let recipes = read(&checkout.root().join(RECIPES))?;
+    let peers = recipes.peers.clone();
     checkout.build_program("vernier")?;
     interrupt::catch();
     let mut rows = Vec::new();
     let mut number_rows = Vec::new();
     for recipe in recipes.chosen(&args.names)? {
         if recipe.kind.takes_values() {
-            let likes = peers.iter().filter(|peer| peer.is_like(&recipe));
+            let likes = peers.iter();
+            let likes = likes.filter(|peer| peer.is_like(&recipe) && peer.name != recipe.name);
             for control in std::iter::once(&recipe).chain(likes) {
                 if control.is_peer {
                     make(checkout, control, &[])?;

@@ -24,7 +24,7 @@ pub(super) struct Recipes {
 }
 
 /// One control: what stands on the command line of `vernier train`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ControlRecipe {
     pub(super) name: String,
@@ -60,7 +60,7 @@ pub(super) struct ControlRecipe {
 }
 
 /// Options of `train-miniature export-folder`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PictureRecipe {
     /// What they are called; controls that learn from the same pictures say the same.

@@ -161,8 +161,8 @@ impl<'a> WeightsName<'a> {
     fn of(file: &'a str) -> Option<Self> {
         let mut base = None;
         let (mut variant, mut ending, mut is_index) = (None, None, false);
-        let parts = file.strip_suffix(".json").unwrap_or(file);
-        for part in parts.split('.') {
+        let list = file.strip_suffix(".json");
+        for part in list.unwrap_or(file).split('.') {
             // `-00001-of-00002` stands behind the base or the variant.
             let part = match part.find("-0") {
                 Some(at) if part.contains("-of-") => &part[..at],
@@ -179,7 +179,7 @@ impl<'a> WeightsName<'a> {
                 return None;
             }
         }
-        if is_index != file.ends_with(".json") {
+        if is_index != list.is_some() {
             return None;
         }
         Some(Self {
@@ -204,14 +204,12 @@ fn weights(names: &[String]) -> Vec<&str> {
 }
 
 fn listed(names: &[&str]) -> String {
-    let mut text = names[..names.len().min(NAMED)].join(", ");
-    if names.len() > NAMED {
-        text.push_str(&format!(" and {} more", names.len() - NAMED));
+    let text = names[..names.len().min(NAMED)].join(", ");
+    match names.len() {
+        0 => "none".to_owned(),
+        few if few <= NAMED => text,
+        many => format!("{text} and {} more", many - NAMED),
     }
-    if text.is_empty() {
-        "none".clone_into(&mut text);
-    }
-    text
 }
 
 #[cfg(test)]

@@ -235,12 +235,11 @@ fn from_hub(args: &PullArgs, cache: &Cache) -> Result<(Choice, Vec<PathBuf>), Fa
     let _ = cache.repo(commit.clone()).create_ref(&info.sha);
     let mut files = Vec::new();
     for (number, name) in chosen.iter().enumerate() {
-        let path = match cache.repo(commit.clone()).get(name) {
-            Some(path) => path,
-            None => {
-                let place = (number + 1, chosen.len());
-                download(cache, &commit, &of_commit, name, place).map_err(|e| told(&e))?
-            }
+        let path = if let Some(path) = cache.repo(commit.clone()).get(name) {
+            path
+        } else {
+            let place = (number + 1, chosen.len());
+            download(cache, &commit, &of_commit, name, place).map_err(|e| told(&e))?
         };
         check_whole(&path, name)?;
         files.push(path);

@@ -4,7 +4,7 @@ use egui::{Align, CollapsingHeader, Layout, RichText, Ui};
 
 use crate::studio::state::{AdapterRow, Studio};
 use crate::studio::theme::{Tokens, semibold, space};
-use crate::studio::widgets::{icon_button, icon_toggle, weight_slider};
+use crate::studio::widgets::{file_problem, file_title, icon_button, icon_toggle, weight_slider};
 
 /// Most trained words that a row offers.
 const MOST_WORDS: usize = 6;
@@ -48,12 +48,7 @@ fn row_ui(ui: &mut Ui, row: &AdapterRow) -> Option<Answer> {
         answer = sliders(ui, row, weights).or(answer);
     }
     if let Some(problem) = &row.problem {
-        let color = if row.is_muted {
-            tokens.text_weak
-        } else {
-            tokens.trouble
-        };
-        ui.label(RichText::new(problem).small().color(color));
+        file_problem(ui, problem, row.is_muted);
     } else if row.lacks_word {
         let text = format!("No prompt has the word {}, so it does nothing.", row.name);
         ui.label(RichText::new(text).small().color(tokens.caution));
@@ -73,22 +68,8 @@ fn head(ui: &mut Ui, row: &AdapterRow, tokens: Tokens) -> Option<Answer> {
     let mut answer = None;
     let name = &row.name;
     ui.horizontal(|ui| {
-        // A path is known by its end.
-        let short = name.rsplit(['/', '\\']).next().unwrap_or(name);
-        let color = if row.is_muted || row.lacks_word {
-            tokens.text_weak
-        } else {
-            tokens.text
-        };
-        let title = egui::Label::new(RichText::new(short).color(color)).truncate();
-        let width = (ui.available_width() - 90.0).max(40.0);
-        let height = ui.spacing().interact_size.y;
-        let title = ui.allocate_ui_with_layout(
-            egui::vec2(width, height),
-            Layout::left_to_right(Align::Center),
-            |ui| ui.add(title),
-        );
-        title.inner.on_hover_ui(|ui| about(ui, row));
+        let title = file_title(ui, name, row.is_muted || row.lacks_word, 90.0);
+        title.on_hover_ui(|ui| about(ui, row));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 0.0;
             let help = if row.weights.is_some() {

@@ -10,7 +10,9 @@ use vernier_engine::recipe::Preprocessor;
 
 use crate::studio::state::{ControlNetRow, MapFor, Studio};
 use crate::studio::theme::{Tokens, semibold, space};
-use crate::studio::widgets::{PictureTextures, icon_button, icon_toggle, weight_slider};
+use crate::studio::widgets::{
+    PictureTextures, file_problem, file_title, icon_button, icon_toggle, weight_slider,
+};
 
 /// Side of a map in points.
 const MAP_SIDE: f32 = 72.0;
@@ -97,7 +99,7 @@ fn ask_for_picture(ui: &mut Ui, studio: &mut Studio, name: &str) {
 
 fn row_ui(ui: &mut Ui, row: &ControlNetRow) -> Option<Answer> {
     let tokens = Tokens::in_ui(ui);
-    let mut answer = head(ui, row, tokens);
+    let mut answer = head(ui, row);
     let name = &row.used.name;
     ui.horizontal(|ui| {
         map_ui(ui, row, tokens);
@@ -116,39 +118,20 @@ fn row_ui(ui: &mut Ui, row: &ControlNetRow) -> Option<Answer> {
     }
     answer = window(ui, row, tokens).or(answer);
     if let Some(problem) = &row.problem {
-        let color = if row.used.muted {
-            tokens.text_weak
-        } else {
-            tokens.trouble
-        };
-        ui.label(RichText::new(problem).small().color(color));
+        file_problem(ui, problem, row.used.muted);
     }
     ui.add_space(space::S);
     answer
 }
 
 /// Name and switches.
-fn head(ui: &mut Ui, row: &ControlNetRow, tokens: Tokens) -> Option<Answer> {
+fn head(ui: &mut Ui, row: &ControlNetRow) -> Option<Answer> {
     let mut answer = None;
     let name = &row.used.name;
     ui.horizontal(|ui| {
-        // A path is known by its end.
-        let short = name.rsplit(['/', '\\']).next().unwrap_or(name);
-        let color = if row.used.muted {
-            tokens.text_weak
-        } else {
-            tokens.text
-        };
-        let title = egui::Label::new(RichText::new(short).color(color)).truncate();
-        let width = (ui.available_width() - 60.0).max(40.0);
-        let height = ui.spacing().interact_size.y;
-        let title = ui.allocate_ui_with_layout(
-            vec2(width, height),
-            Layout::left_to_right(Align::Center),
-            |ui| ui.add(title),
-        );
+        let title = file_title(ui, name, row.used.muted, 60.0);
         if !row.about.is_empty() {
-            title.inner.on_hover_text(&row.about);
+            title.on_hover_text(&row.about);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = 0.0;

@@ -11,7 +11,9 @@ use vernier_engine::recipe::{PictureRef, PictureTakes, short_hash};
 
 use crate::studio::state::{PictureRow, Studio, reduced};
 use crate::studio::theme::{Tokens, semibold, space};
-use crate::studio::widgets::{fit, icon_button, icon_toggle, picture_texture, weight_slider};
+use crate::studio::widgets::{
+    file_problem, file_title, fit, icon_button, icon_toggle, picture_texture, weight_slider,
+};
 
 /// Longest side of a thumbnail in points.
 const THUMBNAIL: f32 = 52.0;
@@ -69,7 +71,7 @@ pub(super) fn picture_prompts_group(ui: &mut Ui, studio: &mut Studio) {
 fn row_ui(ui: &mut Ui, row: &PictureRow, shelf: &PictureShelf) -> Option<Answer> {
     let tokens = Tokens::in_ui(ui);
     let name = &row.adapter.name;
-    let mut answer = head(ui, row, tokens);
+    let mut answer = head(ui, row);
     answer = pictures(ui, row, shelf, tokens).or(answer);
     if !row.pictures.is_empty() {
         let label = format!("weight of {name}");
@@ -82,38 +84,19 @@ fn row_ui(ui: &mut Ui, row: &PictureRow, shelf: &PictureShelf) -> Option<Answer>
         ui.label(RichText::new(limits).small().color(tokens.text_weak));
     }
     if let Some(problem) = &row.adapter.problem {
-        let color = if row.adapter.is_muted {
-            tokens.text_weak
-        } else {
-            tokens.trouble
-        };
-        ui.label(RichText::new(problem).small().color(color));
+        file_problem(ui, problem, row.adapter.is_muted);
     }
     ui.add_space(space::S);
     answer
 }
 
 /// Name and switches.
-fn head(ui: &mut Ui, row: &PictureRow, tokens: Tokens) -> Option<Answer> {
+fn head(ui: &mut Ui, row: &PictureRow) -> Option<Answer> {
     let mut answer = None;
     let name = &row.adapter.name;
     ui.horizontal(|ui| {
-        // A path is known by its end.
-        let short = name.rsplit(['/', '\\']).next().unwrap_or(name);
-        let color = if row.adapter.is_muted {
-            tokens.text_weak
-        } else {
-            tokens.text
-        };
-        let title = egui::Label::new(RichText::new(short).color(color)).truncate();
-        let width = (ui.available_width() - 70.0).max(40.0);
-        let height = ui.spacing().interact_size.y;
-        let title = ui.allocate_ui_with_layout(
-            vec2(width, height),
-            Layout::left_to_right(Align::Center),
-            |ui| ui.add(title),
-        );
-        title.inner.on_hover_ui(|ui| {
+        let title = file_title(ui, name, row.adapter.is_muted, 70.0);
+        title.on_hover_ui(|ui| {
             ui.set_max_width(320.0);
             ui.label(&row.adapter.about);
             if let Some(path) = &row.adapter.path {

@@ -14,6 +14,9 @@ const CURVE_HEIGHT: f32 = 14.0;
 /// Width in points of the number beside the rail.
 const NUMBER_WIDTH: f32 = 46.0;
 
+/// The finest move.
+const STEP: f64 = 0.01;
+
 /// What the artist did to a slider.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum SliderAnswer {
@@ -72,10 +75,7 @@ pub(crate) fn attribute_slider(
     let moved = ui
         .add_enabled_ui(!is_locked, |ui| rail(ui, spec, value, &name, tokens))
         .inner;
-    // Steps of a hundredth leave rounding errors, which are no move.
-    let is_move =
-        |answer: &SliderAnswer| value.is_none_or(|value| *answer != SliderAnswer::Moved(value));
-    answer = answer.or(moved.filter(is_move));
+    answer = answer.or(moved.filter(|moved| is_move(moved, value, spec)));
     if let Some(warning) = value.and_then(|value| spec.trust(value)) {
         ui.label(RichText::new(warning).small().color(tokens.caution));
     }
@@ -123,12 +123,12 @@ fn rail(
         ui.spacing_mut().slider_width = width;
         // Kept free for what lies behind the slider, whose place is known only afterwards.
         let behind = ui.painter().add(Shape::Noop);
-        let mut at = value.unwrap_or(spec.rest);
+        let mut at = drawn_at(value.unwrap_or(spec.rest), spec);
         let slider = Slider::new(&mut at, spec.range.clone())
             .show_value(false)
             .clamping(SliderClamping::Always)
             .trailing_fill(false)
-            .step_by(0.01);
+            .step_by(STEP);
         let response = ui.add(slider).accessible_name(name);
         let number = number(ui, spec, &mut at, value.is_some(), name);
         if response.double_clicked() {
@@ -143,6 +143,21 @@ fn rail(
         }
     });
     moved
+}
+
+/// Where the handle of a slider at `value` is drawn: a step of the rail.
+fn drawn_at(value: f64, spec: &SliderSpec) -> f64 {
+    let at = (value / STEP).round() * STEP;
+    at.clamp(*spec.range.start(), *spec.range.end())
+}
+
+/// Whether somebody moved it. The rail takes a value between its steps or beyond its ends, such as
+/// a closed loop finds, for the nearest that it has, which is no move.
+fn is_move(answer: &SliderAnswer, value: Option<f64>, spec: &SliderSpec) -> bool {
+    match (answer, value) {
+        (SliderAnswer::Moved(to), Some(value)) => (to - drawn_at(value, spec)).abs() > STEP / 2.0,
+        _ => true,
+    }
 }
 
 fn number(ui: &mut Ui, spec: &SliderSpec, at: &mut f64, is_set: bool, name: &str) -> Response {
@@ -217,9 +232,8 @@ mod tests {
     use super::*;
     use crate::studio::state::ControlKey;
 
-    #[test]
-    fn a_hand_that_lets_go_near_rest_means_rest() {
-        let spec = SliderSpec {
+    fn smile() -> SliderSpec {
+        SliderSpec {
             key: ControlKey::new("smile", Some("man")),
             title: "smile".to_owned(),
             about: String::new(),
@@ -228,12 +242,29 @@ mod tests {
             range: -2.0..=2.0,
             rest: 0.0,
             calibration: None,
-        };
+        }
+    }
+
+    #[test]
+    fn a_hand_that_lets_go_near_rest_means_rest() {
+        let spec = smile();
         assert!(snapped(0.03, &spec, true).abs() < f64::EPSILON);
         assert!(
             (snapped(0.03, &spec, false) - 0.03).abs() < f64::EPSILON,
             "typed"
         );
         assert!((snapped(0.3, &spec, true) - 0.3).abs() < f64::EPSILON);
+    }
+    #[test]
+    fn a_value_that_the_rail_cannot_show_is_no_move() {
+        let spec = smile();
+        for value in [0.1234, -0.906, 2.3, -5.0] {
+            let drawn = SliderAnswer::Moved(snapped(drawn_at(value, &spec), &spec, false));
+            assert!(!is_move(&drawn, Some(value), &spec), "{value}");
+        }
+        assert!(is_move(&SliderAnswer::Moved(0.13), Some(0.1234), &spec));
+        assert!(is_move(&SliderAnswer::Moved(1.99), Some(2.3), &spec));
+        assert!(is_move(&SliderAnswer::Moved(0.0), None, &spec));
+        assert!(is_move(&SliderAnswer::Reset, Some(0.5), &spec));
     }
 }

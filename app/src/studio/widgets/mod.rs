@@ -1,6 +1,7 @@
 //! Widgets of our own.
 
 mod attribute_slider;
+mod file_row;
 mod icon_button;
 mod left_label;
 mod navigation;
@@ -9,6 +10,7 @@ mod picture_textures;
 mod weight_slider;
 
 pub(crate) use attribute_slider::{SliderAnswer, attribute_slider};
+pub(crate) use file_row::{file_problem, file_title};
 pub(crate) use icon_button::{icon_button, icon_toggle};
 pub(crate) use left_label::left_label;
 pub(crate) use navigation::{panned, zoomed};
