@@ -34,10 +34,10 @@ pub(in super::super) struct AttAdapterArgs {
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u16).range(1..))]
     hidden_dim: u16,
     /// Weight of the Kullback-Leibler divergence in the loss
-    #[arg(long, value_name = "X", default_value_t = 0.01, value_parser = not_negative)]
+    #[arg(long, value_name = "X", default_value_t = 0.003, value_parser = not_negative)]
     kl_weight: f64,
     /// Weight of the features' reconstruction in the loss
-    #[arg(long, value_name = "X", default_value_t = 0.1, value_parser = not_negative)]
+    #[arg(long, value_name = "X", default_value_t = 0.003, value_parser = not_negative)]
     reconstruction_weight: f64,
     #[command(flatten)]
     pace: Pace,

@@ -306,8 +306,8 @@ impl AdapterPlan {
             tokens: 4,
             latent_dim: 32,
             hidden_dim: 256,
-            kl_weight: 0.01,
-            reconstruction_weight: 0.1,
+            kl_weight: 0.003,
+            reconstruction_weight: 0.003,
         }
     }
 }
