@@ -3,6 +3,7 @@
 mod controlled;
 mod edited;
 mod load;
+mod settings;
 
 use std::path::{Path, PathBuf};
 
@@ -25,10 +26,8 @@ use super::source::{Frame, SourcePixels};
 use super::start::SourceEncoder;
 use super::watch::Watched;
 use super::{LatentRgb, LatentWatch, OnStep, closed_loop, to_picture};
-use crate::adapters::AdapterLibrary;
 use crate::checkpoint::{Checkpoint, MeterOptions, open_meter};
 use crate::conditioning::PictureSizes;
-use crate::controls::ControlLibrary;
 use crate::device::Dtype;
 use crate::measure::Meter;
 use crate::models::vae::Vae;
@@ -36,7 +35,6 @@ use crate::picture::{Picture, PictureShelf};
 use crate::prompt::TextStage;
 use crate::recipe::{Recipe, ResolvedSchedule};
 use crate::sampling::{NoiseSchedule, PredictionType, SchedulerConfig};
-use crate::upscale::UpscalerLibrary;
 use crate::{EngineError, Result};
 
 /// A picture and what it came from.
@@ -88,34 +86,6 @@ pub struct Renderer {
 }
 
 impl Renderer {
-    /// Says where recipes' controls are looked for; without it none is found by name.
-    pub fn set_library(&mut self, library: ControlLibrary) {
-        self.shelf.set_library(library);
-    }
-
-    /// Says where recipes' adapters, embeddings and picture prompts are looked for; without it only those with a
-    /// path are found.
-    pub fn set_adapters(&mut self, library: AdapterLibrary) {
-        self.picture_prompts
-            .set_library(library.picture_prompts().clone());
-        self.adapters.set_library(library);
-    }
-
-    /// Says where recipes' upscalers are looked for; without it only those with a path are found.
-    pub fn set_upscalers(&mut self, library: UpscalerLibrary) {
-        self.upscalers.set_library(library);
-    }
-
-    /// Says where recipes' pictures are found; without it only those with a path are.
-    pub fn set_pictures(&mut self, pictures: PictureShelf) {
-        self.pictures = pictures;
-    }
-
-    /// Says who looks at the latents of the pictures to come; nobody does at first.
-    pub fn set_watch(&mut self, watch: Option<LatentWatch>) {
-        self.watch = watch;
-    }
-
     /// How this model's latents are coloured without its VAE, where that is known.
     pub fn latent_rgb(&self) -> Option<&LatentRgb> {
         self.latent_rgb.as_ref()
@@ -288,14 +258,6 @@ impl Renderer {
             notes,
             edit: None,
         })
-    }
-
-    /// Says what reads this model's pictures, where it is not the meter that comes with it.
-    pub fn set_meter_options(&mut self, options: MeterOptions) {
-        if options != self.meter_options {
-            self.meter = None;
-            self.meter_options = options;
-        }
     }
 
     /// What reads this model's pictures.
