@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use vernier_engine::atomic::{self, Existing};
@@ -160,25 +161,38 @@ pub(super) fn require_writable_file(path: &Path) -> EngineResult<()> {
 /// The engine thread, with Ctrl-C bound to it.
 pub(super) struct Engine {
     service: Service,
+    /// Whether nothing is being made, so that there is nothing to cancel either.
+    is_idle: Arc<AtomicBool>,
 }
 
 /// The number of jobs is kept by the client; this one runs one at a time.
 const JOB: JobId = JobId(1);
 
 impl Engine {
-    /// Starts the engine thread; from now on Ctrl-C cancels its job, and a second one kills.
+    /// Starts the engine thread; from now on Ctrl-C cancels its job, and a second one kills, as the
+    /// first does while the program waits for somebody.
     pub(super) fn start() -> Result<Self, Failure> {
         let service = Service::spawn()?;
         let commands = service.sender();
         let interrupted = AtomicBool::new(false);
+        let is_idle = Arc::new(AtomicBool::new(false));
+        let idle = Arc::clone(&is_idle);
         ctrlc::set_handler(move || {
-            if interrupted.swap(true, Ordering::SeqCst) {
+            if interrupted.swap(true, Ordering::SeqCst) || idle.load(Ordering::SeqCst) {
                 std::process::exit(130);
             }
             commands.send(Command::Cancel(JOB)).ok();
         })
         .map_err(|e| Failure::Failed(format!("Ctrl-C cannot be caught: {e}")))?;
-        Ok(Self { service })
+        Ok(Self { service, is_idle })
+    }
+
+    /// Waits for somebody by `wait`, which Ctrl-C ends together with the program.
+    pub(super) fn idle<T>(&self, wait: impl FnOnce() -> T) -> T {
+        self.is_idle.store(true, Ordering::SeqCst);
+        let outcome = wait();
+        self.is_idle.store(false, Ordering::SeqCst);
+        outcome
     }
 
     /// Runs one job to its end and hands every picture to `keep`.

@@ -217,7 +217,8 @@ impl Session<'_> {
             eprintln!("Say what to change, such as “make her smile a bit more”; Ctrl-D ends.");
         }
         let mut open = None;
-        for line in stdin.lock().lines() {
+        let mut lines = stdin.lock().lines();
+        while let Some(line) = self.engine.idle(|| lines.next()) {
             let line = line.map_err(|e| Failure::Failed(format!("standard input: {e}")))?;
             if line.trim().is_empty() {
                 continue;

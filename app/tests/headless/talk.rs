@@ -2,23 +2,33 @@
 
 #![allow(clippy::unwrap_used, reason = "clippy only knows test functions")]
 
+#[cfg(unix)]
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+#[cfg(unix)]
+use std::time::Duration;
 
 use serde_json::Value;
 
 fn talk(folder: &Path, file: &Path, sentences: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_vernier"))
+    command(folder, file, sentences)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn command(folder: &Path, file: &Path, sentences: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vernier"));
+    command
         .arg("talk")
         .arg(file)
         .args(sentences)
         .args(["--json", "--out"])
         .arg(folder.join("talks"))
         .env("XDG_DATA_HOME", folder.join("data"))
-        .env("XDG_CACHE_HOME", folder.join("cache"))
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+        .env("XDG_CACHE_HOME", folder.join("cache"));
+    command
 }
 
 /// A recipe of a woman and a car.
@@ -115,4 +125,27 @@ fn a_question_that_nobody_answers_is_exit_code_2_and_an_answer_settles_it() {
     assert_eq!(unknown.status.code(), Some(2));
     let said = String::from_utf8_lossy(&unknown.stderr);
     assert!(said.contains("no control for “moustache”"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_a_talk_that_waits_for_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = command(folder.path(), &recipe(folder.path()), &[])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = child.stdin.take().unwrap();
+    said.write_all(b"older\n").unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(told.any(|line| line.unwrap().contains("Whose age")));
+    // It waits for the answer then, which never comes.
+    std::thread::sleep(Duration::from_millis(500));
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(sent.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    drop(said);
 }
