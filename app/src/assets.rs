@@ -19,6 +19,23 @@ use crate::failure::Failure;
 
 /// Folder of the embedded model, under the assets folder.
 const MODEL: &str = "miniature";
+/// Folders of the artist's own files, in the user's data folder.
+pub(crate) mod own {
+    /// Models.
+    pub(crate) const MODELS: &str = "models";
+    /// LoRAs and their relatives.
+    pub(crate) const ADAPTERS: &str = "adapters";
+    /// Textual-inversion embeddings.
+    pub(crate) const EMBEDDINGS: &str = "embeddings";
+    /// Networks that enlarge pictures.
+    pub(crate) const UPSCALERS: &str = "upscalers";
+    /// ControlNets.
+    pub(crate) const CONTROLNETS: &str = "controlnets";
+    /// IP-Adapters.
+    pub(crate) const PICTURE_PROMPTS: &str = "picture-prompts";
+    /// The image towers that they see through.
+    pub(crate) const IMAGE_ENCODERS: &str = "image-encoders";
+}
 /// Folder of the controls, under the assets folder.
 const CONTROLS: &str = "controls";
 
@@ -70,31 +87,54 @@ pub(crate) fn project_controls() -> Option<PathBuf> {
     Some(user_folders::cache()?.join("project-controls"))
 }
 
+/// The folder `name` of the artist's own files: one of [`own`].
+pub(crate) fn own_folder(name: &str) -> Option<PathBuf> {
+    Some(user_folders::data()?.join(name))
+}
+
+/// The same for people to read.
+pub(crate) fn own_folder_in_words(name: &str) -> String {
+    own_folder(name).map_or_else(
+        || format!("{name} in the user's data folder"),
+        |folder| folder.display().to_string(),
+    )
+}
+
 /// The folder of the artist's own controls, in the user's data folder.
 pub(crate) fn user_controls() -> Option<PathBuf> {
-    Some(user_folders::data()?.join(CONTROLS))
+    own_folder(CONTROLS)
 }
 
 /// Adapters, embeddings and picture prompts of other programs: the artist's own, then those that
 /// came in projects.
 pub(crate) fn adapters() -> AdapterLibrary {
-    let own = |name: &str| user_folders::data().map(|data| data.join(name));
     let places = listed_places();
     let adapters = places.iter().flat_map(|place| place.adapters.clone());
     let embeddings = places.iter().flat_map(|place| place.embeddings.clone());
     let prompts = places.iter().flat_map(|p| p.picture_prompts.clone());
-    let prompts = own("picture-prompts").into_iter().chain(prompts);
+    let prompts = own_folder(own::PICTURE_PROMPTS).into_iter().chain(prompts);
     // One that lies among the LoRAs is found, too.
-    let prompts = prompts.chain(own("adapters")).chain(adapters.clone());
+    let prompts = prompts
+        .chain(own_folder(own::ADAPTERS))
+        .chain(adapters.clone());
     let encoders = places.iter().flat_map(|p| p.image_encoders.clone());
     let prompts = PicturePromptLibrary::new(
         prompts.collect(),
-        own("image-encoders").into_iter().chain(encoders).collect(),
+        own_folder(own::IMAGE_ENCODERS)
+            .into_iter()
+            .chain(encoders)
+            .collect(),
         project_adapters().into_iter().collect(),
     );
     AdapterLibrary::new(
-        own("adapters").into_iter().chain(adapters).collect(),
-        own("embeddings").into_iter().chain(embeddings).collect(),
+        own_folder(own::ADAPTERS)
+            .into_iter()
+            .chain(adapters)
+            .collect(),
+        own_folder(own::EMBEDDINGS)
+            .into_iter()
+            .chain(embeddings)
+            .collect(),
         project_adapters().into_iter().collect(),
     )
     .with_picture_prompts(prompts)
@@ -103,7 +143,7 @@ pub(crate) fn adapters() -> AdapterLibrary {
 /// Networks that enlarge pictures: the artist's own, in the user's data folder, then those in
 /// folders of other programs.
 pub(crate) fn upscalers() -> UpscalerLibrary {
-    let own = user_folders::data().map(|data| data.join("upscalers"));
+    let own = own_folder(own::UPSCALERS);
     let places = listed_places().into_iter();
     let others = places.flat_map(|place| place.upscalers);
     UpscalerLibrary::new(own.into_iter().chain(others).collect())
@@ -112,7 +152,7 @@ pub(crate) fn upscalers() -> UpscalerLibrary {
 /// ControlNets: the artist's own, in the user's data folder, then those in folders of other
 /// programs. None comes with the program.
 pub(crate) fn controlnets() -> ControlNetLibrary {
-    let own = user_folders::data().map(|data| data.join("controlnets"));
+    let own = own_folder(own::CONTROLNETS);
     let places = listed_places().into_iter();
     let others = places.flat_map(|place| place.controlnets);
     ControlNetLibrary::new(own.into_iter().chain(others).collect())
@@ -175,7 +215,7 @@ pub(crate) fn project_adapters() -> Option<PathBuf> {
 
 /// The folder of the artist's own models, in the user's data folder.
 pub(crate) fn user_models() -> Option<PathBuf> {
-    Some(user_folders::data()?.join("models"))
+    own_folder(own::MODELS)
 }
 
 /// The folder of projects that the artist has given no place, in the user's data folder.

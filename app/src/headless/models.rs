@@ -54,7 +54,7 @@ pub(super) struct VerifyArgs {
 pub(super) fn run(command: &ModelsCommand) -> Result<(), Failure> {
     match command {
         ModelsCommand::List => {
-            list(&all());
+            list_models();
             list_picture_prompts();
             list_controlnets();
             Ok(())
@@ -83,16 +83,23 @@ fn folders() -> Result<FolderList, Failure> {
     })
 }
 
-fn list(models: &[FoundModel]) {
-    let width = models.iter().map(|found| found.model.name.chars().count());
-    let width = width.max().unwrap_or(0);
-    for found in models {
+fn list_models() {
+    let rows = all().into_iter().map(|found| {
         let about = match &found.description {
             Ok(description) => in_short(description),
             Err(error) => error.to_string(),
         };
-        let name = &found.model.name;
-        say(&format!("{name:width$}  {about}  {}", found.path.display()));
+        (found.model.name, about, found.path)
+    });
+    say_rows(rows.collect());
+}
+
+/// A line for each name, what it is and where it lies.
+fn say_rows(rows: Vec<(String, String, PathBuf)>) {
+    let width = rows.iter().map(|(name, ..)| name.chars().count()).max();
+    let width = width.unwrap_or(0);
+    for (name, about, path) in rows {
+        say(&format!("{name:width$}  {about}  {}", path.display()));
     }
 }
 
@@ -109,22 +116,15 @@ fn list_picture_prompts() {
         let name = name.to_string_lossy().into_owned();
         (name, tower.to_string(), tower.path)
     });
-    let rows: Vec<(String, String, PathBuf)> = adapters.chain(towers).collect();
-    let width = rows.iter().map(|(name, ..)| name.chars().count()).max();
-    let width = width.unwrap_or(0);
-    for (name, about, path) in rows {
-        say(&format!("{name:width$}  {about}  {}", path.display()));
-    }
+    say_rows(adapters.chain(towers).collect());
 }
 
 fn list_controlnets() {
-    let all = assets::controlnets().list();
-    let width = all.iter().map(|found| found.name.chars().count());
-    let width = width.max().unwrap_or(0);
-    for found in &all {
-        let (name, about) = (&found.name, found.in_a_line());
-        say(&format!("{name:width$}  {about}  {}", found.path.display()));
-    }
+    let rows = assets::controlnets().list().into_iter().map(|found| {
+        let about = found.in_a_line().to_owned();
+        (found.name, about, found.path)
+    });
+    say_rows(rows.collect());
 }
 
 /// A model in one line: `Stable Diffusion 1.x, epsilon, 2.1 GB`.

@@ -188,10 +188,16 @@ fn config_beside(path: &Path, is_raw_peft: bool) -> Option<PathBuf> {
 
 /// The file in a folder of PEFT or Python diffusers; anything else as it is.
 pub(super) fn file_of(path: &Path) -> PathBuf {
+    file_in(path, &FILES_OF_FOLDERS)
+}
+
+/// The first of `names` that lies in the folder `path`; `path` itself where it is a file or has
+/// none of them.
+pub(crate) fn file_in(path: &Path, names: &[&str]) -> PathBuf {
     if !path.is_dir() {
         return path.to_owned();
     }
-    let mut inside = FILES_OF_FOLDERS.iter().map(|name| path.join(name));
+    let mut inside = names.iter().map(|name| path.join(name));
     inside
         .find(|file| file.is_file())
         .unwrap_or_else(|| path.to_owned())

@@ -122,7 +122,14 @@ pub fn is_called_like_one(path: &Path) -> bool {
     ending.is_some_and(|ending| ENDINGS.contains(&ending.as_str()))
 }
 
-fn missing(field: String, path: Option<&str>, known: &[String], what: &str) -> EngineError {
+/// Says that the file that `field` asks for is not at `path`, or under its name among the `known`
+/// of the folder `what`.
+pub(crate) fn missing(
+    field: String,
+    path: Option<&str>,
+    known: &[String],
+    what: &str,
+) -> EngineError {
     let problem = match (path, known.is_empty()) {
         (Some(path), _) => format!("{path} is no longer there; say where the file lies"),
         (None, true) => format!(

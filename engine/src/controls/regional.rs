@@ -7,9 +7,9 @@ use std::rc::Rc;
 
 use tch::{Kind, Tensor};
 
-use crate::layers::{AttentionHook, AttentionSite, attend};
+use crate::Result;
+use crate::layers::{AttentionHook, AttentionSite, attend, feature_maps, no_such_map};
 use crate::models::unet::TextContext;
-use crate::{EngineError, Result};
 
 /// How much each region counts at every place of every attention layer.
 #[derive(Debug)]
@@ -51,8 +51,7 @@ impl RegionWeights {
             .map(|weight| Ok(weight.f_div(&over)?))
             .collect::<Result<Vec<_>>>()?;
         let mut grids = HashMap::new();
-        let (mut h, mut w) = (height, width);
-        loop {
+        for (h, w) in feature_maps(height, width) {
             let cells_of = |share: &Tensor| -> Result<Tensor> {
                 let cells = share.f_adaptive_avg_pool2d([h, w])?;
                 Ok(cells.f_view([1, 1, h * w, 1])?.f_mul_scalar(reach)?)
@@ -77,12 +76,8 @@ impl RegionWeights {
             }
             all.splice(0..0, own.map(|own| own.f_clamp_min(0.0)).transpose()?);
             grids.insert(h * w, all);
-            if (h, w) == (1, 1) {
-                return Ok(Self { grids });
-            }
-            // As the U-Net's convolutions of stride 2 with padding 1 halve.
-            (h, w) = ((h + 1) / 2, (w + 1) / 2);
         }
+        Ok(Self { grids })
     }
 
     /// The prompt's own weight and that of each region on a feature map of `pixels` places.
@@ -91,16 +86,7 @@ impl RegionWeights {
     /// No halving of the picture has so many places.
     pub fn at(&self, pixels: i64, site: &AttentionSite) -> Result<&[Tensor]> {
         let found = self.grids.get(&pixels).map(Vec::as_slice);
-        found.ok_or_else(|| {
-            EngineError::request(
-                "regions",
-                format!(
-                    "{} has {pixels} places, which fits no halving of the picture; choose a size \
-                     of which both sides are multiples of 64",
-                    site.name
-                ),
-            )
-        })
+        found.ok_or_else(|| no_such_map("regions", pixels, site))
     }
 }
 

@@ -3,8 +3,8 @@
 
 use tch::{Kind, Tensor};
 
-use super::{AttentionSite, attend};
-use crate::{EngineError, Result};
+use super::{AttentionSite, attend, feature_maps, no_such_map};
+use crate::Result;
 
 /// Keys and values of one adapter's tokens.
 #[derive(Debug, Default)]
@@ -131,17 +131,14 @@ impl PlaceWeights {
     /// Memory runs out.
     pub fn new(weight: &Tensor, height: i64, width: i64) -> Result<Self> {
         let weight = weight.f_to_kind(Kind::Float)?;
-        let mut grids = Vec::new();
-        let (mut h, mut w) = (height, width);
-        loop {
+        let grid = |(h, w)| {
             let cells = weight.f_upsample_bicubic2d([h, w], false, None, None)?;
-            grids.push((h * w, cells.f_reshape([1, 1, h * w, 1])?));
-            if (h, w) == (1, 1) {
-                return Ok(Self { grids });
-            }
-            // As the U-Net's convolutions of stride 2 with padding 1 halve.
-            (h, w) = ((h + 1) / 2, (w + 1) / 2);
-        }
+            Ok((h * w, cells.f_reshape([1, 1, h * w, 1])?))
+        };
+        let grids = feature_maps(height, width).map(grid);
+        Ok(Self {
+            grids: grids.collect::<Result<_>>()?,
+        })
     }
 
     /// The same weights, not copied.
@@ -155,16 +152,9 @@ impl PlaceWeights {
 
     fn at(&self, pixels: i64, site: &AttentionSite) -> Result<&Tensor> {
         let found = self.grids.iter().find(|(count, _)| *count == pixels);
-        found.map(|(_, grid)| grid).ok_or_else(|| {
-            EngineError::request(
-                "mask",
-                format!(
-                    "{} has {pixels} places, which fits no halving of the picture; choose a size \
-                     of which both sides are multiples of 64",
-                    site.name
-                ),
-            )
-        })
+        found
+            .map(|(_, grid)| grid)
+            .ok_or_else(|| no_such_map("mask", pixels, site))
     }
 }
 

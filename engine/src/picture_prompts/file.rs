@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use super::encoder::EncoderNeed;
 use super::resampler::ResamplerShape;
-use crate::adapters::{Family, file_hash};
+use crate::adapters::{Family, file_hash, file_in};
 use crate::weights::{NameTable, RenamedFile, Take, TensorFile, TensorHeader, TensorView};
 use crate::{EngineError, Result};
 
@@ -99,13 +99,7 @@ impl fmt::Display for PicturePromptKind {
 
 /// The file in a folder that holds one; anything else as it is.
 pub(super) fn file_of(path: &Path) -> PathBuf {
-    if !path.is_dir() {
-        return path.to_owned();
-    }
-    let mut inside = FILES_OF_FOLDERS.iter().map(|name| path.join(name));
-    inside
-        .find(|file| file.is_file())
-        .unwrap_or_else(|| path.to_owned())
+    file_in(path, &FILES_OF_FOLDERS)
 }
 
 impl PicturePromptFile {

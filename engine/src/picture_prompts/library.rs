@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::encoder::{EncoderNeed, VisionEncoder};
 use super::file::{PicturePromptFile, file_of, is_picture_prompt};
-use crate::adapters::files_by_name;
+use crate::adapters::{files_by_name, missing};
 use crate::recipe::PicturePromptUse;
 use crate::weights::TensorFile;
 use crate::{EngineError, Result};
@@ -61,17 +61,10 @@ impl PicturePromptLibrary {
         if let Some((_, found)) = self.files().find(same) {
             return Ok(found);
         }
-        let known = self.adapters();
+        let known: Vec<String> = self.adapters().into_keys().collect();
         let field = format!("picture prompt \"{}\"", wanted.name);
-        let names: Vec<String> = known.into_keys().collect();
-        let problem = match (&wanted.path, names.is_empty()) {
-            (Some(path), _) => format!("{path} is no longer there; say where the file lies"),
-            (None, true) => "there is no such file; give its path, or put it into the \
-                             picture-prompts folder of Vernier's data folder"
-                .to_owned(),
-            (None, false) => format!("there is no such file; there are {}", names.join(", ")),
-        };
-        Err(EngineError::request(field, problem))
+        let path = wanted.path.as_deref();
+        Err(missing(field, path, &known, "picture-prompts"))
     }
 
     /// All IP-Adapters by name, in alphabetical order; of several with one name the first. Other

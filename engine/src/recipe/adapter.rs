@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::number::number;
 use crate::{EngineError, Result};
 
 /// A LoRA or one of its relatives, and how far it counts.
@@ -133,11 +134,8 @@ impl FromStr for AdapterUse {
 
     /// Reads `FILE[=WEIGHT][,text=WEIGHT]`, where `FILE` is a path or a name.
     fn from_str(text: &str) -> Result<Self> {
-        let bad = |problem: String| EngineError::request(format!("adapter \"{text}\""), problem);
-        let number = |word: &str| {
-            let number = word.trim().parse::<f64>();
-            number.map_err(|_| bad(format!("\"{}\" is not a number", word.trim())))
-        };
+        let field = format!("adapter \"{text}\"");
+        let number = |word: &str| number(&field, word);
         let (main, of_text) = match text.rsplit_once(",text=") {
             Some((main, weight)) => (main, Some(number(weight)?)),
             None => (text, None),

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::number::number;
 use crate::{EngineError, Result};
 
 /// How the names of control files end.
@@ -137,7 +138,8 @@ impl FromStr for ControlUse {
     /// Reads `NAME[@SUBJECT]=X` (calibrated), `NAME[@SUBJECT]:=X` (measured) or `NAME[@SUBJECT]~X`
     /// (raw), each with `,start=F` after it where the control's own start is not wanted.
     fn from_str(text: &str) -> Result<Self> {
-        let bad = |problem: &str| EngineError::request(format!("control \"{text}\""), problem);
+        let field = format!("control \"{text}\"");
+        let bad = |problem: &str| EngineError::request(field.as_str(), problem);
         let (main, start) = match text.rsplit_once(",start=") {
             None => (text, None),
             Some((main, start)) => {
@@ -151,7 +153,7 @@ impl FromStr for ControlUse {
         let at = main
             .rfind(['=', '~'])
             .ok_or_else(|| bad("write it as NAME@SUBJECT=X, such as smile@woman=0.5"))?;
-        let (place, number) = (&main[..at], &main[at + 1..]);
+        let (place, value) = (&main[..at], &main[at + 1..]);
         let (place, scale) = match (place.strip_suffix(':'), main.as_bytes()[at]) {
             (Some(place), b'=') => (place, ControlScale::Measured),
             (_, b'=') => (place, ControlScale::Calibrated),
@@ -166,10 +168,7 @@ impl FromStr for ControlUse {
             Some((name, subject)) => (name, Some(subject.trim())),
             None => (place, None),
         };
-        let value = number
-            .trim()
-            .parse()
-            .map_err(|_| bad(&format!("\"{}\" is not a number", number.trim())))?;
+        let value = number(&field, value)?;
         let control = Self {
             scale,
             start,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::number::number;
 use super::{PictureRef, Preprocessor};
 use crate::{EngineError, Result};
 
@@ -131,7 +132,7 @@ impl FromStr for ControlNetUse {
     /// Reads `NAME=PICTURE[,preprocessor=NAME][,weight=WEIGHT][,start=PART][,end=PART]`, where
     /// `NAME` is a name or a path.
     fn from_str(text: &str) -> Result<Self> {
-        let bad = |problem: String| EngineError::request(format!("controlnet \"{text}\""), problem);
+        let field = format!("controlnet \"{text}\"");
         let mut plain = Self::new("", PictureRef::default());
         let mut rest = text;
         // From behind, so that a path may hold commas of its own.
@@ -139,10 +140,7 @@ impl FromStr for ControlNetUse {
             let Some((word, value)) = option.split_once('=') else {
                 break;
             };
-            let number = || {
-                let number = value.trim().parse::<f64>();
-                number.map_err(|_| bad(format!("\"{}\" is not a number", value.trim())))
-            };
+            let number = || number(&field, value);
             match word.trim() {
                 "weight" => plain.weight = number()?,
                 "start" => plain.start = number()?,
@@ -154,9 +152,8 @@ impl FromStr for ControlNetUse {
         }
         let Some((name, picture)) = rest.split_once('=').filter(|(_, file)| !file.is_empty())
         else {
-            return Err(bad(
-                "write it as NAME=PICTURE, such as canny=edges.png,weight=0.8".to_owned(),
-            ));
+            let problem = "write it as NAME=PICTURE, such as canny=edges.png,weight=0.8";
+            return Err(EngineError::request(field, problem));
         };
         let wanted = Self {
             name: name.trim().to_owned(),

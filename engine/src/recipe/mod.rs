@@ -9,6 +9,7 @@ mod edit_method;
 mod file;
 mod highres;
 mod identity;
+mod number;
 mod options;
 mod picture_prompt;
 mod preprocessor;

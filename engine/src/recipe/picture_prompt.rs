@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::number::number;
 use super::{MaskUse, PictureRef};
 use crate::{EngineError, Result};
 
@@ -206,18 +207,14 @@ impl FromStr for PicturePromptUse {
     /// and any number of `,block:LAYERS=W`, where `ADAPTER` is a path or a name.
     fn from_str(text: &str) -> Result<Self> {
         let field = format!("picture prompt \"{text}\"");
-        let bad = |problem: String| EngineError::request(field.as_str(), problem);
         let Some((name, rest)) = text.split_once('=').filter(|(_, rest)| !rest.is_empty()) else {
             let problem = "write it as ADAPTER=PICTURE, such as ip-adapter_sd15=cat.png,weight=0.6";
-            return Err(bad(problem.to_owned()));
+            return Err(EngineError::request(field, problem));
         };
         let mut own = Self::new(name.trim(), Vec::new(), one());
         for part in rest.split(',') {
             let (key, value) = part.split_once('=').unwrap_or(("", part));
-            let number = || {
-                let number = value.trim().parse::<f64>();
-                number.map_err(|_| bad(format!("\"{}\" is not a number", value.trim())))
-            };
+            let number = || number(&field, value);
             match key.trim() {
                 "weight" => own.weight = number()?,
                 "start" => own.start = number()?,

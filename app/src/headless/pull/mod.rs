@@ -15,12 +15,12 @@ use vernier_engine::checkpoint::{ControlNetFile, file_sha256};
 use vernier_engine::controls::tensor_kind::TensorKind;
 use vernier_engine::picture_prompts::PicturePromptFile;
 use vernier_engine::recipe::is_sha256_hex;
-use vernier_engine::user_folders;
 use vernier_engine::weights::TensorFile;
 
 use self::choice::{Choice, WEIGHTS, choose};
 use self::progress::DownloadProgress;
 use super::say;
+use crate::assets::{self, own};
 use crate::failure::Failure;
 
 /// How often a download that broke off is taken up again.
@@ -73,12 +73,12 @@ impl Kind {
     /// The folder's name in the user's data folder.
     fn folder(self) -> &'static str {
         match self {
-            Self::Model => "models",
-            Self::Lora => "adapters",
-            Self::Embedding => "embeddings",
-            Self::Upscaler => "upscalers",
-            Self::Controlnet => "controlnets",
-            Self::PicturePrompt => "picture-prompts",
+            Self::Model => own::MODELS,
+            Self::Lora => own::ADAPTERS,
+            Self::Embedding => own::EMBEDDINGS,
+            Self::Upscaler => own::UPSCALERS,
+            Self::Controlnet => own::CONTROLNETS,
+            Self::PicturePrompt => own::PICTURE_PROMPTS,
         }
     }
 
@@ -300,11 +300,10 @@ fn check_whole(path: &Path, name: &str) -> Result<(), Failure> {
 
 /// Links `from` into the folder of its kind, under `name`.
 fn keep(from: &Path, kind: Kind, name: &str) -> Result<(), Failure> {
-    let data = user_folders::data().ok_or_else(|| {
+    let folder = assets::own_folder(kind.folder()).ok_or_else(|| {
         let problem = "there is no place for models; set HOME or XDG_DATA_HOME";
         Failure::Failed(problem.to_owned())
     })?;
-    let folder = data.join(kind.folder());
     std::fs::create_dir_all(&folder).map_err(|e| EngineError::io(&folder, e))?;
     let to = folder.join(name);
     if let Ok(there) = std::fs::symlink_metadata(&to) {

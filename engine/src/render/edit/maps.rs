@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use tch::{Kind, Tensor};
 
-use crate::layers::{AttentionHook, AttentionSite};
+use crate::layers::{AttentionHook, AttentionSite, feature_maps};
 use crate::{EngineError, Result};
 
 /// The most places of a feature map whose attention is kept: the square of it must fit in memory,
@@ -74,8 +74,7 @@ impl AttentionMaps {
         height: i64,
         width: i64,
     ) -> Result<Tensor> {
-        let sizes = halvings(height, width);
-        let size_of = |places: i64| sizes.iter().find(|(h, w)| h * w == places).copied();
+        let size_of = |places: i64| feature_maps(height, width).find(|(h, w)| h * w == places);
         let finest = self.own.keys().max().copied();
         let (h, w) = finest.and_then(size_of).ok_or_else(|| {
             EngineError::request(
@@ -112,18 +111,6 @@ impl AttentionMaps {
         let range = map.f_max()?.f_sub(&low)?.f_clamp_min(1e-12)?;
         Ok(map.f_sub(&low)?.f_div(&range)?.f_view([1, 1, h, w])?)
     }
-}
-
-/// The sizes of the feature maps below latents of `height` × `width`.
-fn halvings(height: i64, width: i64) -> Vec<(i64, i64)> {
-    let mut sizes = vec![(height, width)];
-    let (mut h, mut w) = (height, width);
-    while (h, w) != (1, 1) {
-        // As the U-Net's convolutions of stride 2 with padding 1 halve.
-        (h, w) = ((h + 1) / 2, (w + 1) / 2);
-        sizes.push((h, w));
-    }
-    sizes
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use egui::{RichText, Ui};
 use vernier_engine::adapters::{AdapterKind, Family, FoundAdapter};
-use vernier_engine::user_folders;
 
 use super::{Carried, card, head};
+use crate::assets::{own, own_folder_in_words};
 use crate::studio::state::{Studio, is_match};
 use crate::studio::theme::Tokens;
 
@@ -38,11 +38,7 @@ pub(super) fn adapters(ui: &mut Ui, studio: &mut Studio, search: &str) {
         return;
     }
     ui.weak("There are no LoRAs or embeddings yet: drop one onto the window, or put it into");
-    let folders = user_folders::data().map(|data| data.join("adapters"));
-    let folder = folders.map_or_else(
-        || "adapters in the user's data folder".to_owned(),
-        |folder| folder.display().to_string(),
-    );
+    let folder = own_folder_in_words(own::ADAPTERS);
     ui.label(RichText::new(folder).small());
 }
 

@@ -1,9 +1,9 @@
 //! ControlNets at hand.
 
 use egui::{RichText, Ui};
-use vernier_engine::user_folders;
 
 use super::{Carried, card, head};
+use crate::assets::{own, own_folder_in_words};
 use crate::studio::state::{Studio, is_match};
 use crate::studio::theme::{Tokens, semibold, space};
 
@@ -49,11 +49,7 @@ pub(super) fn controlnets(ui: &mut Ui, studio: &mut Studio, search: &str) {
         studio.take_controlnet(&path);
     } else if studio.controlnets().is_empty() && is_asked_for(search) {
         ui.weak("Vernier comes with no ControlNet: put one into");
-        let folder = user_folders::data().map(|data| data.join("controlnets"));
-        let folder = folder.map_or_else(
-            || "controlnets in the user's data folder".to_owned(),
-            |folder| folder.display().to_string(),
-        );
+        let folder = own_folder_in_words(own::CONTROLNETS);
         ui.label(RichText::new(folder).small());
     }
 }
